@@ -1,0 +1,1 @@
+"""Everything that knows a database: servers, templates, slots, isolation."""

@@ -1,0 +1,1 @@
+"""One package or module for each database product, all behind `protocol.Engine`."""

@@ -1,0 +1,1 @@
+"""Which isolation strategy a test gets."""

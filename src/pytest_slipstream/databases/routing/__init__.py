@@ -1,0 +1,1 @@
+"""Where connections of the application meet their slot."""

@@ -1,0 +1,1 @@
+"""How database servers are found, started, shared and stopped."""

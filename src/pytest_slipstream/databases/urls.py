@@ -1,0 +1,75 @@
+"""URLs and placeholders, made from an `Address`; and the check that a server is local.
+
+Pure: nothing here connects or starts anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from pytest_slipstream.databases.engines.protocol import Address
+
+DEFAULT_DRIVERS = {"postgresql": "psycopg", "sqlite": ""}
+PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir")
+
+
+def url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL.
+
+    Args:
+        address: The database.
+        driver: SQLAlchemy's driver name; "" for none (``postgresql://…``, which libpq reads too).
+    """
+    if driver is None:
+        driver = DEFAULT_DRIVERS[address.engine]
+    scheme = f"{address.engine}+{driver}" if driver else address.engine
+    if address.engine == "sqlite":
+        return _sqlite_url(scheme, address.path)
+    login = quote(address.user, safe="")
+    if address.password:
+        login += ":" + quote(address.password, safe="")
+    if address.host.startswith("/"):
+        query = urlencode({"host": address.host, "port": address.port})
+        return f"{scheme}://{login}@/{quote(address.database)}?{query}"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{scheme}://{login}@{host}:{address.port}/{quote(address.database)}"
+
+
+def _sqlite_url(scheme: str, path: str) -> str:
+    if path.startswith("file:"):
+        return f"{scheme}:///{path}{'&' if '?' in path else '?'}uri=true"
+    return f"{scheme}:///{path}"
+
+
+def placeholders(address: Address, driver: str | None = None) -> dict[str, str]:
+    """The values of `PLACEHOLDERS` for the templates of ``env``."""
+    return {
+        "url": url(address, driver),
+        "host": address.host,
+        "port": str(address.port or ""),
+        "user": address.user,
+        "password": address.password,
+        "database": address.path or address.database,
+        "socket_dir": address.socket_dir,
+    }
+
+
+def redact(text: str) -> str:
+    """``text`` (a URL) with its password replaced by ``***``."""
+    parts = urlsplit(text)
+    if not parts.password:
+        return text
+    login, _, host = parts.netloc.rpartition("@")
+    user = login.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}:***@{host}"))
+
+
+def is_local(host: str) -> bool:
+    """Whether ``host`` is this machine: a socket directory, ``localhost`` or a loopback address."""
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

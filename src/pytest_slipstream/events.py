@@ -1,0 +1,153 @@
+"""What happens in a run, as frozen values: the only thing reports are made from.
+
+Seconds are wall-clock durations; ``worker`` is the pytest-xdist worker id or ``main``;
+``node_id`` is pytest's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
+    """Base of all events. ``at`` is Unix time in seconds, stamped by the record."""
+
+    worker: str = "main"
+    at: float = 0.0
+
+
+class RunStarted(Event, frozen=True):
+    """A process of the run began: controller, single process or worker."""
+
+    testrun_uid: str
+    version: str
+    databases: tuple[str, ...] = ()
+
+
+class ServerReady(Event, frozen=True):
+    """A server can be used. ``started`` is false when another run or worker had started it."""
+
+    database: str
+    engine: str
+    server_version: str
+    started: bool
+    seconds: float
+
+
+class TemplateReady(Event, frozen=True):
+    """A template is there: ``built`` in this run, or reused."""
+
+    database: str
+    template: str
+    built: bool
+    seconds: float
+
+
+class TemplateCollected(Event, frozen=True):
+    """An old template was dropped because more than ``keep_templates`` were there."""
+
+    database: str
+    template: str
+
+
+class SlotReady(Event, frozen=True):
+    """A slot was made from the template, or made again by an escalation."""
+
+    database: str
+    slot: str
+    seconds: float
+
+
+class StrategyChanged(Event, frozen=True):
+    """The wanted isolation strategy cannot be had here; another is used."""
+
+    database: str
+    wanted: str
+    used: str
+    reason: str
+
+
+class LeftoverFound(Event, frozen=True):
+    """A test left something running or open; it was ended.
+
+    ``kind``: ``transaction``, ``connection``, ``advisory lock``, ``temporary table``, ``thread``.
+    """
+
+    database: str
+    node_id: str
+    kind: str
+    detail: str
+
+
+class TestCleaned(Event, frozen=True):
+    """A slot is clean again after a test."""
+
+    __test__ = False
+
+    database: str
+    node_id: str
+    strategy: str
+    seconds: float
+    tables: tuple[str, ...] = ()
+    ddl: tuple[str, ...] = ()
+    escalated: str | None = None
+
+
+class LayerPushed(Event, frozen=True):
+    """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
+
+    database: str
+    scope_id: str
+    fixtures: tuple[str, ...]
+    tables: tuple[str, ...]
+    seconds: float
+
+
+class LayerPopped(Event, frozen=True):
+    """The scope ended and its layer was undone."""
+
+    database: str
+    scope_id: str
+    seconds: float
+
+
+class TraceFound(Event, frozen=True):
+    """The audit found a difference between a cleaned slot and what it must be."""
+
+    database: str
+    node_id: str
+    differences: tuple[str, ...]
+
+
+class DatabaseKept(Event, frozen=True):
+    """A failed test's database was left in place."""
+
+    database: str
+    node_id: str
+    name: str
+    url: str
+    shell: str
+
+
+class RunFinished(Event, frozen=True):
+    """A process of the run ended. ``server_seconds``: how long it held its servers."""
+
+    exit_status: int
+    server_seconds: float
+
+
+AnyEvent = (
+    RunStarted
+    | ServerReady
+    | TemplateReady
+    | TemplateCollected
+    | SlotReady
+    | StrategyChanged
+    | LeftoverFound
+    | TestCleaned
+    | LayerPushed
+    | LayerPopped
+    | TraceFound
+    | DatabaseKept
+    | RunFinished
+)

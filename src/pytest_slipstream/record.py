@@ -1,0 +1,71 @@
+"""The run record: an append-only JSONL file of events, one event a line.
+
+Each process of a run writes a file of its own, so that no line is ever torn or waited for; the
+process that reports joins them by time. A record that cannot be written costs the record, never a
+test result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from pytest_slipstream.events import AnyEvent, Event
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+class Record:
+    """Writes the events of this process.
+
+    Args:
+        directory: The run's directory; made when the first event is written.
+        worker: The worker id: the file's name, and stamped on each event.
+    """
+
+    def __init__(self, directory: Path, worker: str) -> None:
+        self.directory = directory
+        self.worker = worker
+        self.problem: str | None = None
+        self._file: IO[bytes] | None = None
+        # Taken now, so that tests that freeze time do not falsify the record.
+        self._clock = time.time
+
+    def write(self, event: Event) -> None:
+        """Append one event; after the first failure, nothing more is tried."""
+        if self.problem is not None:
+            return
+        stamped = msgspec.structs.replace(event, worker=self.worker, at=self._clock())
+        try:
+            if self._file is None:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                path = self.directory / f"events-{self.worker}.jsonl"
+                self._file = path.open("ab", buffering=0)
+            self._file.write(_encoder.encode(stamped) + b"\n")
+        except OSError as error:
+            self.problem = f"run record not written to {self.directory}: {error}"
+
+    def close(self) -> None:
+        """Close the file; the record can be read."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def read(directory: Path) -> list[AnyEvent]:
+    """All events of a run, of all its processes, in order of time.
+
+    A last line cut short by a killed process is left out.
+    """
+    events = [event for path in sorted(directory.glob("events-*.jsonl")) for event in _lines(path)]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _lines(path: Path) -> Iterator[AnyEvent]:
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        yield _decoder.decode(line)

@@ -1,0 +1,134 @@
+"""Every option once: the structs below are what the file, the environment, the command line and
+the reference page are made from.
+
+Precedence: command line over environment over file over default. Decoding is strict: an unknown
+key or a wrong type is a `ConfigurationError` that names the key, the value and the valid ones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+EngineName = Literal["sqlite", "postgresql"]
+IsolationName = Literal["reset", "clone", "none"]
+Sources = str | tuple[str, ...]
+
+
+class DatabaseSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One database: a table ``[tool.slipstream.databases.<name>]``."""
+
+    engine: Annotated[EngineName, Meta(description="The database product.")]
+    server: Annotated[
+        str,
+        Meta(
+            description="`embedded` (slipstream starts and stops it) or the URL of a running "
+            "server. SQLite has no server."
+        ),
+    ] = "embedded"
+    schema: Annotated[
+        Sources,
+        Meta(
+            description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
+            "or declarative base, a list of those, or a callable that takes the URL, sync or "
+            "async), an Alembic ini file, a `.sql` file or a directory of them; several in order."
+        ),
+    ] = ()
+    seed: Annotated[
+        Sources,
+        Meta(
+            description="What fills the template once: `module:callable` that takes the URL (sync "
+            "or async), a `.sql` file or a directory of them; several in order."
+        ),
+    ] = ()
+    isolation: Annotated[
+        IsolationName, Meta(description="How a slot is clean again for the next test.")
+    ] = "reset"
+    driver: Annotated[
+        str | None,
+        Meta(
+            description="The SQLAlchemy driver in `{url}` and in the `db_engine` fixtures, for "
+            "example `asyncpg`, `psycopg`, `aiosqlite`. Without it: `psycopg`, or plain `sqlite`."
+        ),
+    ] = None
+    env: Annotated[
+        dict[str, str],
+        Meta(
+            description="Environment variables set before your code is imported. Placeholders: "
+            "`{url}`, `{host}`, `{port}`, `{user}`, `{password}`, `{database}`, `{socket_dir}`."
+        ),
+    ] = {}
+    tests: Annotated[
+        Literal["all", "marked"],
+        Meta(
+            description="Which tests own a slot: `all`, or only those that are `marked` with "
+            "`@pytest.mark.db` or use a slipstream fixture."
+        ),
+    ] = "all"
+    memory: Annotated[
+        bool,
+        Meta(description="SQLite: keep the slot in memory, with one connection that all share."),
+    ] = False
+    tcp: Annotated[
+        bool,
+        Meta(
+            description="Embedded server: listen on 127.0.0.1 too, with a password, for clients "
+            "that cannot use a unix socket."
+        ),
+    ] = False
+    extensions: Annotated[
+        tuple[str, ...],
+        Meta(description="PostgreSQL: extensions created in the template before the schema."),
+    ] = ()
+    locale: Annotated[
+        str, Meta(description="Embedded PostgreSQL: the cluster's locale (encoding is UTF8).")
+    ] = "C.UTF-8"
+    server_options: Annotated[
+        dict[str, str],
+        Meta(description="Embedded server: further settings, such as `{ max_connections = '400' }`."),
+    ] = {}
+    fingerprint: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Further files (glob patterns) on which the template depends and which "
+            "slipstream cannot see by following imports."
+        ),
+    ] = ()
+    keep_templates: Annotated[
+        int,
+        Meta(ge=1, description="How many templates of this database stay in the cache."),
+    ] = 4
+    allow_remote: Annotated[
+        bool, Meta(description="Allow a server URL whose host is not this machine.")
+    ] = False
+
+
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The table ``[tool.slipstream]``."""
+
+    databases: Annotated[
+        dict[str, DatabaseSettings], Meta(description="The databases, by name.")
+    ] = {}
+    audit: Annotated[
+        bool,
+        Meta(
+            description="After every test compare its slot with the template, row by row and "
+            "object by object, and fail a test whose trace cleaning did not undo."
+        ),
+    ] = False
+    keep: Annotated[
+        bool, Meta(description="Keep the database of every failed test and print how to open it.")
+    ] = False
+    cache_dir: Annotated[
+        str | None,
+        Meta(description="Where servers and templates are kept between runs."),
+    ] = None
+    summary: Annotated[
+        bool, Meta(description="Print the block of databases, strategies and costs at the end.")
+    ] = True
