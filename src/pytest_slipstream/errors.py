@@ -18,15 +18,13 @@ class SlipstreamError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        # pytest prints the arguments of a UsageError, not its text.
+        super().__init__(message if hint is None else f"{message}\nhint: {hint}")
         self.message = message
         self.hint = hint
 
-    def __str__(self) -> str:
-        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
 
-
-class ConfigurationError(SlipstreamError, pytest.UsageError):
+class ConfigurationError(SlipstreamError, pytest.UsageError):  # type: ignore[misc]
     """The configuration or the command line is wrong (exit code 4)."""
 
 

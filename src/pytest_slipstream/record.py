@@ -7,13 +7,13 @@ test result.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from pytest_slipstream.clock import clock
 from pytest_slipstream.events import AnyEvent, Event
 
 _encoder = msgspec.json.Encoder()
@@ -33,14 +33,12 @@ class Record:
         self.worker = worker
         self.problem: str | None = None
         self._file: IO[bytes] | None = None
-        # Taken now, so that tests that freeze time do not falsify the record.
-        self._clock = time.time
 
     def write(self, event: Event) -> None:
         """Append one event; after the first failure, nothing more is tried."""
         if self.problem is not None:
             return
-        stamped = msgspec.structs.replace(event, worker=self.worker, at=self._clock())
+        stamped = msgspec.structs.replace(event, worker=self.worker, at=clock.unix())
         try:
             if self._file is None:
                 self.directory.mkdir(parents=True, exist_ok=True)

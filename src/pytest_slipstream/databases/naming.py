@@ -13,8 +13,6 @@ import re
 import msgspec
 
 PREFIX = "slipstream_"
-MAX_DATABASE_KEY = 20
-_DATABASE_KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
 _SLOT = re.compile(r"slipstream_s_([0-9a-f]{12})_(.+)\Z")
 
 
@@ -23,18 +21,6 @@ class SlotName(msgspec.Struct, frozen=True):
 
     owner: str
     rest: str
-
-
-def check_database_key(key: str) -> str | None:
-    """Why ``key`` cannot name a database in the configuration, or None."""
-    if not _DATABASE_KEY.match(key):
-        return "it must be a lower-case letter followed by lower-case letters, digits and '_'"
-    if len(key) > MAX_DATABASE_KEY:
-        return (
-            f"it has {len(key)} characters and may have {MAX_DATABASE_KEY}, because it is part of "
-            "database names, which servers cut at 63 bytes"
-        )
-    return None
 
 
 def owner_digest(testrun_uid: str, worker: str) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from pytest_slipstream.databases.engines.protocol import Address
 
 DEFAULT_DRIVERS = {"postgresql": "psycopg", "sqlite": ""}
-PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir")
 
 
 def url(address: Address, driver: str | None = None) -> str:
@@ -43,7 +42,7 @@ def _sqlite_url(scheme: str, path: str) -> str:
 
 
 def placeholders(address: Address, driver: str | None = None) -> dict[str, str]:
-    """The values of `PLACEHOLDERS` for the templates of ``env``."""
+    """The values of `settings.PLACEHOLDERS` for the templates of ``env`` (`str.format`)."""
     return {
         "url": url(address, driver),
         "host": address.host,
@@ -73,3 +72,13 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def shell(address: Address) -> str:
+    """The command line that opens the database in its product's own shell."""
+    if address.engine == "sqlite":
+        return f"sqlite3 {quote(address.path)}"
+    password = f"PGPASSWORD={quote(address.password)} " if address.password else ""
+    return (
+        f"{password}psql -h {address.host} -p {address.port} -U {address.user} {address.database}"
+    )

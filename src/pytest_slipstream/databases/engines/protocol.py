@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pytest_slipstream.identity import Owner as Owner
+
 Progress = Callable[[str], None]
 """Told in a few words what takes time now ("starting PostgreSQL 18.6"); shown to the user."""
 
@@ -33,13 +35,6 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     socket_dir: str = ""
     path: str = ""
-
-
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """Who makes slots: one process of one run. Names and locks of slots are made from it."""
-
-    testrun_uid: str
-    worker: str
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +105,15 @@ class Slot(Protocol):
             was pushed and `pop_layer` must not be called for it.
         """
 
-    def pop_layer(self) -> Cleaning:
-        """Remove the topmost layer and put back what it held."""
+    def pop_layer(self, depth: int = 0) -> Cleaning:
+        """Remove a layer and put back what it held.
+
+        Args:
+            depth: How many layers lie above it. They stay: a session fixture that was first
+                used in the second module outlives that module's own layer. Where a layer above
+                holds the same table, the rows that the removed layer had changed in it, against
+                what lies below, are changed back in the layers above and in the slot.
+        """
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works: object or table to a digest.

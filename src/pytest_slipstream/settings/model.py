@@ -1,8 +1,8 @@
-"""Every option once: the structs below are what the file, the environment, the command line and
-the reference page are made from.
+"""Every option once: the file, the environment, the command line and the reference page are all
+made from the structs below.
 
-Precedence: command line over environment over file over default. Decoding is strict: an unknown
-key or a wrong type is a `ConfigurationError` that names the key, the value and the valid ones.
+A field's description is its documentation. ``extra`` names the settings of the same database that
+the option needs; with others, a value is an error, because it would do nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from msgspec import Meta
 
 EngineName = Literal["sqlite", "postgresql"]
 IsolationName = Literal["reset", "clone", "none"]
-Sources = str | tuple[str, ...]
+Sources = tuple[str, ...]
+"""In a file, one text stands for a list of one."""
+
+_SQLITE = {"engine": "sqlite"}
+_POSTGRESQL = {"engine": "postgresql"}
+_EMBEDDED = {"engine": "postgresql", "server": "embedded"}
 
 
 class DatabaseSettings(
@@ -27,7 +32,8 @@ class DatabaseSettings(
         str,
         Meta(
             description="`embedded` (slipstream starts and stops it) or the URL of a running "
-            "server. SQLite has no server."
+            "server. SQLite has no server.",
+            extra=_POSTGRESQL,
         ),
     ] = "embedded"
     schema: Annotated[
@@ -71,25 +77,39 @@ class DatabaseSettings(
     ] = "all"
     memory: Annotated[
         bool,
-        Meta(description="SQLite: keep the slot in memory, with one connection that all share."),
+        Meta(
+            description="SQLite: keep the slot in memory, with one connection that all share.",
+            extra=_SQLITE,
+        ),
     ] = False
     tcp: Annotated[
         bool,
         Meta(
             description="Embedded server: listen on 127.0.0.1 too, with a password, for clients "
-            "that cannot use a unix socket."
+            "that cannot use a unix socket.",
+            extra=_EMBEDDED,
         ),
     ] = False
     extensions: Annotated[
         tuple[str, ...],
-        Meta(description="PostgreSQL: extensions created in the template before the schema."),
+        Meta(
+            description="PostgreSQL: extensions created in the template before the schema.",
+            extra=_POSTGRESQL,
+        ),
     ] = ()
     locale: Annotated[
-        str, Meta(description="Embedded PostgreSQL: the cluster's locale (encoding is UTF8).")
+        str,
+        Meta(
+            description="Embedded PostgreSQL: the cluster's locale (the encoding is UTF8).",
+            extra=_EMBEDDED,
+        ),
     ] = "C.UTF-8"
     server_options: Annotated[
         dict[str, str],
-        Meta(description="Embedded server: further settings, such as `{ max_connections = '400' }`."),
+        Meta(
+            description="Embedded server: further settings, such as `{ max_connections = '400' }`.",
+            extra=_EMBEDDED,
+        ),
     ] = {}
     fingerprint: Annotated[
         tuple[str, ...],
@@ -103,7 +123,8 @@ class DatabaseSettings(
         Meta(ge=1, description="How many templates of this database stay in the cache."),
     ] = 4
     allow_remote: Annotated[
-        bool, Meta(description="Allow a server URL whose host is not this machine.")
+        bool,
+        Meta(description="Allow a server URL whose host is not this machine.", extra=_POSTGRESQL),
     ] = False
 
 

@@ -1,0 +1,1 @@
+"""A project tracker: users with roles, projects, tasks, labels and comments."""

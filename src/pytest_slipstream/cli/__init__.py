@@ -1,0 +1,5 @@
+"""The command ``slipstream``."""
+
+
+def main() -> None:
+    """Entry point."""

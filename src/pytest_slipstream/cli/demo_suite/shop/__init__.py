@@ -1,0 +1,1 @@
+"""A small shop: the code under test of `slipstream demo`."""

@@ -1,0 +1,211 @@
+"""One configured database in this process: its engine, its template and its slot.
+
+The invariant: between tests the slot is clean, or is known not to be (`Database.unclean`) and is
+cleaned before the next test that needs it clean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from pytest_slipstream import events
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases import engines, naming, templates
+from pytest_slipstream.databases.engines.protocol import (
+    Address,
+    Cleaning,
+    Owner,
+    Progress,
+    Slot,
+)
+from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.settings import DatabaseSettings
+
+Emit = Callable[[events.Event], None]
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all databases of a process share."""
+
+    rootdir: Path
+    cache_dir: Path
+    owner: Owner
+    emit: Emit
+    progress: Progress
+    pools: Pools
+
+
+class Database:
+    """A configured database; nothing is started before `open`.
+
+    Args:
+        name: Its key in the configuration.
+        settings: Its table in the configuration.
+        around: What it shares with the others.
+    """
+
+    def __init__(self, name: str, settings: DatabaseSettings, around: Surroundings) -> None:
+        self.name = name
+        self.settings = settings
+        self.around = around
+        self.engine = engines.load(name, settings, cache_dir=around.cache_dir, owner=around.owner)
+        self.slot_name = naming.slot_name(around.owner.testrun_uid, around.owner.worker, name)
+        self.address: Address = self.engine.address(self.slot_name)
+        self.seconds_open = 0.0
+        self._slot: Slot | None = None
+        self._opened_at: float | None = None
+        self._unclean = False
+        self._layers_made = 0
+        self.layers: tuple[int, ...] = ()
+        self._fallback: dict[str, str] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a slot."""
+        return self._slot is not None
+
+    @property
+    def slot(self) -> Slot:
+        """The slot of this process; made on first use."""
+        if self._slot is None:
+            self.open()
+        assert self._slot is not None
+        return self._slot
+
+    def open(self) -> None:
+        """Start or reach the server, get the template, make the slot."""
+        emit, progress = self.around.emit, self.around.progress
+        self._opened_at = clock.seconds()
+        info = self.engine.open(lambda message: progress(f"{self.name}: {message}"))
+        emit(
+            events.ServerReady(
+                database=self.name,
+                engine=self.engine.name,
+                server_version=info.version,
+                started=info.started,
+                seconds=info.seconds,
+            )
+        )
+        template = templates.ready(
+            self.engine,
+            self.name,
+            self.settings,
+            info.identity,
+            rootdir=self.around.rootdir,
+            cache_dir=self.around.cache_dir,
+            progress=lambda message: progress(f"{self.name}: {message}"),
+            emit=emit,
+        )
+        start = clock.seconds()
+        self._slot = self.engine.create_slot(self.slot_name, template)
+        seconds = clock.seconds() - start
+        emit(events.SlotReady(database=self.name, slot=self.slot_name, seconds=seconds))
+        progress("")
+
+    def begin(self, wanted: str) -> str:
+        """Give the slot to a test.
+
+        Args:
+            wanted: The isolation strategy that the test asks for.
+
+        Returns:
+            The strategy that it gets.
+        """
+        slot = self.slot
+        strategy = self._available(wanted)
+        if self._unclean and strategy != "none":
+            self.clean("", strategy)
+        if strategy == "clone":
+            slot.prepare()
+        return strategy
+
+    def _available(self, wanted: str) -> str:
+        if wanted not in self._fallback:
+            reason = self.engine.unavailable(wanted)
+            self._fallback[wanted] = wanted if reason is None else "clone"
+            if reason is not None:
+                self.around.emit(
+                    events.StrategyChanged(
+                        database=self.name, wanted=wanted, used="clone", reason=reason
+                    )
+                )
+        return self._fallback[wanted]
+
+    def clean(self, node_id: str, strategy: str) -> Cleaning | None:
+        """Make the slot clean after a test, by its strategy; None when it was left as it is."""
+        if strategy == "none":
+            self._unclean = True
+            return None
+        start = clock.seconds()
+        cleaning = self.slot.clean() if strategy == "reset" else Cleaning()
+        if strategy == "clone" or cleaning.cannot is not None:
+            self.replace()
+        if cleaning.cannot is not None:
+            self.slot.prepare()
+        self._unclean = False
+        self._report(node_id, cleaning)
+        self.around.emit(
+            events.TestCleaned(
+                database=self.name,
+                node_id=node_id,
+                strategy=strategy,
+                seconds=clock.seconds() - start,
+                tables=cleaning.tables,
+                ddl=cleaning.ddl,
+                escalated=cleaning.cannot,
+            )
+        )
+        return cleaning
+
+    def replace(self) -> None:
+        """Make the slot anew; connections of the application's pools follow."""
+        self.slot.replace()
+        self.around.pools.discard()
+
+    def _report(self, node_id: str, cleaning: Cleaning) -> None:
+        for leftover in cleaning.leftovers:
+            self.around.emit(
+                events.LeftoverFound(
+                    database=self.name,
+                    node_id=node_id,
+                    kind=leftover.kind,
+                    detail=leftover.detail,
+                )
+            )
+
+    def push_layer(self) -> tuple[str, ...]:
+        """Take what wider fixtures wrote as a layer; () when they wrote nothing."""
+        tables = self.slot.push_layer() if self.is_open else ()
+        if tables:
+            self._layers_made += 1
+            self.layers += (self._layers_made,)
+        return tables
+
+    def pop_layer(self, depth: int) -> None:
+        """Undo the layer that has ``depth`` others above it."""
+        at = len(self.layers) - 1 - depth
+        self.layers = self.layers[:at] + self.layers[at + 1 :]
+        if self.slot.pop_layer(depth).cannot is not None:
+            self.replace()
+
+    def keep(self, node_id: str, number: int) -> Address:
+        """Set the slot aside as a failed test left it, and go on with a new one."""
+        address = self.slot.keep(naming.kept_name(self.name, node_id, number))
+        self.around.pools.discard()
+        self._unclean = False
+        return address
+
+    def close(self) -> None:
+        """Drop the slot and let go of the server; safe to call at any time, more than once."""
+        slot, self._slot = self._slot, None
+        try:
+            if slot is not None:
+                slot.close()
+        finally:
+            if self._opened_at is not None:
+                self.engine.close()
+                self.seconds_open = clock.seconds() - self._opened_at
+                self._opened_at = None

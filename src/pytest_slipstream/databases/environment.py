@@ -1,0 +1,38 @@
+"""The environment variables that carry a database's place to the application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from pytest_slipstream.databases import urls
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.settings import DatabaseSettings
+
+
+def rendered(settings: DatabaseSettings, address: Address) -> dict[str, str]:
+    """The variables of ``env`` with their placeholders filled in."""
+    values = urls.placeholders(address, settings.driver)
+    return {name: text.format(**values) for name, text in settings.env.items()}
+
+
+class Variables:
+    """Variables that are set for a while; what they were before is put back."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._before: dict[str, str | None] = {}
+
+    def set(self) -> None:
+        """Set them."""
+        self._before = {name: os.environ.get(name) for name in self._values}
+        os.environ.update(self._values)
+
+    def restore(self) -> None:
+        """Put back what they were; without effect when they are not set."""
+        before, self._before = self._before, {}
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

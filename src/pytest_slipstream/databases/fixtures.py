@@ -1,0 +1,189 @@
+"""The fixtures: `db`, `db_url`, `db_engine`, `db_session`, `async_db_engine`, `async_db_session`.
+
+They need nothing of the user's own. SQLAlchemy is imported when a fixture that needs it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_slipstream.databases import urls
+from pytest_slipstream.databases.database import Database
+from pytest_slipstream.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.orm import Session
+
+_ASYNC_DRIVERS = {
+    "postgresql": ("asyncpg", "psycopg"),
+    "sqlite": ("aiosqlite",),
+}
+
+
+class SlotOfTest:
+    """The slot that the running test owns: the value of the fixture `db`.
+
+    ``db["audit"]`` is the same for another configured database.
+    """
+
+    def __init__(self, database: Database, others: Mapping[str, Database]) -> None:
+        self._database = database
+        self._others = others
+
+    def __getitem__(self, name: str) -> SlotOfTest:
+        if name not in self._others:
+            raise ConfigurationError(
+                f"db[{name!r}]: no database of that name is configured",
+                hint=f"configured are {', '.join(self._others)}",
+            )
+        return SlotOfTest(self._others[name], self._others)
+
+    @property
+    def name(self) -> str:
+        """The database's name on its server; for SQLite its file."""
+        address = self._database.address
+        return address.path or address.database
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL, with the configured driver."""
+        return urls.url(self._database.address, self._database.settings.driver)
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """The tables that the test has written to and committed so far, as ``schema.table``."""
+        return self._database.slot.touched()
+
+    def connect(self) -> Any:
+        """A new DB-API connection (psycopg or sqlite3); the caller closes it."""
+        return self._database.engine.connect(self._database.address)
+
+    def __repr__(self) -> str:
+        return f"<db {urls.redact(self.url)}>"
+
+
+class DatabaseFixtures:
+    """The fixtures as methods of a plugin, so that their state is the run's."""
+
+    def __init__(self, databases: Mapping[str, Database]) -> None:
+        self._databases = databases
+        self._engines: dict[str, Engine] = {}
+
+    def _of(self, request: pytest.FixtureRequest) -> Database:
+        """The database that the nearest ``db`` mark names first, else the first configured."""
+        for mark in request.node.iter_markers("db"):
+            named = mark.kwargs.get("database")
+            if named:
+                return self._databases[named if isinstance(named, str) else named[0]]
+        return next(iter(self._databases.values()))
+
+    @pytest.fixture
+    def db(self, request: pytest.FixtureRequest) -> SlotOfTest:
+        """The test's slot: url, name, connect(), touched."""
+        return SlotOfTest(self._of(request), self._databases)
+
+    @pytest.fixture
+    def db_url(self, db: SlotOfTest) -> str:
+        """The SQLAlchemy URL of the test's slot."""
+        return db.url
+
+    @pytest.fixture
+    def db_engine(self, request: pytest.FixtureRequest) -> Engine:
+        """A SQLAlchemy engine on the test's slot; its pool lives as long as the run."""
+        database = self._of(request)
+        if database.name not in self._engines:
+            sqlalchemy = _sqlalchemy("sqlalchemy", "db_engine")
+            url = urls.url(database.address, _sync_driver(database))
+            self._engines[database.name] = sqlalchemy.create_engine(url)
+        return self._engines[database.name]
+
+    @pytest.fixture
+    def db_session(self, db_engine: Engine) -> Iterator[Session]:
+        """A SQLAlchemy session on the test's slot; what the test commits is committed."""
+        with _sqlalchemy("sqlalchemy.orm", "db_session").Session(db_engine) as session:
+            yield session
+
+    @pytest.fixture
+    def async_db_engine(self, request: pytest.FixtureRequest) -> AsyncEngine:
+        """An asynchronous SQLAlchemy engine on the test's slot, without a pool.
+
+        A pool belongs to its event loop, and tests may each have their own.
+        """
+        database = self._of(request)
+        asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
+        pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine")
+        url = urls.url(database.address, _async_driver(database))
+        engine: AsyncEngine = asyncio.create_async_engine(url, poolclass=pool.NullPool)
+        return engine
+
+    @pytest.fixture
+    async def async_db_session(self, async_db_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        """An asynchronous SQLAlchemy session on the test's slot.
+
+        Works with pytest-asyncio (strict and auto) and with anyio.
+        """
+        async for session in _sessions(async_db_engine):
+            yield session
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Generator[None, Any, Any]:
+        """Hand the asynchronous fixture to the plugin that runs the test's event loop."""
+        if fixturedef.argname != "async_db_session" or fixturedef.baseid:
+            return (yield)
+        if "anyio_backend" in request.fixturenames:
+            return (yield)
+        if not request.config.pluginmanager.has_plugin("asyncio"):
+            raise ConfigurationError(
+                "the fixture async_db_session needs an event loop, and no plugin runs one",
+                hint="pip install pytest-asyncio, or use anyio's marker @pytest.mark.anyio",
+            )
+        func = fixturedef.func
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fixturedef, "func", _for_pytest_asyncio(func))
+            return (yield)
+
+
+async def _sessions(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    async with _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_session").AsyncSession(
+        engine, expire_on_commit=False
+    ) as session:
+        yield session
+
+
+def _for_pytest_asyncio(func: Callable[..., Any]) -> Callable[..., Any]:
+    async def async_db_session(async_db_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        async for session in func(async_db_engine):
+            yield session
+
+    # In strict mode pytest-asyncio runs only fixtures that its own decorator has marked.
+    import_module("pytest_asyncio").fixture(async_db_session)
+    return async_db_session
+
+
+def _sqlalchemy(module: str, fixture: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the fixture {fixture} needs {module}, which cannot be imported: {error}",
+            hint='pip install "pytest-slipstream[sqlalchemy]"',
+        ) from error
+
+
+def _sync_driver(database: Database) -> str | None:
+    driver = database.settings.driver
+    return None if driver in ("asyncpg", "aiosqlite") else driver
+
+
+def _async_driver(database: Database) -> str:
+    known = _ASYNC_DRIVERS[database.settings.engine]
+    driver = database.settings.driver
+    return driver if driver in known else known[0]

@@ -1,0 +1,205 @@
+"""The databases' part in a pytest run: a test owns its slots from before its first fixture to
+after its last finalizer.
+
+The invariant: whatever a test or a fixture raises, the slot is clean, or its failure is reported,
+before the next test begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_slipstream import events
+from pytest_slipstream.databases import urls
+from pytest_slipstream.databases.audit import Audit
+from pytest_slipstream.databases.database import Database, Emit
+from pytest_slipstream.databases.isolation.choice import FIXTURES, DbMark, choose, read_mark
+from pytest_slipstream.databases.layers import Layers
+from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.errors import ServerError, TemplateError
+from pytest_slipstream.settings import Settings
+
+Wrapper = Generator[None, Any, Any]
+
+
+class Turn:
+    """A test's use of its databases: which, by which strategy, and how far it has come."""
+
+    def __init__(self, item: pytest.Item, strategies: dict[str, str]) -> None:
+        self.item = item
+        self.strategies = strategies
+        self.in_body = False
+        self.failed = False
+
+
+class DatabaseHooks:
+    """Registered once for each process that runs tests."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        databases: Mapping[str, Database],
+        emit: Emit,
+        pools: Pools,
+    ) -> None:
+        self._settings = settings
+        self._databases = databases
+        self._emit = emit
+        self._pools = pools
+        self._layers = Layers(databases, emit)
+        self._audit = Audit(emit) if settings.audit else None
+        self._marks: dict[pytest.Item, dict[str, str]] = {}
+        self._turn: Turn | None = None
+        self._kept = 0
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Read all ``db`` marks, so that a wrong one is an error before anything runs."""
+        for item in items:
+            self._marks[item] = self._strategies(item)
+
+    def _strategies(self, item: pytest.Item) -> dict[str, str]:
+        configured = self._settings.databases
+        marks: list[DbMark] = [
+            read_mark(mark, item.nodeid, configured) for mark in item.iter_markers("db")
+        ]
+        closure = getattr(item, "fixturenames", ())
+        return choose(configured, marks, not FIXTURES.isdisjoint(closure))
+
+    def strategies(self, item: pytest.Item) -> dict[str, str]:
+        """The databases that a test uses, each with its strategy."""
+        if item not in self._marks:
+            self._marks[item] = self._strategies(item)
+        return self._marks[item]
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+        """Give the test its slots before its first fixture."""
+        self._pools.watch()
+        self._turn = Turn(item, {})
+        try:
+            for name, wanted in self.strategies(item).items():
+                self._turn.strategies[name] = self._databases[name].begin(wanted)
+        except (ServerError, TemplateError):
+            # Every further test would fail alike: one clear error, then the run ends.
+            item.session.shouldfail = "slipstream could not provide a database"
+            raise
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    ) -> Wrapper:
+        """Tell what a wider fixture writes from what the test's own fixtures write."""
+        if fixturedef.scope == "function":
+            self._begin_body()
+            return (yield)
+        in_body = self._turn if self._turn is not None and self._turn.in_body else None
+        if in_body is not None:
+            self._layers.set_apart(in_body.item)
+        self._layers.expect(fixturedef, request.node)
+        result = yield
+        if in_body is not None:
+            self._layers.push()
+        return result
+
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
+        """Note the end of a wider fixture.
+
+        A parametrised one ends while the next test is set up: its layer goes before the fixture
+        with the next parameter writes.
+        """
+        if fixturedef.scope == "function":
+            return
+        self._layers.finished(fixturedef)
+        if self._turn is not None and self._layers.any_ended(None):
+            self._layers.push()
+            self._layers.pop_ended(None)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
+        """A test without fixtures of its own begins here."""
+        self._begin_body()
+        return (yield)
+
+    def _begin_body(self) -> None:
+        """Wider fixtures are done; from here on the test itself writes."""
+        if self._turn is None or self._turn.in_body:
+            return
+        self._turn.in_body = True
+        self._layers.push()
+        if self._audit is not None:
+            for name in self._turn.strategies:
+                self._audit.expect(self._databases[name])
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
+        """Learn whether the test failed."""
+        report = yield
+        if self._turn is not None and call.when != "teardown":
+            self._turn.failed |= report.failed
+        return report
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Wrapper:
+        """Clean after the last finalizer.
+
+        Where a layer's scope ends with this test, the test's own finalizers run first and its
+        slot is cleaned, so that the wider fixtures' finalizers find the data they made.
+        """
+        turn, self._turn = self._turn, None
+        surviving = nextitem.listchain() if nextitem is not None else []
+        failure: BaseException | None = None
+        if turn is not None and self._layers.any_ended(surviving):
+            failure = _tear_down_test(item)
+            self._clean(turn)
+        try:
+            result = yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            turn = None  # the run ends now
+            raise
+        finally:
+            if turn is not None:
+                self._layers.pop_ended(surviving)
+                self._clean(turn)
+        if failure is not None:
+            raise failure
+        return result
+
+    def _clean(self, turn: Turn) -> None:
+        node_id = turn.item.nodeid
+        for name, strategy in turn.strategies.items():
+            database = self._databases[name]
+            if self._settings.keep and turn.failed:
+                self._keep(database, node_id)
+            else:
+                database.clean(node_id, strategy)
+            if self._audit is not None and strategy != "none":
+                self._audit.check(database, node_id)
+        turn.failed = False
+
+    def _keep(self, database: Database, node_id: str) -> None:
+        self._kept += 1
+        address = database.keep(node_id, self._kept)
+        self._emit(
+            events.DatabaseKept(
+                database=database.name,
+                node_id=node_id,
+                name=address.database,
+                url=urls.url(address),
+                shell=urls.shell(address),
+            )
+        )
+
+
+def _tear_down_test(item: pytest.Item) -> BaseException | None:
+    """Run the finalizers of the test alone; what they raise is the result."""
+    try:
+        # pytest tears down all that its argument's chain does not need: here, the test.
+        item.session._setupstate.teardown_exact(item.parent)  # type: ignore[arg-type]
+    except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:  # noqa: BLE001
+        return error
+    return None

@@ -1,0 +1,80 @@
+"""Pools of the application whose connections went with a replaced slot.
+
+The invariant: after `discard`, no pool hands out a connection that is dead. Pools are found, not
+named: SQLAlchemy's through its own events, others among the live objects of the process, and only
+libraries that the application itself has imported are looked at.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.routing.sqlalchemy_pools import SQLAlchemyPools
+
+
+class Pools:
+    """All pools of this process."""
+
+    def __init__(self) -> None:
+        self._sqlalchemy: SQLAlchemyPools | None = None
+
+    def watch(self) -> None:
+        """Follow SQLAlchemy's pools, once the application has imported it; before each test."""
+        if self._sqlalchemy is None and "sqlalchemy.pool" in sys.modules:
+            from pytest_slipstream.databases.routing.sqlalchemy_pools import SQLAlchemyPools
+
+            self._sqlalchemy = SQLAlchemyPools()
+
+    def discard(self) -> None:
+        """Have every pool replace its connections before it hands them out."""
+        self.watch()
+        if self._sqlalchemy is not None:
+            self._sqlalchemy.discard()
+        treatments = [
+            (getattr(sys.modules[module], name), treat)
+            for module, name, treat in _TREATMENTS
+            if module in sys.modules
+        ]
+        for found in gc.get_objects() if treatments else ():
+            for kind, treat in treatments:
+                # type(), not isinstance(): a lazy object's __class__ may be code that does work.
+                if issubclass(type(found), kind):
+                    treat(found)
+
+    def close(self) -> None:
+        """Stop following."""
+        if self._sqlalchemy is not None:
+            self._sqlalchemy.close()
+            self._sqlalchemy = None
+
+
+def _check_each(pool: Any) -> None:
+    # What the pool's own argument check= does; without it a dead connection is handed out.
+    if pool._check is None:
+        pool._check = type(pool).check_connection
+
+
+def _expire(pool: Any) -> None:
+    # A coroutine that never waits: one step runs it to its end, on whichever event loop.
+    try:
+        pool.expire_connections().send(None)
+    except StopIteration:
+        return
+
+
+def _empty(pool: Any) -> None:
+    while pool._pool:
+        connection = pool._pool.pop()
+        connection.close()
+        pool._rused.pop(id(connection), None)
+
+
+_TREATMENTS = (
+    ("psycopg_pool", "ConnectionPool", _check_each),
+    ("psycopg_pool", "AsyncConnectionPool", _check_each),
+    ("asyncpg.pool", "Pool", _expire),
+    ("psycopg2.pool", "AbstractConnectionPool", _empty),
+)

@@ -1,0 +1,124 @@
+"""Alembic sources: ``upgrade head`` in this process, against the database that is being built.
+
+The URL goes both ways that an ``env.py`` may read it: as ``sqlalchemy.url``, and (by `building`)
+in the environment. Logging stays as it is: an ``env.py`` calls ``fileConfig``, which would disable
+the loggers of the application under test.
+"""
+
+from __future__ import annotations
+
+import configparser
+import importlib
+import logging.config
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_slipstream.databases.sources.forms import MigrationSource
+from pytest_slipstream.errors import MissingExtraError, TemplateError
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Where an Alembic environment is: ``versions`` are the directories of its revisions."""
+
+    ini: Path
+    script_location: Path
+    versions: tuple[Path, ...]
+
+
+def layout(source: MigrationSource, rootdir: Path) -> Layout | None:
+    """Read the ini file without Alembic; None when it cannot be read or names no directory.
+
+    A relative ``script_location`` is relative to the ini file, or else to ``rootdir``.
+    """
+    ini = rootdir / source.text
+    parser = configparser.ConfigParser({"here": ini.parent.as_posix()})
+    try:
+        parser.read_string(ini.read_text(encoding="utf-8"))
+        location = parser.get("alembic", "script_location", fallback="")
+        listed = parser.get("alembic", "version_locations", fallback="")
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return None
+    script_location = _resolve(location, ini, rootdir)
+    if script_location is None:
+        return None
+    versions = [_resolve(text, ini, rootdir) for text in listed.replace(",", " ").split()]
+    return Layout(
+        ini, script_location, tuple(filter(None, versions)) or (script_location / "versions",)
+    )
+
+
+def _resolve(text: str, ini: Path, rootdir: Path) -> Path | None:
+    candidates = [ini.parent / text, rootdir / text]
+    package, colon, inside = text.partition(":")
+    if colon and not Path(text).is_absolute():
+        top, *rest = package.split(".")
+        candidates = [Path(entry, top, *rest, inside) for entry in [*sys.path, str(rootdir)]]
+    return next((path for path in candidates if text and path.is_dir()), None)
+
+
+def upgrade(source: MigrationSource, url: str, rootdir: Path) -> None:
+    """Run all migrations.
+
+    Args:
+        source: The ini file.
+        url: The SQLAlchemy URL of the database that is being built.
+        rootdir: What the ini's path is relative to.
+
+    Raises:
+        TemplateError: when the ini or its directory is not there. What migrations raise is theirs.
+    """
+    command, config_class = _alembic()
+    ini = rootdir / source.text
+    found = layout(source, rootdir)
+    if found is None:
+        raise TemplateError(
+            f"{source}: {_missing(ini)}", hint=f"write the path relative to {rootdir}"
+        )
+    config = config_class(str(ini))
+    config.set_main_option("script_location", str(found.script_location).replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    with _logging_untouched():
+        command.upgrade(config, "head")
+
+
+def _alembic() -> tuple[Any, Any]:
+    try:
+        return (
+            importlib.import_module("alembic.command"),
+            importlib.import_module("alembic.config").Config,
+        )
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "Alembic is not installed, and the schema is made by it", hint="pip install alembic"
+        ) from error
+
+
+def _missing(ini: Path) -> str:
+    if not ini.is_file():
+        return f"there is no file at {ini}"
+    return f"{ini} has no section [alembic] whose script_location is a directory"
+
+
+@contextmanager
+def _logging_untouched() -> Iterator[None]:
+    configure = logging.config.fileConfig
+    logging.config.fileConfig = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        logging.config.fileConfig = configure
+
+
+def import_early(modules: tuple[str, ...]) -> None:
+    """Import what ``env.py`` will import, while the environment is still the tests' own.
+
+    What does not import here fails again, with its traceback, in ``env.py`` itself.
+    """
+    for module in modules:
+        with suppress(ImportError):
+            importlib.import_module(module)

@@ -1,0 +1,144 @@
+"""``module:object`` sources: find the object, tell its kind, make the schema or call it.
+
+The kind is told by what the object is, without importing SQLAlchemy: an object can only be a
+MetaData when SQLAlchemy is loaded already.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pytest_slipstream.databases.sources.forms import ObjectSource
+from pytest_slipstream.errors import TemplateError
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+Part = "MetaData | Callable[..., object]"
+
+
+def load(source: ObjectSource) -> object:
+    """Import the module and follow the attribute path.
+
+    Raises:
+        TemplateError: when the module does not import or has no such attribute.
+    """
+    try:
+        value: object = importlib.import_module(source.module)
+    except (Exception, SystemExit) as error:
+        raise TemplateError(
+            f"{source}: module {source.module!r} does not import: {summary(error)}",
+            hint=_import_hint(source, error),
+        ) from error
+    seen = f"module {source.module!r}"
+    for name in source.attribute.split("."):
+        try:
+            value = getattr(value, name)
+        except AttributeError as error:
+            near = difflib.get_close_matches(name, dir(value), n=3)
+            listed = ", ".join(repr(candidate) for candidate in near)
+            raise TemplateError(
+                f"{source}: {seen} has no attribute {name!r}",
+                hint=f"near names: {listed}" if near else None,
+            ) from error
+        seen += f"'s {name!r}"
+    return value
+
+
+def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and (source.module + ".").startswith(missing + "."):
+        return (
+            "modules are looked for from the root directory and in pytest's `pythonpath`: for a "
+            "package under src/ write `pythonpath = ['src']`, or install the project"
+        )
+    return None
+
+
+def loaded(source: ObjectSource) -> object | None:
+    """The object when its module has been imported and has it; nothing is imported."""
+    value: object = sys.modules.get(source.module)
+    for name in source.attribute.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def parts(value: object) -> Iterator[MetaData | Callable[..., object] | None]:
+    """What ``value`` consists of, in order; None for what is of no valid kind."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item)
+        return
+    metadata = _metadata(value)
+    if metadata is not None:
+        yield metadata
+    else:
+        yield value if callable(value) else None
+
+
+def _metadata(value: object) -> MetaData | None:
+    sqlalchemy = sys.modules.get("sqlalchemy")
+    if sqlalchemy is None:
+        return None
+    for candidate in (value, getattr(value, "metadata", None)):
+        if isinstance(candidate, sqlalchemy.MetaData):
+            return candidate  # type: ignore[no-any-return]
+    return None
+
+
+def is_metadata(part: object) -> bool:
+    """Whether a part makes a schema by ``create_all``; otherwise it is called."""
+    return _metadata(part) is part
+
+
+def bind(source: ObjectSource, function: Callable[..., object], url: str) -> Callable[[], object]:
+    """The call of ``function``: with the URL when it takes one, else without arguments.
+
+    It takes one when its first positional parameter has no default or is called ``url``.
+
+    Raises:
+        TemplateError: when it needs more than the URL.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a built-in that does not tell
+        return lambda: function(url)
+    first = next(iter(signature.parameters.values()), None)
+    takes_url = first is not None and (
+        first.kind is first.VAR_POSITIONAL
+        or (first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD))
+        and (first.default is first.empty or first.name.endswith("url"))
+    )
+    arguments = (url,) if takes_url else ()
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TemplateError(
+            f"{source}: it is called with the database's URL alone, and its parameters are "
+            f"{signature}",
+            hint="name a function of one parameter, the URL, that calls this one",
+        ) from error
+    return lambda: function(*arguments)
+
+
+def summary(error: BaseException) -> str:
+    """An exception in one line, with the user's line that raised it."""
+    text = traceback.format_exception_only(type(error), error)[-1].strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_foreign(frame.filename)]
+    return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
+
+
+def _is_foreign(filename: str) -> bool:
+    return (
+        filename.startswith("<")
+        or "site-packages" in filename
+        or filename == importlib.__file__
+        or filename == __file__
+    )

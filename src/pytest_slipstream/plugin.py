@@ -1,0 +1,61 @@
+"""The pytest11 entry: hooks of a few lines each; the rooms do the work.
+
+Heavy imports wait until a database is configured.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_slipstream import settings
+
+if TYPE_CHECKING:
+    from pytest_slipstream.run import Run
+
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """All options, from the one table."""
+    settings.register(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Fix the names and set the environment before any code of the user's is imported."""
+    configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
+    if configured.databases:
+        from pytest_slipstream.run import Run
+
+        early_config.stash[_RUN] = Run(configured, early_config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and, where a database is configured, the rooms."""
+    config.addinivalue_line(
+        "markers",
+        "db(isolation=None, database=None): the test uses these slipstream databases (all, if "
+        "none is named), each cleaned by this isolation strategy.",
+    )
+    if _RUN in config.stash:
+        config.stash[_RUN].register(config)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    """After the last fixture and the last worker: drop the slots, let go of the servers."""
+    try:
+        return (yield)
+    finally:
+        if _RUN in session.config.stash:
+            session.config.stash[_RUN].finish(int(exitstatus))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Put the environment back; also when the session never started."""
+    if _RUN in config.stash:
+        config.stash[_RUN].close()

@@ -1,0 +1,137 @@
+"""The block at the end of a run: a rendering of the run record.
+
+Every figure in it is computed here from events; nothing else is asked.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import pytest
+
+from pytest_slipstream import events, record
+from pytest_slipstream.settings import Settings
+
+_SHOWN = 10
+_E = TypeVar("_E", bound=events.Event)
+
+
+class Summary:
+    """Registered in the process that reports: the only one, or pytest-xdist's controller."""
+
+    def __init__(self, settings: Settings, written: record.Record) -> None:
+        self._settings = settings
+        self._record = written
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the block."""
+        if self._record.problem is not None:
+            terminalreporter.write_line(f"slipstream: {self._record.problem}")
+            return
+        happened = record.read(self._record.directory)
+        lines = list(render(happened, self._settings.databases))
+        kept = list(_kept(happened))
+        if kept or (self._settings.summary and lines):
+            terminalreporter.section("slipstream", sep="-")
+        for line in [*(lines if self._settings.summary else ()), *kept]:
+            terminalreporter.write_line(line)
+
+
+def render(happened: Sequence[events.AnyEvent], databases: Iterable[str]) -> Iterator[str]:
+    """The block's lines, without those on kept databases; none where no database was used."""
+    for name in databases:
+        own = [event for event in happened if getattr(event, "database", None) == name]
+        if servers := _only(events.ServerReady, own):
+            yield f"{name}: {_server(servers)}; {_template(own)}"
+            if costs := _costs(own):
+                yield f"  {costs}"
+            yield from _layers(own)
+            yield from _changes(own)
+    yield from _listed(
+        "escalated to clone",
+        [
+            f"{event.node_id}: {event.escalated}"
+            for event in _only(events.TestCleaned, happened)
+            if event.escalated is not None
+        ],
+    )
+    yield from _listed(
+        "left behind and ended",
+        [
+            f"{event.node_id}: {event.kind} {event.detail}"
+            for event in _only(events.LeftoverFound, happened)
+        ],
+    )
+    finished = _only(events.RunFinished, happened)
+    held = max((event.server_seconds for event in finished), default=0.0)
+    if held:
+        yield f"servers held for {held:.1f} s"
+
+
+def _only(kind: type[_E], happened: Iterable[events.Event]) -> list[_E]:
+    return [event for event in happened if isinstance(event, kind)]
+
+
+def _server(servers: Sequence[events.ServerReady]) -> str:
+    first = next((server for server in servers if server.started), servers[0])
+    how = "started in" if first.started else "reached in"
+    name = f"{first.engine} {first.server_version}".strip()
+    return name if first.engine == "sqlite" else f"{name} {how} {first.seconds:.2f} s"
+
+
+def _template(own: Sequence[events.Event]) -> str:
+    ready = _only(events.TemplateReady, own)
+    built = [event for event in ready if event.built]
+    if built:
+        return f"template built in {built[0].seconds:.2f} s"
+    return "template reused" if ready else "no template"
+
+
+def _costs(own: Sequence[events.Event]) -> str:
+    cleaned = [event for event in _only(events.TestCleaned, own) if event.node_id]
+    if not cleaned:
+        return ""
+    strategies = Counter(event.strategy for event in cleaned)
+    seconds = [event.seconds for event in cleaned]
+    tests = ", ".join(f"{count} by {name}" for name, count in sorted(strategies.items()))
+    return (
+        f"{len({event.node_id for event in cleaned})} tests cleaned ({tests}): "
+        f"median {statistics.median(seconds) * 1e3:.2f} ms, {sum(seconds):.2f} s in all"
+    )
+
+
+def _layers(own: Sequence[events.Event]) -> Iterator[str]:
+    pushed = [event for event in _only(events.LayerPushed, own) if event.fixtures]
+    if pushed:
+        names = sorted({name for event in pushed for name in event.fixtures})
+        yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
+
+
+def _changes(own: Sequence[events.Event]) -> Iterator[str]:
+    changes = _only(events.StrategyChanged, own)
+    for wanted, used, reason in sorted({(e.wanted, e.used, e.reason) for e in changes}):
+        yield f"  {wanted} cannot be had here, {used} is used: {reason}"
+
+
+def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
+    if entries:
+        yield f"{title}: {len(entries)}"
+        yield from (f"  {entry}" for entry in entries[:_SHOWN])
+    if len(entries) > _SHOWN:
+        yield f"  … and {len(entries) - _SHOWN} more, all in the run record"
+
+
+def _kept(happened: Iterable[events.Event]) -> Iterator[str]:
+    for event in _only(events.DatabaseKept, happened):
+        yield f"kept {event.name} of {event.node_id}"
+        yield f"  {event.url}"
+        yield f"  {event.shell}"
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

