@@ -1,7 +1,7 @@
 """Who asks, and what they may do: FastAPI dependencies."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, HTTPException, Query
 from sqlalchemy import select
@@ -15,19 +15,20 @@ from app.security import read_token
 Session = Annotated[AsyncSession, Depends(get_session)]
 
 
-class Page:
+class Page(NamedTuple):
     """The slice of a list that a request asks for."""
 
-    def __init__(
-        self,
-        limit: Annotated[int, Query(ge=1, le=50)] = 10,
-        offset: Annotated[int, Query(ge=0)] = 0,
-    ) -> None:
-        self.limit = limit
-        self.offset = offset
+    limit: int
+    offset: int
 
 
-Paged = Annotated[Page, Depends()]
+async def wanted_page(
+    limit: Annotated[int, Query(ge=1, le=50)] = 10, offset: Annotated[int, Query(ge=0)] = 0
+) -> Page:
+    return Page(limit, offset)
+
+
+Paged = Annotated[Page, Depends(wanted_page)]
 
 
 async def current_user(

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 
+ITERATIONS = int(os.environ.get("PASSWORD_ITERATIONS", "25000"))
 SECRET = os.environ.get("TOKEN_SECRET", "not-a-secret").encode()
 
 
@@ -31,7 +32,7 @@ def read_token(token: str) -> str | None:
 
 
 def _digest(password: str, salt: bytes) -> str:
-    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations=100).hex()
+    return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations=ITERATIONS).hex()
 
 
 def _signature(username: str) -> str:

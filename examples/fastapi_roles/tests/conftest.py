@@ -12,13 +12,9 @@ from app.security import issue_token
 
 def client_of(username):
     @pytest.fixture
-    async def client():
+    def client():
         headers = {"Authorization": f"Bearer {issue_token(username)}"} if username else {}
-        transport = ASGITransport(app)
-        async with AsyncClient(
-            transport=transport, base_url="http://tracker", headers=headers
-        ) as client:
-            yield client
+        return AsyncClient(transport=ASGITransport(app), base_url="http://tracker", headers=headers)
 
     return client
 
@@ -46,7 +42,7 @@ def actors(anonymous, admin, manager, member, guest):
 async def ids(session):
     """User name to id."""
     rows = await session.execute(select(User.username, User.id))
-    return {username: user_id for username, user_id in rows}
+    return {row.username: row.id for row in rows}
 
 
 @pytest.fixture

@@ -31,12 +31,15 @@ async def test_what_failed_leaves_none(admin):
 
 
 @pytest.mark.parametrize(
-    ("action", "subject"), [("project.create", "apollo"), ("task.create", "apollo: Land softly")]
+    ("action", "subject"), [("project.create", "gemini"), ("task.create", "gemini: Dock")]
 )
-async def test_entries_are_filtered_by_action(admin, task, action, subject):
+async def test_entries_are_filtered_by_action(admin, action, subject):
+    await admin.post("/projects", json={"slug": "gemini", "name": "Gemini"})
+    await admin.post("/projects/gemini/tasks", json={"title": "Dock"})
     assert await actions(admin, action=action) == [(action, subject)]
 
 
-async def test_an_entry_names_the_actor(admin, project, ids):
+async def test_an_entry_names_the_actor(admin, manager, project, ids):
+    await manager.patch("/projects/apollo", json={"name": "Artemis"})
     entry = (await admin.get("/audit")).json()["items"][0]
     assert entry["actor_id"] == ids["max"]

@@ -37,9 +37,7 @@ async def test_pages_of_users(admin, limit, offset, wanted):
     assert listing["total"] == len(PEOPLE)
 
 
-@pytest.mark.parametrize(
-    "page", [{"limit": 0}, {"limit": 51}, {"limit": "many"}, {"offset": -1}]
-)
+@pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 51}, {"limit": "many"}, {"offset": -1}])
 async def test_a_page_has_bounds(admin, page):
     assert (await admin.get("/users", params=page)).status_code == 422
 

@@ -64,8 +64,8 @@ class DatabaseSettings(
     env: Annotated[
         dict[str, str],
         Meta(
-            description="Environment variables set before your code is imported. Placeholders: "
-            "`{url}`, `{host}`, `{port}`, `{user}`, `{password}`, `{database}`, `{socket_dir}`."
+            description="Environment variables set before your code is imported, with "
+            "placeholders such as `{url}`."
         ),
     ] = {}
     tests: Annotated[
@@ -148,7 +148,10 @@ class Settings(
     ] = False
     cache_dir: Annotated[
         str | None,
-        Meta(description="Where servers and templates are kept between runs."),
+        Meta(
+            description="Where servers and templates are kept between runs; without it, a "
+            "directory of the user's cache."
+        ),
     ] = None
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sqlite3
 
-from conftest import Project
+from projects import Project
 
 FAILING = """
     from app import db
@@ -42,7 +42,8 @@ def test_kept_postgresql_database_holds_the_evidence(postgresql_project: Project
 
             def test_looks():
                 with psycopg.connect({url!r}) as connection:
-                    assert connection.execute('select name from "user"').fetchall() == [("evidence",)]
+                    found = connection.execute('select name from "user"').fetchall()
+                assert found == [("evidence",)]
         """
     )
     result.assert_outcomes(passed=1)

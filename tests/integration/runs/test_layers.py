@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project
+from projects import Project
 
 
 def test_data_of_wider_fixtures_survives_and_goes_with_its_scope(project: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import Project
+from projects import Project
 
 
 def test_open_transaction_is_ended_and_named(project: Project) -> None:
@@ -55,7 +55,8 @@ def test_advisory_locks_and_temporary_tables_of_pooled_connections(
 
             def test_clean():
                 with db.engine.begin() as connection:
-                    assert connection.scalar(text("select count(*) from pg_locks where locktype = 'advisory' and objid = 7")) == 0
+                    locks = "select count(*) from pg_locks where locktype = 'advisory'"
+                    assert connection.scalar(text(f"{locks} and objid = 7")) == 0
                     assert connection.scalar(text("select to_regclass('pg_temp.scratch')")) is None
         """,
     )

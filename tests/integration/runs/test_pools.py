@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project
+from projects import Project
 
 
 def _ddl(setup: str, body: str, mark: str = "") -> str:

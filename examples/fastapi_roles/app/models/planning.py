@@ -12,14 +12,14 @@ team_members = Table(
     "team_members",
     Base.metadata,
     Column("team_id", ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
-    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 task_dependencies = Table(
     "task_dependencies",
     Base.metadata,
     Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
-    Column("needs_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True),
     CheckConstraint("task_id <> needs_id"),
 )
 
@@ -29,7 +29,9 @@ class Team(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
-    lead_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    lead_id: Mapped[int | None] = mapped_column(
+        ForeignKey("users.id", ondelete="SET NULL"), index=True
+    )
 
 
 class Milestone(Base):
@@ -62,7 +64,7 @@ class SprintTask(Base):
         ForeignKey("sprints.id", ondelete="CASCADE"), primary_key=True
     )
     task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     points: Mapped[int | None]
 
@@ -113,7 +115,7 @@ class FieldValue(Base):
         ForeignKey("fields.id", ondelete="CASCADE"), primary_key=True
     )
     task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     value: Mapped[str]
 

@@ -47,13 +47,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             os.chown(path, self.uid, self.gid)
 
     def reaches(self, path: Path) -> bool:
-        """Whether the account may enter ``path`` (a directory) and read it, by its mode bits."""
-        if not self.dropped:
-            return True
+        """Whether the account may enter the directory ``path``, by the mode bits on the way."""
         path = path.resolve()
-        wanted = [(parent, stat.S_IXOTH) for parent in path.parents]
-        wanted.append((path, stat.S_IXOTH | stat.S_IROTH))
-        return all(self._allows(place.stat(), bits) for place, bits in wanted if place.exists())
+        way = [place for place in (path, *path.parents) if place.exists()]
+        return not self.dropped or all(self._allows(one.stat(), stat.S_IXOTH) for one in way)
+
+    def reads(self, path: Path) -> bool:
+        """Whether the account may enter the directory ``path`` and list it, if it is there."""
+        if not self.dropped or not path.exists():
+            return True
+        return self.reaches(path) and self._allows(path.stat(), stat.S_IXOTH | stat.S_IROTH)
 
     def _allows(self, status: os.stat_result, bits: int) -> bool:
         shift = 6 if status.st_uid == self.uid else 3 if status.st_gid == self.gid else 0
@@ -61,7 +64,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def server_account() -> Account:
-    """The account for servers that this process starts: its own, or for root an unprivileged one."""
+    """The account for this process's servers: its own, or for root an unprivileged one."""
     uid, gid = os.geteuid(), os.getegid()
     if uid != 0:
         return Account(uid=uid, gid=gid)

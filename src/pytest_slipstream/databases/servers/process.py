@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -63,8 +64,7 @@ def launch(command: Sequence[str], *, account: Account, log: Path) -> int:
             shell,
             check=True,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             cwd="/",
             env=environment(),
             start_new_session=True,
@@ -122,10 +122,8 @@ def stop(running: Running) -> None:
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

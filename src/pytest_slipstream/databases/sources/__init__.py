@@ -1,4 +1,4 @@
-"""What makes a template's schema and fills its seed: texts of the configuration, decoded and applied.
+"""What makes a template's schema and fills its seed: the configuration's texts, decoded, applied.
 
 `forms` decides what a text is by the text alone; the other modules each apply one form. User code
 is called only here, and always from `surroundings`.
@@ -6,7 +6,7 @@ is called only here, and always from `surroundings`.
 
 from __future__ import annotations
 
-from pytest_slipstream.databases.sources.apply import apply
+from pytest_slipstream.databases.sources.apply import Build, apply
 from pytest_slipstream.databases.sources.forms import (
     DirectorySource,
     MigrationSource,
@@ -18,6 +18,7 @@ from pytest_slipstream.databases.sources.forms import (
 )
 
 __all__ = [
+    "Build",
     "DirectorySource",
     "MigrationSource",
     "ObjectSource",

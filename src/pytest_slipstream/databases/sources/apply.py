@@ -6,7 +6,13 @@ its cause, with its traceback.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address, Engine
@@ -22,50 +28,65 @@ from pytest_slipstream.databases.sources.redirect import redirected
 from pytest_slipstream.errors import SlipstreamError, TemplateError
 from pytest_slipstream.settings import DatabaseSettings
 
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
 
-def apply(
-    source: Source, engine: Engine, address: Address, settings: DatabaseSettings, rootdir: Path
-) -> None:
+
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """The database that is being built.
+
+    ``database`` is its key in the configuration; paths are relative to ``rootdir``, and modules
+    are found there too.
+    """
+
+    database: str
+    settings: DatabaseSettings
+    engine: Engine
+    address: Address
+    rootdir: Path
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL, with the driver of the configuration."""
+        return urls.url(self.address, self.settings.driver)
+
+
+def apply(source: Source, build: Build) -> None:
     """Make the source's part of the schema or the seed.
-
-    Args:
-        source: What to apply.
-        engine: Runs scripts.
-        address: The database that is being built.
-        settings: The database's table in the configuration.
-        rootdir: What paths are relative to; modules are found there too.
 
     Raises:
         TemplateError: when the source cannot be found, is of a wrong kind, or fails.
     """
-    with import_path(rootdir):
+    with import_path(build.rootdir):
         if isinstance(source, ObjectSource):
-            _apply_object(source, address, settings)
+            _apply_object(source, build)
         elif isinstance(source, MigrationSource):
-            _migrate(source, address, settings, rootdir)
+            _migrate(source, build)
         else:
-            scripts.run(source, engine, address, rootdir)
+            scripts.run(source, build.engine, build.address, build.rootdir)
 
 
-def _apply_object(source: ObjectSource, address: Address, settings: DatabaseSettings) -> None:
+def _apply_object(source: ObjectSource, build: Build) -> None:
     value = objects.load(source)
-    found = list(objects.parts(value))
-    if not found or None in found:
+    parts = list(objects.parts(value))
+    if not parts or None in parts:
         raise TemplateError(f"{source}: {_wrong_kind(value)}", hint=_VALID_KINDS[source.role])
-    for part in found:
-        if not objects.is_metadata(part):
-            url = urls.url(address, settings.driver)
-            _call(source, objects.bind(source, part, url), address, settings)
-        elif source.role == "seed":
-            raise TemplateError(f"{source}: a MetaData has no rows", hint=_VALID_KINDS["seed"])
-        elif not part.tables:
-            raise TemplateError(
-                f"{source}: its MetaData has no tables: nothing that module {source.module!r} "
-                "imports defines one",
-                hint="name a module that imports all models, as your migrations do",
-            )
-        else:
-            _call(source, lambda part=part: tables.create(part, address), address, settings)
+    for part in parts:
+        if objects.is_metadata(part):
+            _create_tables(source, part, build)
+        elif callable(part):
+            _call(source, objects.bind(source, part, build.url), build)
+
+
+def _create_tables(source: ObjectSource, metadata: MetaData, build: Build) -> None:
+    if source.role == "seed":
+        raise TemplateError(f"{source}: a MetaData has no rows", hint=_VALID_KINDS["seed"])
+    if not metadata.tables:
+        raise TemplateError(
+            f"{source}: its MetaData has no tables: no module that has been imported defines one",
+            hint="name it in a module that imports all models, as your migrations do",
+        )
+    _call(source, lambda: tables.create(metadata, build.address), build)
 
 
 _VALID_KINDS = {
@@ -83,14 +104,20 @@ def _wrong_kind(value: object) -> str:
     return f"it is {value!r}, a {kind}"
 
 
-def _migrate(
-    source: MigrationSource, address: Address, settings: DatabaseSettings, rootdir: Path
-) -> None:
-    url = urls.url(address, settings.driver)
-    _call(
-        source,
-        # Always in a thread of its own: an async env.py calls asyncio.run.
-        lambda: in_own_thread(lambda: migrations.upgrade(source, url, rootdir)),
-        address,
-        settings,
-    )
+def _migrate(source: MigrationSource, build: Build) -> None:
+    found = migrations.layout(source, build.rootdir)
+    sys.path[:0] = found.import_path if found is not None else ()
+    migrations.import_early(source, build.rootdir)
+    # Always in a thread of its own: an async env.py calls asyncio.run.
+    upgrade = partial(migrations.upgrade, source, build.url, build.rootdir)
+    _call(source, partial(in_own_thread, upgrade), build)
+
+
+def _call(source: Source, function: Callable[[], object], build: Build) -> None:
+    try:
+        with environment(build.settings, build.address), redirected(build.database, build.address):
+            call(function)
+    except SlipstreamError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TemplateError(f"{source} failed: {objects.summary(error)}") from error

@@ -10,7 +10,6 @@ build database's URL at import would hold it for the whole run.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import sys
@@ -66,6 +65,7 @@ def call(function: Callable[[], object]) -> None:
 
 def _finish(result: object) -> None:
     if inspect.isawaitable(result):
+        import asyncio  # 12 ms, which a run that builds nothing need not pay
 
         async def wait() -> None:
             await result
@@ -74,6 +74,9 @@ def _finish(result: object) -> None:
 
 
 def _loop_is_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
     try:
         asyncio.get_running_loop()
     except RuntimeError:

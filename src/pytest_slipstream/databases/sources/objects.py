@@ -12,7 +12,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from pytest_slipstream.databases.sources.forms import ObjectSource
 from pytest_slipstream.errors import TemplateError
@@ -20,7 +20,8 @@ from pytest_slipstream.errors import TemplateError
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
-Part = "MetaData | Callable[..., object]"
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def load(source: ObjectSource) -> object:
@@ -69,8 +70,8 @@ def loaded(source: ObjectSource) -> object | None:
     return value
 
 
-def parts(value: object) -> Iterator[MetaData | Callable[..., object] | None]:
-    """What ``value`` consists of, in order; None for what is of no valid kind."""
+def parts(value: object) -> Iterator[object]:
+    """What ``value`` consists of, in order: MetaData, callables, None for any other kind."""
     if isinstance(value, list | tuple):
         for item in value:
             yield from parts(item)
@@ -92,9 +93,9 @@ def _metadata(value: object) -> MetaData | None:
     return None
 
 
-def is_metadata(part: object) -> bool:
+def is_metadata(part: object) -> TypeGuard[MetaData]:
     """Whether a part makes a schema by ``create_all``; otherwise it is called."""
-    return _metadata(part) is part
+    return part is not None and _metadata(part) is part
 
 
 def bind(source: ObjectSource, function: Callable[..., object], url: str) -> Callable[[], object]:
@@ -112,8 +113,8 @@ def bind(source: ObjectSource, function: Callable[..., object], url: str) -> Cal
     first = next(iter(signature.parameters.values()), None)
     takes_url = first is not None and (
         first.kind is first.VAR_POSITIONAL
-        or (first.kind in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD))
-        and (first.default is first.empty or first.name.endswith("url"))
+        or (first.kind in _POSITIONAL and first.default is first.empty)
+        or (first.kind in _POSITIONAL and first.name.endswith("url"))
     )
     arguments = (url,) if takes_url else ()
     try:

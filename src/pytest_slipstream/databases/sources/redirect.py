@@ -8,10 +8,10 @@ opened so are ended afterwards, because pools would hand them to tests.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
 from typing import Any
 
 from pytest_slipstream.databases import naming
@@ -46,17 +46,23 @@ def redirected(database: str, address: Address) -> Iterator[None]:
     finally:
         event.remove(Engine, "do_connect", do_connect)
         for record in opened:
-            if record.dbapi_connection is not None:
-                record.invalidate()
+            record.invalidate()
 
 
 def _redirect(
     database: str, address: Address, arguments: list[Any], options: dict[str, Any]
 ) -> bool:
-    target = address.path or address.database
-    places = [(arguments, place) for place in range(len(arguments))]
-    places += [(options, key) for key in ("dbname", "database", "db") if key in options]
+    places: list[tuple[Any, Any]] = [(arguments, index) for index in range(len(arguments))]
+    places += [(options, key) for key in ("dbname", "database") if key in options]
     found = [(holder, key) for holder, key in places if is_slot_of(database, holder[key])]
     for holder, key in found:
-        holder[key] = target
+        holder[key] = address.path or address.database
     return bool(found)
+
+
+def is_slot_of(database: str, target: object) -> bool:
+    """Whether ``target``, a database name, a path or a ``file:`` URI, is a slot of ``database``."""
+    if not isinstance(target, str):
+        return False
+    slots = (naming.parse_slot_name(word) for word in re.findall(r"\w+", target))
+    return any(re.fullmatch(rf"{database}_\d+", slot.rest) for slot in slots if slot is not None)

@@ -26,6 +26,13 @@ class Customer(Base):
     country: Mapped[Country] = relationship()
 
 
+class Address(Base):
+    __tablename__ = "address"
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    street: Mapped[str]
+    city: Mapped[str]
+
+
 class Category(Base):
     __tablename__ = "category"
     name: Mapped[str] = mapped_column(unique=True)
@@ -40,6 +47,31 @@ class Product(Base):
     category: Mapped[Category] = relationship()
 
 
+class Tag(Base):
+    __tablename__ = "tag"
+    word: Mapped[str] = mapped_column(unique=True)
+
+
+class ProductTag(Base):
+    __tablename__ = "product_tag"
+    __table_args__ = (UniqueConstraint("product_id", "tag_id"),)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"))
+
+
+class Supplier(Base):
+    __tablename__ = "supplier"
+    name: Mapped[str] = mapped_column(unique=True)
+    country_id: Mapped[int] = mapped_column(ForeignKey("country.id"))
+
+
+class Purchase(Base):
+    __tablename__ = "purchase"
+    supplier_id: Mapped[int] = mapped_column(ForeignKey("supplier.id"), index=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    pieces: Mapped[int]
+
+
 class Warehouse(Base):
     __tablename__ = "warehouse"
     city: Mapped[str] = mapped_column(unique=True)
@@ -51,6 +83,13 @@ class Stock(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     warehouse_id: Mapped[int] = mapped_column(ForeignKey("warehouse.id"))
     pieces: Mapped[int] = mapped_column(CheckConstraint("pieces >= 0"))
+
+
+class Wish(Base):
+    __tablename__ = "wish"
+    __table_args__ = (UniqueConstraint("customer_id", "product_id"),)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
 
 
 class Coupon(Base):
@@ -85,6 +124,12 @@ class Payment(Base):
     amount: Mapped[int]
 
 
+class Refund(Base):
+    __tablename__ = "refund"
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), unique=True)
+    reason: Mapped[str]
+
+
 class Shipment(Base):
     __tablename__ = "shipment"
     order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), unique=True)
@@ -97,3 +142,29 @@ class Review(Base):
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
     stars: Mapped[int] = mapped_column(CheckConstraint("stars BETWEEN 1 AND 5"))
+
+
+class Ticket(Base):
+    __tablename__ = "ticket"
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("order.id"))
+    subject: Mapped[str]
+    is_open: Mapped[bool] = mapped_column(default=True)
+
+
+class Message(Base):
+    __tablename__ = "message"
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), index=True)
+    text: Mapped[str]
+
+
+class Staff(Base):
+    __tablename__ = "staff"
+    email: Mapped[str] = mapped_column(unique=True)
+    warehouse_id: Mapped[int | None] = mapped_column(ForeignKey("warehouse.id"))
+
+
+class Duty(Base):
+    __tablename__ = "duty"
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("ticket.id"), unique=True)

@@ -14,6 +14,7 @@ from shop.models import (
     Country,
     Coupon,
     Customer,
+    Message,
     Order,
     OrderLine,
     Payment,
@@ -21,13 +22,14 @@ from shop.models import (
     Review,
     Shipment,
     Stock,
+    Ticket,
     Warehouse,
 )
 
 Row = TypeVar("Row", bound=Base)
 
 
-class Refused(Exception):
+class ShopError(Exception):
     """The shop does not do that; the message says why."""
 
 
@@ -35,9 +37,9 @@ def register(session: Session, email: str, name: str, country: str) -> Customer:
     """Make a customer."""
     home = session.scalar(select(Country).where(Country.code == country))
     if home is None:
-        raise Refused(f"no deliveries to {country}")
+        raise ShopError(f"no deliveries to {country}")
     if "@" not in email:
-        raise Refused(f"not an email address: {email}")
+        raise ShopError(f"not an email address: {email}")
     customer = Customer(email=email.lower(), name=name, country=home)
     return _added(session, customer, f"{email.lower()} is registered already")
 
@@ -95,7 +97,7 @@ def pay(session: Session, order: Order, amount: int) -> Order:
     ).one()
     if paid > order.total:
         session.rollback()
-        raise Refused(f"{paid - order.total} cents too much")
+        raise ShopError(f"{paid - order.total} cents too much")
     order.state = "paid" if paid == order.total else "partly paid"
     session.commit()
     return order
@@ -104,7 +106,7 @@ def pay(session: Session, order: Order, amount: int) -> Order:
 def ship(session: Session, order: Order) -> Shipment:
     """Send a paid order."""
     if order.state != "paid":
-        raise Refused(f"the order is {order.state}")
+        raise ShopError(f"the order is {order.state}")
     warehouse = session.scalars(select(Warehouse).order_by(Warehouse.id)).first()
     assert warehouse is not None
     order.state = "shipped"
@@ -116,7 +118,7 @@ def ship(session: Session, order: Order) -> Shipment:
 def cancel(session: Session, order: Order) -> Order:
     """Cancel an order that has not left, and put its pieces back."""
     if order.state in ("shipped", "cancelled"):
-        raise Refused(f"the order is {order.state}")
+        raise ShopError(f"the order is {order.state}")
     for line in order.lines:
         stock = session.scalars(select(Stock).where(Stock.product_id == line.product_id)).first()
         assert stock is not None
@@ -129,11 +131,25 @@ def cancel(session: Session, order: Order) -> Order:
 def review(session: Session, customer: Customer, product: Product, stars: int) -> float:
     """Rate a product once; returns its average."""
     if not 1 <= stars <= 5:
-        raise Refused(f"{stars} stars")
+        raise ShopError(f"{stars} stars")
     rating = Review(customer_id=customer.id, product_id=product.id, stars=stars)
     _added(session, rating, "reviewed already")
     average = select(func.avg(Review.stars)).where(Review.product_id == product.id)
     return float(session.scalars(average).one())
+
+
+def complain(session: Session, customer: Customer, subject: str, texts: list[str]) -> Ticket:
+    """Open a ticket with its first messages; nothing is stored when one of them is empty."""
+    ticket = Ticket(customer_id=customer.id, subject=subject)
+    session.add(ticket)
+    session.flush()
+    for text in texts:
+        if not text:
+            session.rollback()
+            raise ShopError("a message is empty")
+        session.add(Message(ticket_id=ticket.id, text=text))
+    session.commit()
+    return ticket
 
 
 def _use_coupon(session: Session, code: str | None) -> Coupon | None:
@@ -142,7 +158,7 @@ def _use_coupon(session: Session, code: str | None) -> Coupon | None:
     coupon = session.scalar(select(Coupon).where(Coupon.code == code))
     if coupon is None or coupon.uses_left == 0:
         session.rollback()
-        raise Refused(f"coupon {code} is not valid")
+        raise ShopError(f"coupon {code} is not valid")
     coupon.uses_left -= 1
     return coupon
 
@@ -156,7 +172,7 @@ def _take(session: Session, product: Product, pieces: int) -> None:
         pieces -= taken
     if pieces:
         session.rollback()
-        raise Refused(f"{pieces} pieces too few")
+        raise ShopError(f"{pieces} pieces too few")
 
 
 def _added(session: Session, row: Row, otherwise: str) -> Row:
@@ -165,5 +181,5 @@ def _added(session: Session, row: Row, otherwise: str) -> Row:
         session.commit()
     except IntegrityError:
         session.rollback()
-        raise Refused(otherwise) from None
+        raise ShopError(otherwise) from None
     return row

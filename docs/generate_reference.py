@@ -1,0 +1,96 @@
+"""Writes ``docs/reference/configuration.md`` from the table of options.
+
+Usage: ``python docs/generate_reference.py [--check]``; with ``--check`` nothing is written, and the
+exit code tells whether the page is current.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_slipstream.settings import OPTIONS, PLACEHOLDERS, Option
+
+PAGE = Path(__file__).parent / "reference" / "configuration.md"
+
+HEAD = """\
+# Configuration
+
+<!-- Written by docs/generate_reference.py from the table of options: edit the options instead. -->
+
+slipstream reads the table `[tool.slipstream]` of the `pyproject.toml` in pytest's rootdir. Each
+option is also an environment variable and a command line option of pytest. The command line wins
+over the environment, the environment over the file, the file over the default.
+
+An unknown key, a wrong type and an option that could have no effect are errors (exit code 4) that
+name what you wrote and what is valid.
+
+"""
+
+DATABASES = f"""\
+## Databases
+
+Each table `[tool.slipstream.databases.<name>]` is a database. Its name is a lower-case letter
+followed by lower-case letters, digits and `_`, 20 characters at most.
+
+On the command line and in the environment, `VALUE` is for every database that can use the option,
+and `NAME=VALUE` for one: `--slipstream-isolation audit=clone`. Repeat an option to give several
+values; in an environment variable, write one value a line. A list replaces the file's, the entries
+of a table are added to the file's.
+
+The placeholders of `env` are {", ".join(f"`{{{name}}}`" for name in PLACEHOLDERS)};
+for SQLite only `{{url}}` and `{{database}}` (its file). A brace itself is written twice: `{{{{`.
+
+"""
+
+
+def page() -> str:
+    """The page's text."""
+    top = "".join(_entry(option) for option in OPTIONS if not option.of_database)
+    of_database = "".join(_entry(option) for option in OPTIONS if option.of_database)
+    return f"{HEAD}## For the whole run\n\n{top}{DATABASES}{of_database}".rstrip() + "\n"
+
+
+def _entry(option: Option) -> str:
+    facts = " · ".join(_facts(option))
+    return f"### `{option.name}`\n\n{option.description}\n\n{facts}\n\n"
+
+
+def _facts(option: Option) -> Iterator[str]:
+    if option.kind == "choice":
+        yield " or ".join(f"`{choice}`" for choice in option.choices)
+    else:
+        yield option.expected
+    yield "required" if option.required else f"default {_default(option.default)}"
+    flag = f"`{option.flag}`"
+    if option.kind == "switch":
+        flag += f", `--no-{option.flag[2:]}`"
+    yield flag
+    yield f"`{option.environment}`"
+    if option.needs:
+        needs = " and ".join(f'`{name} = "{value}"`' for name, value in option.needs.items())
+        yield f"only with {needs}"
+
+
+def _default(value: object) -> str:
+    if value is None or value in ((), {}):
+        return "none"
+    return f"`{json.dumps(value)}`"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or check it."""
+    text = page()
+    if arguments == ["--check"]:
+        current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == text
+        if not current:
+            print(f"{PAGE} is not current: run python docs/generate_reference.py")
+        return int(not current)
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

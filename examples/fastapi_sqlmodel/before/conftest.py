@@ -1,0 +1,44 @@
+"""The fixtures as teams write them: a database, an application and an override for each test."""
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.pool import StaticPool
+from sqlmodel import Session, SQLModel, create_engine
+
+from shop.catalogue import add_products
+from shop.database import get_session
+from shop.main import create_app
+
+
+@pytest.fixture
+def engine():
+    engine = create_engine(
+        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
+    )
+    event.listen(
+        engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON")
+    )
+    SQLModel.metadata.create_all(engine)
+    yield engine
+    SQLModel.metadata.drop_all(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine):
+    with Session(engine) as session:
+        add_products(session)
+        session.commit()
+        yield session
+
+
+@pytest.fixture
+def app(engine, session):
+    def get_test_session():
+        with Session(engine) as session:
+            yield session
+
+    app = create_app("sqlite://")
+    app.dependency_overrides[get_session] = get_test_session
+    yield app
+    app.dependency_overrides.clear()

@@ -1,0 +1,1 @@
+"""A small shop: people sign up, log in and order products."""

@@ -1,0 +1,180 @@
+"""Where one slot lives: in a file behind a symbolic link, or in this process's memory.
+
+The invariant: `watcher` is slipstream's own connection to what the slot's address leads to now, in
+autocommit mode and never waiting for a lock; or `lost` says why it is not.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Protocol
+
+from pytest_slipstream.databases.engines.sqlite import leftovers, pages
+from pytest_slipstream.databases.engines.sqlite.places import Places
+from pytest_slipstream.errors import IsolationError, ServerError
+
+
+class Home(Protocol):
+    """A place for a slot."""
+
+    watcher: sqlite3.Connection
+    names: tuple[str, ...]
+    """How ``PRAGMA database_list`` calls it."""
+
+    def lost(self) -> str | None:
+        """Why the address no longer leads to the watched database, or None."""
+
+    def renew(self, source: sqlite3.Connection) -> None:
+        """Put a new copy of ``source`` under the address."""
+
+    def set_aside(self, path: Path) -> None:
+        """Write the database, as it stands committed, to ``path``."""
+
+    def close(self) -> None:
+        """Remove the database."""
+
+
+class FileHome:
+    """A file of the name ``<slot>.<number>.db``, with the address as a link to it.
+
+    Each renewal has a name of its own, so that what connections to an earlier one still do to
+    their journals cannot reach it.
+    """
+
+    watcher: sqlite3.Connection
+
+    def __init__(self, slot: str, places: Places, source: sqlite3.Connection) -> None:
+        self._slot = slot
+        self._places = places
+        self._link = places.link(slot)
+        self._number = 0
+        self.names: tuple[str, ...] = ()
+        self._move_in(source)
+
+    def lost(self) -> str | None:
+        try:
+            found = self._link.stat()
+        except OSError:
+            return "its file was removed"
+        if (found.st_dev, found.st_ino) != self._identity:
+            return "its file was replaced by another"
+        return None
+
+    def renew(self, source: sqlite3.Connection) -> None:
+        self._leave()
+        self._move_in(source)
+
+    def set_aside(self, path: Path) -> None:
+        try:
+            pages.write_file(self.watcher, path)
+        except pages.Busy:
+            # Somebody whom nobody can stop is writing: what is committed can be read from the
+            # file together with its journal. Reading it drops this process's locks on it.
+            pages.remove(path)
+            pairs = zip(
+                (self._file, *pages.journals(self._file)),
+                (path, *pages.journals(path)),
+                strict=True,
+            )
+            for file, target in pairs:
+                if file.exists():
+                    target.write_bytes(file.read_bytes())
+
+    def close(self) -> None:
+        self._leave()
+        self._link.unlink(missing_ok=True)
+
+    def _leave(self) -> None:
+        leftovers.close_all(self.names, (self.watcher,))
+        self.watcher.close()
+        pages.remove(self._file)
+
+    def _move_in(self, source: sqlite3.Connection) -> None:
+        self._number += 1
+        size = source.execute("PRAGMA page_count").fetchone()[0]
+        size *= source.execute("PRAGMA page_size").fetchone()[0]
+        problem: Exception | None = None
+        for home in self._places.homes(size):
+            file = home / f"{self._slot}.{self._number}.db"
+            try:
+                self.watcher = _watch(str(file), source)
+                break
+            except (sqlite3.Error, OSError) as error:
+                problem = error
+                pages.remove(file)
+        else:
+            raise ServerError(
+                f"the slot {self._slot} ({size} bytes) cannot be written to {file}: {problem}",
+                hint="make room there, or name another directory with cache_dir",
+            ) from problem
+        self._file = file
+        found = file.stat()
+        self._identity = (found.st_dev, found.st_ino)
+        self.names = (os.path.realpath(file), str(file), str(self._link))
+        self._point_link()
+
+    def _point_link(self) -> None:
+        # A test may have put a file of its own there, with its journals.
+        for journal in pages.journals(self._link):
+            journal.unlink(missing_ok=True)
+        new = self._link.with_suffix(".link")
+        new.unlink(missing_ok=True)
+        new.symlink_to(self._file)
+        new.replace(self._link)
+
+
+class MemoryHome:
+    """A database of SQLite's ``memdb``: every connection of this process to its URI shares it."""
+
+    def __init__(self, slot: str, uri: str, source: sqlite3.Connection) -> None:
+        self._slot = slot
+        self.names = (f"/{slot}",)
+        self.watcher = _watch(uri, source)
+
+    def lost(self) -> str | None:
+        return None
+
+    def renew(self, source: sqlite3.Connection) -> None:
+        leftovers.close_all(self.names, (self.watcher,))
+        try:
+            pages.copy(source, self.watcher)
+        except pages.Busy:
+            raise IsolationError(
+                f"the slot {self._slot} in memory cannot be made anew: a connection of another "
+                "thread keeps a lock on it, and a database in memory cannot be exchanged",
+                hint="close the connection, or set memory = false for this database",
+            ) from None
+
+    def set_aside(self, path: Path) -> None:
+        try:
+            pages.write_file(self.watcher, path)
+        except pages.Busy:
+            raise IsolationError(
+                f"the slot {self._slot} in memory cannot be kept as {path}: a connection of "
+                "another thread is writing to it"
+            ) from None
+
+    def close(self) -> None:
+        self.watcher.close()
+
+
+def _watch(database: str, source: sqlite3.Connection) -> sqlite3.Connection:
+    """Open a new database as a copy of ``source``."""
+    watcher = sqlite3.connect(
+        database,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=database.startswith("file:"),
+    )
+    try:
+        # Losing the slot with the power is no loss, and a copy that fails is never looked at again.
+        watcher.execute("PRAGMA synchronous = OFF")
+        watcher.execute("PRAGMA journal_mode = OFF")
+        pages.copy(source, watcher)
+    except (sqlite3.Error, pages.Busy):
+        watcher.close()
+        raise
+    return watcher

@@ -1,0 +1,216 @@
+"""A SQLite slot: pages copied back when, and only when, something was committed.
+
+The invariant: when `SqliteSlot.clean` returns without ``cannot``, nobody holds a lock on the slot,
+and it equals the topmost of its layers (or its template) page by page, the change counter and the
+schema cookie apart.
+
+Costs: two statements when nothing was committed; else one copy of all pages, whatever was changed.
+In WAL mode a transaction that has only read, and that sees what the slot equals anyway, cannot be
+noticed from outside; it is ended by the first cleaning that it is in the way of.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.databases.engines.sqlite import content, layers, leftovers, pages
+from pytest_slipstream.databases.engines.sqlite.homes import Home
+from pytest_slipstream.databases.engines.sqlite.layers import Layer
+from pytest_slipstream.errors import IsolationError
+
+_PATIENCE_MS = 100
+_SLOW_READER_MS = 5000
+
+
+class SqliteSlot:
+    """A database made from the template; one running test owns it at a time.
+
+    Args:
+        name: The slot's name.
+        address: Where the application finds it.
+        home: The database itself, equal to the template.
+        template: The template.
+        kept: The directory of kept databases.
+    """
+
+    def __init__(
+        self, name: str, address: Address, home: Home, template: Layer, kept: Path
+    ) -> None:
+        self.name = name
+        self.address = address
+        self._home = home
+        self._layers = [template]
+        self._kept = kept
+        self._note_clean()
+
+    def clean(self) -> Cleaning:
+        """Put back what changed since the last `clean`, `replace` or `push_layer`."""
+        lost = self._home.lost()
+        if lost is not None:
+            return Cleaning(cannot=lost)
+        ended: tuple[Leftover, ...] = ()
+        try:
+            if not self._is_free():
+                ended = self._end_leftovers()
+            if self._version() == self._clean_version:
+                return Cleaning(leftovers=ended)
+            ddl = self._ddl()
+            pages.copy(self._layers[-1].connection, self._home.watcher)
+            if not self._is_checkpointed():
+                ended += self._end_leftovers()
+            self._note_clean()
+        except pages.Busy:
+            return Cleaning(leftovers=ended, cannot=self._who_is_in_the_way())
+        except sqlite3.Error as error:
+            return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
+        return Cleaning(ddl=ddl, leftovers=ended)
+
+    def replace(self) -> None:
+        """Make the slot anew from the template and its layers, under the same address."""
+        self._home.renew(self._layers[-1].connection)
+        self._note_clean()
+
+    def prepare(self) -> None:
+        """Nothing: a copy made ahead would cost as much as the copy."""
+
+    def touched(self) -> tuple[str, ...]:
+        """Tables with committed writes since the slot was last clean, by comparing all of it."""
+        try:
+            if self._home.lost() is None and self._version() == self._clean_version:
+                return ()
+            return content.changed_tables(self._layers[-1].digest, self.digest())
+        except sqlite3.Error as error:
+            raise IsolationError(f"the slot {self.name} cannot be read: {error}") from error
+
+    def push_layer(self) -> tuple[str, ...]:
+        """Take what was committed since the slot was clean as a layer."""
+        tables = self.touched()
+        if not tables:
+            return ()
+        path = self._layer_path()
+        try:
+            pages.write_file(self._home.watcher, path)
+        except pages.Busy:
+            pages.remove(path)
+            raise IsolationError(
+                f"what wider fixtures wrote to the slot {self.name} cannot be taken as a layer: "
+                f"{self._who_is_in_the_way()}",
+                hint="commit in the fixture before it yields",
+            ) from None
+        self._layers.append(Layer(path))
+        self._note_clean()
+        return tables
+
+    def pop_layer(self, depth: int = 0) -> Cleaning:
+        """Remove the layer that has ``depth`` others above it, and put back what it held."""
+        at = len(self._layers) - 1 - depth
+        removed, below = self._layers[at], self._layers[at - 1]
+        tables = content.changed_tables(below.digest, removed.digest)
+        for layer in self._layers[at + 1 :]:
+            layers.take_out(removed, below, layer)
+        del self._layers[at]
+        removed.remove()
+        self._clean_version = None
+        found = self.clean()
+        return Cleaning(
+            tables=tables, ddl=found.ddl, leftovers=found.leftovers, cannot=found.cannot
+        )
+
+    def digest(self) -> dict[str, str]:
+        """The whole content: each object and each table's rows to a digest."""
+        path = self.address.path
+        is_uri = path.startswith("file:")
+        timeout_s = _SLOW_READER_MS / 1000
+        with closing(
+            sqlite3.connect(path, uri=is_uri, timeout=timeout_s, isolation_level=None)
+        ) as connection:
+            return content.digest(connection)
+
+    def keep(self, name: str) -> Address:
+        """Set the database aside as a file, as it stands, and make the slot anew."""
+        path = self._kept / f"{name}.db"
+        if self._home.lost() is None:
+            self._end_leftovers()
+            pages.remove(path)
+            self._home.set_aside(path)
+        self.replace()
+        return Address(engine="sqlite", database=name, path=str(path))
+
+    def close(self) -> None:
+        """Drop the slot and its layers."""
+        self._home.close()
+        for layer in reversed(self._layers[1:]):
+            layer.remove()
+        self._layers[0].close()
+
+    def _layer_path(self) -> Path:
+        return self._layers[0].beside(self.name, len(self._layers))
+
+    def _note_clean(self) -> None:
+        watcher = self._home.watcher
+        self._clean_version: int | None = self._version()
+        self._clean_schema: int = watcher.execute("PRAGMA schema_version").fetchone()[0]
+
+    def _version(self) -> int:
+        """A number that changes when any other connection has committed."""
+        number: int = self._home.watcher.execute("PRAGMA data_version").fetchone()[0]
+        return number
+
+    def _ddl(self) -> tuple[str, ...]:
+        watcher = self._home.watcher
+        if watcher.execute("PRAGMA schema_version").fetchone()[0] == self._clean_schema:
+            return ()
+        was = content.objects(self._layers[-1].connection)
+        return content.definitions_changed(was, content.objects(watcher))
+
+    def _is_free(self) -> bool:
+        """Whether no other connection is in a transaction (in WAL mode: in one that wrote)."""
+        watcher = self._home.watcher
+        try:
+            watcher.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return False
+        watcher.execute("ROLLBACK")
+        return True
+
+    def _is_checkpointed(self) -> bool:
+        """Empty the write-ahead log, if there is one; False when somebody still reads it."""
+        busy: int = self._home.watcher.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        return not busy
+
+    def _end_leftovers(self) -> tuple[Leftover, ...]:
+        """End this process's leftovers; wait a moment for others.
+
+        Raises:
+            Busy: Somebody whom nobody can stop is in the way.
+        """
+        watcher = self._home.watcher
+
+        def is_free() -> bool:
+            return self._is_free() and self._is_checkpointed()
+
+        ended = leftovers.end(self._home.names, self._own(), is_free)
+        if is_free():
+            return ended
+        watcher.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+        try:
+            if not is_free():
+                raise pages.Busy
+        finally:
+            watcher.execute("PRAGMA busy_timeout = 0")
+        return ended
+
+    def _own(self) -> tuple[sqlite3.Connection, ...]:
+        return (self._home.watcher, *(layer.connection for layer in self._layers))
+
+    def _who_is_in_the_way(self) -> str:
+        others = leftovers.elsewhere(self._own())
+        if others:
+            return (
+                f"a lock is held that only another thread can release; {others} connection"
+                f"{' is' if others == 1 else 's are'} in a transaction in other threads"
+            )
+        return "a lock is held by another process, or by another thread that has not read all rows"

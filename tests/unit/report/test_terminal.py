@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pytest_slipstream import events
+from pytest_slipstream.report.terminal import render
+
+SERVER = events.ServerReady(
+    database="main", engine="postgresql", server_version="18.6", started=True, seconds=0.25
+)
+REUSED = events.TemplateReady(database="main", template="t", built=False, seconds=0.01)
+
+
+def _cleaned(number: int, escalated: str | None = None) -> events.TestCleaned:
+    return events.TestCleaned(
+        database="main",
+        node_id=f"t.py::test_{number}",
+        strategy="reset",
+        seconds=0.001 * (number + 1),
+        escalated=escalated,
+    )
+
+
+def test_nothing_happened_nothing_is_said() -> None:
+    assert list(render([], ["main"])) == []
+
+
+def test_block() -> None:
+    happened = [
+        SERVER,
+        REUSED,
+        *(_cleaned(number) for number in range(2)),
+        _cleaned(2, escalated="CREATE TABLE public.x"),
+        events.LeftoverFound(database="main", node_id="t.py::test_1", kind="thread", detail="'x'"),
+        events.RunFinished(exit_status=0, server_seconds=3.0),
+    ]
+    assert list(render(happened, ["main"])) == [
+        "main: postgresql 18.6 started in 0.25 s; template reused",
+        "  3 tests cleaned (3 by reset): median 2.00 ms, 0.01 s in all",
+        "escalated to clone: 1",
+        "  t.py::test_2: CREATE TABLE public.x",
+        "left behind and ended: 1",
+        "  t.py::test_1: thread 'x'",
+        "servers held for 3.0 s",
+    ]
+
+
+def test_long_lists_are_cut() -> None:
+    happened = [SERVER, REUSED, *(_cleaned(number, "DDL") for number in range(30))]
+    lines = list(render(happened, ["main"]))
+    assert "escalated to clone: 30" in lines
+    assert lines[-1] == "  … and 20 more, all in the run record"
