@@ -13,7 +13,7 @@ from pytest_slipstream import __version__, events, record
 from pytest_slipstream.databases import environment
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Database, Surroundings
-from pytest_slipstream.databases.fixtures import DatabaseFixtures
+from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import DatabaseHooks
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
@@ -74,6 +74,7 @@ class Run:
             )
         )
         manager.register(DatabaseFixtures(self.databases), "slipstream-fixtures")
+        manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")

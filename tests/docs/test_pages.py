@@ -2,8 +2,8 @@
 
 A block whose first line is a comment with a path is a file of the page's project. A ``console``
 block's ``$ pytest`` and ``$ slipstream`` lines are run there; each line shown below them must come
-in the output, in order, where ``…`` stands for anything and numbers with a unit may differ.
-Other TOML blocks must be valid settings, other Python blocks must run.
+in the output, in order, where ``…`` stands for anything, and seconds and rules may differ.
+TOML blocks must be valid settings; Python blocks that are no file must run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pytest_slipstream.settings import load
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 FILE = re.compile(r"(?:#|--) ([\w./-]+\.(?:py|toml|ini|sql|mako))\n")
-FIGURE = re.compile(r"\d+(?:\.\d+)? (?=(?:s|ms)\b)")
+FIGURE = re.compile(r"\d+(?:\.\d+)? ?(?=(?:s|ms)\b)|(?<==)=+")
 BIN = Path(sys.executable).parent
 
 
@@ -47,11 +47,11 @@ def is_file(example: Example) -> bool:
 
 
 def evaluate_toml(example: Example) -> None:
-    """A file, or settings that must be valid."""
-    if not is_file(example):
-        directory = example.namespace["scratch"]
-        (directory / "pyproject.toml").write_text(example.parsed, encoding="utf-8")
-        assert load(directory, {}, {}).databases
+    """Settings that must be valid, and a file if it says so."""
+    is_file(example)
+    directory = example.namespace["scratch"]
+    (directory / "pyproject.toml").write_text(example.parsed, encoding="utf-8")
+    assert load(directory, {}, {}).databases
 
 
 def evaluate_python(example: Example) -> None:
@@ -81,7 +81,7 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 def as_pattern(line: str) -> str:
     """A shown line as a pattern for the real one."""
     escaped = re.sub(r"[\[\]?*]", lambda found: f"[{found[0]}]", line)
-    return FIGURE.sub("* ", escaped).replace("…", "*")
+    return FIGURE.sub("*", escaped).replace("…", "*")
 
 
 def run(command: str, project: Path) -> tuple[str, int]:

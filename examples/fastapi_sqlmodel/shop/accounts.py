@@ -23,9 +23,7 @@ from shop.schemas import (
 router = APIRouter()
 
 
-def current_login(
-    session: SessionOfRequest, authorization: Annotated[str, Header()] = ""
-) -> Login:
+def current_login(session: SessionOfRequest, authorization: Annotated[str, Header()] = "") -> Login:
     """The open login whose token came with the request."""
     login = session.get(Login, authorization.removeprefix("Bearer "))
     if login is None:

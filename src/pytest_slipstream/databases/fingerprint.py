@@ -13,7 +13,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -82,7 +82,7 @@ def fingerprint(
         *((f"option {name}", str(getattr(settings, name))) for name in _OPTIONS),
         *((f"package {name}", version) for name, version in sorted(distributions.items())),
         *((f"file {_shown(file, rootdir)}", known.digest(file)) for file in sorted(files)),
-        *_loaded_tables(sources, settings.engine),
+        *_tables_from_elsewhere(sources, settings.engine, files),
     ]
     known.save()
     digest = hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
@@ -161,12 +161,16 @@ def _shown(file: str, rootdir: Path) -> str:
     return file[len(below) :] if file.startswith(below) else file
 
 
-def _loaded_tables(sources: Iterable[Source], engine: str) -> Iterator[tuple[str, str]]:
-    """The tables of MetaData that is loaded already: models register from modules elsewhere."""
+def _tables_from_elsewhere(
+    sources: Iterable[Source], engine: str, files: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Tables that modules outside ``files`` have added to a MetaData that is loaded already."""
     for source in sources:
         if isinstance(source, ObjectSource):
-            for number, part in enumerate(objects.parts(objects.loaded(source))):
-                if objects.is_metadata(part):
-                    text = tables.definition(part, engine)
-                    digest = hashlib.sha256(text.encode()).hexdigest()
-                    yield f"tables of {source.text} {number}", digest
+            for part in objects.parts(objects.loaded(source)):
+                if objects.is_metadata(part) and (
+                    found := tables.tables_from_elsewhere(part, files)
+                ):
+                    names = ", ".join(table.fullname for table in found)
+                    text = tables.definition(found, engine)
+                    yield f"tables {names}", hashlib.sha256(text.encode()).hexdigest()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from importlib import import_module
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,49 +123,52 @@ class DatabaseFixtures:
         engine: AsyncEngine = asyncio.create_async_engine(url, poolclass=pool.NullPool)
         return engine
 
-    @pytest.fixture
-    async def async_db_session(self, async_db_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-        """An asynchronous SQLAlchemy session on the test's slot.
 
-        Works with pytest-asyncio (strict and auto) and with anyio.
-        """
-        async for session in _sessions(async_db_engine):
-            yield session
+class AsyncSessions:
+    """Sees to it that the plugin that runs a test's event loop runs `async_db_session` too."""
+
+    has_asyncio = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
-        """Hand the asynchronous fixture to the plugin that runs the test's event loop."""
+        """Hand the fixture to anyio where the test is anyio's."""
         if fixturedef.argname != "async_db_session" or fixturedef.baseid:
             return (yield)
-        if "anyio_backend" in request.fixturenames:
-            return (yield)
-        if not request.config.pluginmanager.has_plugin("asyncio"):
+        if "anyio_backend" not in request.fixturenames:
+            if self.has_asyncio:
+                return (yield)
             raise ConfigurationError(
                 "the fixture async_db_session needs an event loop, and no plugin runs one",
                 hint="pip install pytest-asyncio, or use anyio's marker @pytest.mark.anyio",
             )
-        func = fixturedef.func
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fixturedef, "func", _for_pytest_asyncio(func))
+            patch.setattr(fixturedef, "func", MethodType(_session_function(), self))
             return (yield)
 
 
-async def _sessions(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    async with _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_session").AsyncSession(
-        engine, expire_on_commit=False
-    ) as session:
-        yield session
+def async_sessions(plugins: pytest.PytestPluginManager) -> AsyncSessions:
+    """The plugin that has the fixture `async_db_session`.
+
+    Works with pytest-asyncio (strict and auto) and with anyio. In strict mode pytest-asyncio runs
+    only fixtures that its own decorator made, so which decorator it is depends on the run.
+    """
+    has_asyncio = plugins.has_plugin("asyncio")
+    decorate = import_module("pytest_asyncio").fixture if has_asyncio else pytest.fixture
+    attributes = {"has_asyncio": has_asyncio, "async_db_session": decorate(_session_function())}
+    return type("AsyncSessions", (AsyncSessions,), attributes)()
 
 
-def _for_pytest_asyncio(func: Callable[..., Any]) -> Callable[..., Any]:
-    async def async_db_session(async_db_engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-        async for session in func(async_db_engine):
+def _session_function() -> Callable[..., AsyncIterator[AsyncSession]]:
+    async def async_db_session(
+        self: object, async_db_engine: AsyncEngine
+    ) -> AsyncIterator[AsyncSession]:
+        """An asynchronous SQLAlchemy session on the test's slot."""
+        session_class = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_session").AsyncSession
+        async with session_class(async_db_engine, expire_on_commit=False) as session:
             yield session
 
-    # In strict mode pytest-asyncio runs only fixtures that its own decorator has marked.
-    import_module("pytest_asyncio").fixture(async_db_session)
     return async_db_session
 
 

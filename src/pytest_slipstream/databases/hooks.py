@@ -7,6 +7,7 @@ before the next test begins.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -16,10 +17,11 @@ from pytest_slipstream import events
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.audit import Audit
 from pytest_slipstream.databases.database import Database, Emit
+from pytest_slipstream.databases.engines.protocol import ScriptError
 from pytest_slipstream.databases.isolation.choice import FIXTURES, DbMark, choose, read_mark
 from pytest_slipstream.databases.layers import Layers
 from pytest_slipstream.databases.routing.pools import Pools
-from pytest_slipstream.errors import ServerError, TemplateError
+from pytest_slipstream.errors import ServerError, SlipstreamError, TemplateError
 from pytest_slipstream.settings import Settings
 
 Wrapper = Generator[None, Any, Any]
@@ -75,19 +77,23 @@ class DatabaseHooks:
             self._marks[item] = self._strategies(item)
         return self._marks[item]
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Give the test its slots before its first fixture."""
         self._pools.watch()
         self._turn = Turn(item, {})
-        try:
-            for name, wanted in self.strategies(item).items():
-                self._turn.strategies[name] = self._databases[name].begin(wanted)
-        except (ServerError, TemplateError):
+        if problem := self._begin(self._turn):
             # Every further test would fail alike: one clear error, then the run ends.
             item.session.shouldfail = "slipstream could not provide a database"
-            raise
-        return (yield)
+            pytest.fail(problem, pytrace=False)
+
+    def _begin(self, turn: Turn) -> str | None:
+        try:
+            for name, wanted in self.strategies(turn.item).items():
+                turn.strategies[name] = self._databases[name].begin(wanted)
+        except (ServerError, TemplateError) as error:
+            return _with_cause(error)
+        return None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -203,3 +209,11 @@ def _tear_down_test(item: pytest.Item) -> BaseException | None:
     except (Exception, pytest.skip.Exception, pytest.fail.Exception) as error:  # noqa: BLE001
         return error
     return None
+
+
+def _with_cause(error: SlipstreamError) -> str:
+    """The error, and the user's own traceback behind it."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, ScriptError):
+        return str(error)
+    return "".join([f"{error}\n\n", *traceback.format_exception(cause)])

@@ -25,7 +25,7 @@ class Layer:
 
     def __init__(self, node: Node, fixtures: tuple[Fixture, ...]) -> None:
         self.node = node
-        self.names = tuple(fixturedef.argname for fixturedef in fixtures)
+        self.names = _named(node, fixtures)
         self.tables: dict[str, tuple[str, ...]] = {}
         self._alive = set(fixtures)
 
@@ -123,6 +123,17 @@ class Layers:
                     seconds=clock.seconds() - start,
                 )
             )
+
+
+def _named(node: Node, fixtures: Iterable[Fixture]) -> tuple[str, ...]:
+    """The fixtures that may have written: the project's own, not those of other plugins."""
+    root = str(node.config.rootpath)
+    own = []
+    for fixturedef in fixtures:
+        code = getattr(fixturedef.func, "__code__", None)
+        if code is None or code.co_filename.startswith(root) or "setup_" in fixturedef.argname:
+            own.append(fixturedef.argname)
+    return tuple(own) or tuple(fixturedef.argname for fixturedef in fixtures)
 
 
 def _lying_in(database: str, layers: Iterable[Layer]) -> int:

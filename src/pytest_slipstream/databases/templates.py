@@ -58,17 +58,7 @@ def ready(
     if not engine.has_template(template):
         with _waited_for(engine, template, progress):
             if not engine.has_template(template):
-                with _under_construction(engine, template, digest) as address:
-                    build = sources.Build(
-                        database=database,
-                        settings=settings,
-                        engine=engine,
-                        address=address,
-                        rootdir=rootdir,
-                    )
-                    for source in sources.decode_all(settings):
-                        progress(f"building the template: {source}")
-                        sources.apply(source, build)
+                _build(engine, database, settings, template, digest, rootdir, progress)
                 built = True
     seconds = time.perf_counter() - start
     emit(TemplateReady(database=database, template=template, built=built, seconds=seconds))
@@ -76,6 +66,24 @@ def ready(
         for old in collect(engine, database, settings.keep_templates, in_use=template):
             emit(TemplateCollected(database=database, template=old))
     return template
+
+
+def _build(
+    engine: Engine,
+    database: str,
+    settings: DatabaseSettings,
+    template: str,
+    digest: str,
+    rootdir: Path,
+    progress: Progress,
+) -> None:
+    with _under_construction(engine, database, template, digest) as address:
+        build = sources.Build(
+            database=database, settings=settings, engine=engine, address=address, rootdir=rootdir
+        )
+        for source in sources.decode_all(settings):
+            progress(f"building the template: {source}")
+            sources.apply(source, build)
 
 
 @contextmanager
@@ -95,12 +103,14 @@ def _waited_for(engine: Engine, template: str, progress: Progress) -> Iterator[N
 
 
 @contextmanager
-def _under_construction(engine: Engine, template: str, digest: str) -> Iterator[Address]:
+def _under_construction(
+    engine: Engine, database: str, template: str, digest: str
+) -> Iterator[Address]:
     """An empty database that becomes the template when the block ends, and is dropped otherwise."""
     address = engine.begin_build(template)
     try:
         yield address
-        engine.publish(template, address.database, digest)
+        engine.publish(template, database, digest)
     except BaseException:
         engine.abandon_build(template)
         raise

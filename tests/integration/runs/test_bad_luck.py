@@ -85,7 +85,7 @@ def test_script_that_fails_names_file_line_and_statement(project: Project) -> No
     (project.path / "schema.sql").write_text("create table a (b int);\n\ncreate tabel c (d int);\n")
     result = project.run("--slipstream-seed=schema.sql", tests="def test_it():\n    pass\n")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*schema.sql*3*create tabel c*"])
+    result.stdout.fnmatch_lines(["*schema.sql:3: *", "*create tabel c*"])
 
 
 def test_remote_server_is_refused(postgresql_project: Project) -> None:

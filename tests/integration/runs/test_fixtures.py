@@ -39,6 +39,9 @@ def test_sync_fixtures(project: Project) -> None:
     result.assert_outcomes(passed=4)
 
 
+# pytest-asyncio warns where it is not set.
+LOOP_SCOPE = "--override-ini=asyncio_default_fixture_loop_scope=function"
+
 ASYNC = """
     import pytest
     from sqlalchemy import func, select
@@ -60,22 +63,26 @@ def test_async_fixtures_with_pytest_asyncio(project: Project, mode: str) -> None
         "--slipstream-audit",
         "-Werror",
         f"--override-ini=asyncio_mode={mode}",
+        LOOP_SCOPE,
         tests=ASYNC.replace("{mark}", mark),
     )
     result.assert_outcomes(passed=2)
 
 
-@pytest.mark.parametrize("other", ["-pno:asyncio", "-pasyncio"])
+@pytest.mark.parametrize("other", ["-pno:asyncio", LOOP_SCOPE])
 def test_async_fixtures_with_anyio(project: Project, other: str) -> None:
-    if other == "-pasyncio":
-        other = "-v"  # pytest-asyncio is loaded by itself
-    tests = """
-        import pytest
+    project.write(
+        {
+            "conftest.py": """
+                import pytest
 
-        @pytest.fixture
-        def anyio_backend():
-            return "asyncio"
-    """ + ASYNC.replace("{mark}", "@pytest.mark.anyio")
+                @pytest.fixture
+                def anyio_backend():
+                    return "asyncio"
+            """
+        }
+    )
+    tests = ASYNC.replace("{mark}", "@pytest.mark.anyio")
     result = project.run("--slipstream-audit", "-Werror", other, tests=tests)
     result.assert_outcomes(passed=2)
 

@@ -33,6 +33,7 @@ def _async_engine(project: Project, driver: str) -> None:
     (project.path / "pyproject.toml").write_text(text)
     result = project.run(
         "-Werror",
+        "--override-ini=asyncio_default_fixture_loop_scope=function",
         "--slipstream-audit",
         tests="""
             import os

@@ -38,20 +38,17 @@ class Bench:
         """Set options of the database."""
         self.settings = msgspec.structs.replace(self.settings, **options)
 
-    def write(self, **files: str) -> None:
-        """Write files: ``a__b_py`` is ``a/b.py``."""
+    def write(self, files: dict[str, str]) -> None:
+        """Write files by their path."""
         for name, text in files.items():
-            stem, _, suffix = name.replace("__", "/").rpartition("_")
-            path = self.root / f"{stem}.{suffix}"
+            path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         """The engine, open."""
-        engine = engines.load(
-            self.key, self.settings, cache_dir=self.cache_dir, owner=self.owner
-        )
+        engine = engines.load(self.key, self.settings, cache_dir=self.cache_dir, owner=self.owner)
         self.identity = engine.open(self.messages.append).identity
         try:
             yield engine
@@ -80,7 +77,9 @@ class Bench:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows that a slot made from the template holds."""
         with self.engine() as engine:
-            slot = engine.create_slot(f"slipstream_s_{'0' * 12}_{self.key}_0", self.ready_on(engine))
+            slot = engine.create_slot(
+                f"slipstream_s_{'0' * 12}_{self.key}_0", self.ready_on(engine)
+            )
             connection = engine.connect(slot.address)
             try:
                 return [tuple(row) for row in connection.cursor().execute(sql).fetchall()]

@@ -31,13 +31,14 @@ MODELS = """
 @pytest.fixture
 def project(bench: Bench) -> Bench:
     bench.write(
-        app__init_py="",
-        app__base_py="from sqlalchemy import MetaData\nmetadata = MetaData()\n",
-        app__types_py="NAME_LENGTH = 20\n",
-        app__models_py=MODELS,
-        app__views_py="import app.models\n",
+        {
+            "app/__init__.py": "",
+            "app/base.py": "from sqlalchemy import MetaData\nmetadata = MetaData()\n",
+            "app/types.py": "NAME_LENGTH = 20\n",
+            "app/models.py": MODELS,
+            "app/views.py": "import app.models\n",
+        }
     )
-    (bench.root / "app/init.py").rename(bench.root / "app/__init__.py")
     bench.configure(schema=("app.models:metadata",))
     return bench
 
@@ -51,33 +52,33 @@ def test_a_second_run_builds_nothing(project: Bench) -> None:
 
 def test_a_changed_column_builds_one_new_template(project: Bench) -> None:
     first = project.ready()
-    project.write(app__models_py=MODELS.replace('"name"', '"full_name"'))
+    project.write({"app/models.py": MODELS.replace('"name"', '"full_name"')})
     second = project.ready()
     assert second != first
     assert project.rows("SELECT full_name FROM users") == []
-    project.write(app__models_py=MODELS)
+    project.write({"app/models.py": MODELS})
     assert project.ready() == first
     assert project.built == [True, True, False, False]
 
 
 def test_a_change_in_an_imported_file_builds_a_new_template(project: Bench) -> None:
     first = project.ready()
-    project.write(app__types_py="NAME_LENGTH = 30\n")
+    project.write({"app/types.py": "NAME_LENGTH = 30\n"})
     assert project.ready() != first
 
 
 def test_a_change_in_a_file_that_is_not_imported_builds_nothing(project: Bench) -> None:
     first = project.ready()
-    project.write(app__views_py="import app.models, json\n")
+    project.write({"app/views.py": "import app.models, json\n"})
     assert project.ready() == first
 
 
 def test_a_file_named_by_the_user_counts(project: Bench) -> None:
     project.configure(fingerprint=("data/**/*.csv",))
     first = project.ready()
-    project.write(data__deep__rows_csv="1,2\n")
+    project.write({"data/deep/rows.csv": "1,2\n"})
     second = project.ready()
-    project.write(data__deep__rows_csv="1,3\n")
+    project.write({"data/deep/rows.csv": "1,3\n"})
     assert len({first, second, project.ready()}) == 3
 
 
@@ -85,7 +86,7 @@ def test_the_least_recently_used_templates_are_collected(project: Bench) -> None
     project.configure(keep_templates=2)
     names = []
     for length in (20, 21, 20, 22):
-        project.write(app__types_py=f"NAME_LENGTH = {length}\n")
+        project.write({"app/types.py": f"NAME_LENGTH = {length}\n"})
         names.append(project.ready())
     assert project.built == [True, True, False, True]
     assert project.collected == [names[1]]
@@ -99,7 +100,7 @@ def test_templates_of_other_databases_are_left_alone(project: Bench) -> None:
     first = project.ready()
     key, project.key = project.key, f"{project.key}x"
     project.ready()
-    project.write(app__types_py="NAME_LENGTH = 21\n")
+    project.write({"app/types.py": "NAME_LENGTH = 21\n"})
     project.ready()
     project.key = key
     with project.engine() as engine:
@@ -108,19 +109,19 @@ def test_templates_of_other_databases_are_left_alone(project: Bench) -> None:
 
 def test_what_fails_leaves_nothing_and_can_be_mended(project: Bench) -> None:
     project.configure(seed=("app.seed:fill",))
-    project.write(app__seed_py="def fill(url):\n    raise RuntimeError('no roles')\n")
+    project.write({"app/seed.py": "def fill(url):\n    raise RuntimeError('no roles')\n"})
     with pytest.raises(TemplateError, match="no roles"):
         project.ready()
     with project.engine() as engine:
         assert not [info for info in engine.templates() if info.database == project.key]
-    project.write(app__seed_py="def fill(url): ...\n")
+    project.write({"app/seed.py": "def fill(url): ...\n"})
     project.ready()
     assert project.built == [True]
 
 
 def test_ctrl_c_in_mid_build_leaves_nothing(project: Bench) -> None:
     project.configure(seed=("app.seed:fill",))
-    project.write(app__seed_py="def fill(url):\n    raise KeyboardInterrupt\n")
+    project.write({"app/seed.py": "def fill(url):\n    raise KeyboardInterrupt\n"})
     with pytest.raises(KeyboardInterrupt):
         project.ready()
     with project.engine() as engine:
@@ -179,7 +180,7 @@ def wait_for(path: object, process: subprocess.Popen[str]) -> None:
 
 def test_of_two_processes_one_builds_and_the_other_waits(project: Bench) -> None:
     project.configure(seed=("app.seed:fill",))
-    project.write(app__seed_py=SLOW_SEED)
+    project.write({"app/seed.py": SLOW_SEED})
     first = start(project)
     wait_for(project.root / "app/started", first)
     second = start(project)
@@ -193,7 +194,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(project: Bench) -> None
 
 def test_a_run_killed_in_mid_build_leaves_nothing_to_trip_over(project: Bench) -> None:
     project.configure(seed=("app.seed:fill",))
-    project.write(app__seed_py=SLOW_SEED)
+    project.write({"app/seed.py": SLOW_SEED})
     killed = start(project)
     wait_for(project.root / "app/started", killed)
     killed.send_signal(signal.SIGKILL)

@@ -57,7 +57,7 @@ class TemplateInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a test left running or open, ended by `Slot.clean`. ``kind`` as in `LeftoverFound`."""
+    """Something a test left open, ended by `Slot.clean`. ``kind`` as in `LeftoverFound`."""
 
     kind: str
     detail: str
@@ -148,7 +148,7 @@ class Engine(Protocol):
         """Why a strategy cannot be had here (a missing right, by name), or None. After `open`."""
 
     def connect(self, address: Address) -> Any:
-        """A new DB-API connection to a database, autocommit off; for the ``db`` fixture and seeds."""
+        """A new DB-API connection to a database, autocommit off; for ``db`` and for seeds."""
 
     def run_script(self, address: Address, sql: str) -> None:
         """Run a text of SQL statements.
@@ -167,10 +167,13 @@ class Engine(Protocol):
         """Whether it is published; if so, it is marked as used now."""
 
     def begin_build(self, template: str) -> Address:
-        """An empty database to build in, under another name; one left by a killed run is dropped."""
+        """An empty database to build in, under another name; a killed run's is dropped."""
 
     def publish(self, template: str, database: str, fingerprint: str) -> None:
-        """Finish the build: add slipstream's own objects, close it to connections, rename it."""
+        """Finish the build: add slipstream's own objects, close it to connections, rename it.
+
+        ``database`` is the key in the configuration, as in `TemplateInfo`.
+        """
 
     def abandon_build(self, template: str) -> None:
         """Drop the half-built database."""

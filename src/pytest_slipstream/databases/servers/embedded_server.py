@@ -130,6 +130,11 @@ class EmbeddedServer:
             self.directory, self._product.socket_name(self._product.default_port)
         )
 
+    @property
+    def _socket(self) -> Path:
+        port = endpoints.read_port(self.directory / "port") if self._tcp else self._port
+        return self._socket_dir / self._product.socket_name(port)
+
     def _fix_endpoint(self) -> None:
         """Choose port and password, once, together with the other processes of this user."""
         if not self._tcp or self._addressed:
@@ -171,17 +176,13 @@ class EmbeddedServer:
     def _is_up(self) -> bool:
         """Whether a server answers and is, or soon will be, ready."""
         origin = directories.read_origin(self.directory)
-        socket = self._socket_dir / self._product.socket_name(self._kept_port())
-        if origin is None or not endpoints.answers(socket):
+        if origin is None or not endpoints.answers(self._socket):
             return False
         running = stores.read_running(Path(origin.store))
         if running is None or process.find(running) is None:
             # A process that cannot be seen from here answers: a container that shares the cache.
             return True
         return self._becomes_ready(running, Path(origin.store, "data"))
-
-    def _kept_port(self) -> int:
-        return endpoints.read_port(self.directory / "port") if self._tcp else self._port
 
     def _kept_store(self, progress: Progress) -> Path | None:
         """The data of an earlier run, if it can be used; what cannot be used is removed."""
@@ -253,6 +254,7 @@ class EmbeddedServer:
         )
         deadline = time.monotonic() + _TRANSIENT_PATIENCE_S
         while True:
+            self._product.forget(data, self._socket)
             pid = process.launch(command, account=self._account, log=log)
             running = Running(pid=pid, mark=str(data), stop=self._product.stop)
             stores.write_running(store, running)

@@ -7,7 +7,6 @@ loses it, and only that. `initdb` runs once for a version and a locale; its clus
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pytest_slipstream.databases.servers.directories import Origin
 from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 from pytest_slipstream.databases.servers.endpoints import LOOPBACK
 from pytest_slipstream.databases.servers.postgresql_binaries import Binaries, find_binaries
+from pytest_slipstream.databases.servers.postgresql_copy import reachable
 from pytest_slipstream.databases.servers.privileges import Account
 from pytest_slipstream.databases.servers.product import State
 from pytest_slipstream.errors import ConfigurationError, ServerError, SlipstreamError
@@ -27,6 +27,8 @@ from pytest_slipstream.settings import DatabaseSettings
 USER = "slipstream"
 MAINTENANCE_DATABASE = "postgres"
 PORT = 5432
+_PID_FILE = "postmaster.pid"
+_NO_PROCESS = 2**31 - 1
 
 # Two runs at once and their pools exhaust the defaults of the first two.
 OPTIONS: Mapping[str, str] = {
@@ -169,6 +171,21 @@ class EmbeddedPostgresql:
         if said:
             raise _tool_error(f"the cluster {kept} cannot be copied", said, data)
 
+    def forget(self, data: Path, socket: Path) -> None:
+        """Put an id that no process has into ``postmaster.pid``, and remove the socket's lock.
+
+        The server refuses to start while the id in them belongs to any process: another program's
+        by now, or a zombie that nobody reaps in a container. The file itself must stay: through
+        the shared memory it names, the server sees children of the dead one that still write.
+        """
+        socket.with_name(socket.name + ".lock").unlink(missing_ok=True)
+        try:
+            lines = (data / _PID_FILE).read_text("utf-8", "replace").splitlines(keepends=True)
+        except FileNotFoundError:
+            return
+        lines[:1] = [f"{_NO_PROCESS}\n"]
+        (data / _PID_FILE).write_text("".join(lines), "utf-8")
+
     def command(
         self, data: Path, *, home: Path, account: Account, socket_dir: Path, port: int, tcp: bool
     ) -> list[str]:
@@ -188,7 +205,7 @@ class EmbeddedPostgresql:
     def state(self, data: Path, pid: int) -> State:
         """What the server writes into ``postmaster.pid``: its id first, its status in line 8."""
         try:
-            lines = (data / "postmaster.pid").read_text("utf-8", "replace").splitlines()
+            lines = (data / _PID_FILE).read_text("utf-8", "replace").splitlines()
         except OSError:
             return "starting"
         if len(lines) < 8 or lines[0].strip() != str(pid):
@@ -244,30 +261,9 @@ class EmbeddedPostgresql:
             raise _tool_error(f"initdb of {self.label} failed in {cluster.parent}", said, cluster)
 
     def _programs(self, home: Path, account: Account) -> Path:
-        """The directory of the programs; a copy if the server's account cannot reach them."""
-        directory = Path(self._binaries.directory)
-        root = directory.parent
-        if all(account.reads(place) for place in (directory, root / "lib", root / "share")):
-            return directory
-        if not (root / "share").is_dir():
-            raise ServerError(
-                f"the PostgreSQL in {directory} cannot be used by uid {account.uid}, as whom it "
-                "must run, nor be copied: there is no `share` directory beside it",
-                hint="install PostgreSQL where every user may read it",
-            )
-
-        def copy(target: Path) -> None:
-            for part in ("bin", "lib", "share"):
-                shutil.copytree(root / part, target / part, symlinks=True)
-            for path in target.rglob("*"):
-                if not path.is_symlink():
-                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-            for path in (target / "bin").iterdir():
-                path.chmod(0o755)
-
-        name = f"postgresql-{self.version}-{directories.digest(_same(self._binaries))}"
         origin = self.origin(directories.boot_id())
-        return directories.made_once(home / "binaries" / name, origin, account, copy) / "bin"
+        name = f"postgresql-{self.version}-{directories.digest(_same(self._binaries))}"
+        return reachable(self._binaries, home / "binaries" / name, origin, account)
 
 
 def embedded_postgresql(

@@ -65,6 +65,9 @@ class Product(Protocol):
             ServerError: It cannot be made.
         """
 
+    def forget(self, data: Path, socket: Path) -> None:
+        """Remove what a server that has died without a word left of its process id."""
+
     def command(
         self, data: Path, *, home: Path, account: Account, socket_dir: Path, port: int, tcp: bool
     ) -> list[str]:

@@ -115,9 +115,21 @@ def _migrate(source: MigrationSource, build: Build) -> None:
 
 def _call(source: Source, function: Callable[[], object], build: Build) -> None:
     try:
-        with environment(build.settings, build.address), redirected(build.database, build.address):
-            call(function)
+        with (
+            environment(build.settings, build.address),
+            redirected(build.database, build.address) as connections,
+        ):
+            call(function, connections.end_async)
     except SlipstreamError:
         raise
     except (Exception, SystemExit) as error:
-        raise TemplateError(f"{source} failed: {objects.summary(error)}") from error
+        raise TemplateError(
+            f"{source} failed: {objects.summary(error)}", hint=_hint(error)
+        ) from error
+
+
+def _hint(error: BaseException) -> str | None:
+    # By name: SQLAlchemy need not be installed.
+    if type(error).__name__ == "NoSuchModuleError":
+        return "set the database's option `driver` to one that your SQLAlchemy has, as 'psycopg2'"
+    return None

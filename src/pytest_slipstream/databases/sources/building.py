@@ -14,7 +14,7 @@ import contextvars
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -49,26 +49,33 @@ def import_path(rootdir: Path) -> Iterator[None]:
         sys.path[:] = before
 
 
-def call(function: Callable[[], object]) -> None:
+def call(function: Callable[[], object], finish: Callable[[], Awaitable[None]]) -> None:
     """Call user code, sync or async, and wait for it.
 
     What it starts in asyncio never meets a loop of this thread: it may run inside one, and
     ``asyncio.run`` would leave the thread without its current loop.
+
+    Args:
+        function: The user's code.
+        finish: Awaited last on the loop of async code.
     """
     if _loop_is_running():
-        in_own_thread(lambda: _finish(function()))
+        in_own_thread(lambda: _wait(function(), finish))
         return
     result = function()
     if inspect.isawaitable(result):
-        in_own_thread(lambda: _finish(result))
+        in_own_thread(lambda: _wait(result, finish))
 
 
-def _finish(result: object) -> None:
+def _wait(result: object, finish: Callable[[], Awaitable[None]]) -> None:
     if inspect.isawaitable(result):
         import asyncio  # 12 ms, which a run that builds nothing need not pay
 
         async def wait() -> None:
-            await result
+            try:
+                await result
+            finally:
+                await finish()
 
         asyncio.run(wait())
 

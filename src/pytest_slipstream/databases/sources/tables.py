@@ -6,15 +6,18 @@ No connection outlives `create`: the engine has no pool and is disposed.
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Collection, Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.sources.building import call
+from pytest_slipstream.databases.sources.building import in_own_thread
 from pytest_slipstream.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Table
 
 _ASYNC_DRIVERS = ("asyncpg",)
 
@@ -23,7 +26,10 @@ def create(metadata: MetaData, address: Address) -> None:
     """Create all tables of ``metadata`` in the database at ``address``."""
     driver = _driver(address.engine)
     if driver in _ASYNC_DRIVERS:
-        call(lambda: _create_async(metadata, urls.url(address, driver)))
+        import asyncio
+
+        url = urls.url(address, driver)
+        in_own_thread(lambda: asyncio.run(_create_async(metadata, url)))
         return
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
@@ -52,18 +58,18 @@ def _driver(engine: str) -> str:
     if engine != "postgresql":
         return urls.DEFAULT_DRIVERS[engine]
     version = _sqlalchemy_version()
-    candidates = {2: ("psycopg", "psycopg2", "asyncpg"), 1: ("psycopg2", "asyncpg")}
-    for name in candidates[min(version[0], 2)]:
-        if name == "asyncpg" and version < (1, 4):
-            continue
+    candidates = ["psycopg2"]
+    if version >= (1, 4):
+        candidates.append("asyncpg")
+    if version >= (2, 0):
+        candidates.insert(0, "psycopg")
+    for name in candidates:
         if importlib.util.find_spec(name) is not None:
             return name
     raise MissingExtraError(
-        f"SQLAlchemy {'.'.join(map(str, version))} cannot create the tables: none of its "
-        f"PostgreSQL drivers is installed: {', '.join(candidates[min(version[0], 2)])}",
-        hint='pip install "pytest-slipstream[postgresql]"'
-        if version >= (2, 0)
-        else "pip install psycopg2-binary",
+        f"SQLAlchemy {version[0]}.{version[1]} cannot create the tables: of its PostgreSQL "
+        f"drivers, none is installed ({', '.join(candidates)})",
+        hint=f"pip install {'psycopg[binary]' if version >= (2, 0) else 'psycopg2-binary'}",
     )
 
 
@@ -74,24 +80,45 @@ def _sqlalchemy_version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def definition(metadata: MetaData, engine: str) -> str:
-    """The DDL of the tables that ``metadata`` has now, as one text that equals for equal schemas.
+def tables_from_elsewhere(metadata: MetaData, files: Collection[str]) -> list[Table]:
+    """The tables of ``metadata`` that no loaded module of ``files`` holds, by name.
 
-    Which tables it has depends on what has been imported, and they may be defined in modules that
-    the source does not import. Types that the engine has no DDL for are left out: creating them
-    fails anyway.
+    Which tables it has depends on what has been imported: a model registers itself, also from a
+    module that the source does not import.
+    """
+    from sqlalchemy import Table
+
+    loaded = [module for module in list(sys.modules.values()) if _file(module) in files]
+    held = {
+        id(table)
+        for module in loaded
+        for value in vars(module).values()
+        if type(table := vars(value).get("__table__") if isinstance(value, type) else value)
+        is Table
+    }
+    return [table for _, table in sorted(metadata.tables.items()) if id(table) not in held]
+
+
+def _file(module: object) -> str | None:
+    # Some programs put objects into sys.modules that are no modules and answer to every name.
+    return getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
+
+
+def definition(tables: Iterable[Table], engine: str) -> str:
+    """The DDL of ``tables``, as one text that is equal for equal schemas.
+
+    A table with a type that the engine has no DDL for counts by its name: creating it fails anyway.
     """
     from sqlalchemy.exc import CompileError
     from sqlalchemy.schema import CreateIndex, CreateTable
 
     dialect = importlib.import_module(f"sqlalchemy.dialects.{engine}").dialect()
     statements: list[str] = []
-    for key in sorted(metadata.tables):
-        table = metadata.tables[key]
+    for table in tables:
         indexes = sorted(table.indexes, key=lambda index: str(index.name))
         ddl: list[Any] = [CreateTable(table), *map(CreateIndex, indexes)]
         try:
             statements += [str(element.compile(dialect=dialect)) for element in ddl]
         except CompileError:
-            statements.append(key)
+            statements.append(table.fullname)
     return "\n".join(statements)

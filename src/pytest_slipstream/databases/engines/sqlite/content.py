@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 
 _MODULUS = 2**128
-_HEADER_FIELDS = ("user_version", "application_id")
+HEADER_FIELDS = ("user_version", "application_id")
 
 
 def digest(connection: sqlite3.Connection) -> dict[str, str]:
@@ -23,9 +23,9 @@ def digest(connection: sqlite3.Connection) -> dict[str, str]:
     found = {}
     for kind, name, table, sql in objects(connection):
         found[f"{kind} {name}"] = _hash(f"{table}\n{sql}".encode())
-        if kind == "table" and not _is_virtual(sql):
+        if kind == "table" and not is_virtual(sql):
             found[f"rows of {name}"] = _rows(connection, name)
-    for field in _HEADER_FIELDS:
+    for field in HEADER_FIELDS:
         found[f"pragma {field}"] = str(connection.execute(f"PRAGMA {field}").fetchone()[0])
     return found
 
@@ -65,10 +65,13 @@ def quoted(name: str) -> str:
 
 def _readable(key: str) -> str:
     kind, _, name = key.partition(" ")
-    return key if kind == "pragma" else f"main.{name.removeprefix('of ') if kind == 'rows' else name}"
+    return (
+        key if kind == "pragma" else f"main.{name.removeprefix('of ') if kind == 'rows' else name}"
+    )
 
 
-def _is_virtual(sql: str) -> bool:
+def is_virtual(sql: str) -> bool:
+    """Whether ``sql`` defines a virtual table; what it holds is in its shadow tables."""
     return sql[:14].upper() == "CREATE VIRTUAL"
 
 
@@ -81,7 +84,9 @@ def _rows(connection: sqlite3.Connection, table: str) -> str:
     try:
         for row in connection.execute(f"SELECT * FROM {quoted(table)}"):
             count += 1
-            total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest(), "big")
+            total += int.from_bytes(
+                hashlib.blake2b(repr(row).encode(), digest_size=16).digest(), "big"
+            )
     finally:
         connection.text_factory = factory
     return f"{count} rows, {total % _MODULUS:032x}"

@@ -69,7 +69,7 @@ class FileHome:
     def set_aside(self, path: Path) -> None:
         try:
             pages.write_file(self.watcher, path)
-        except pages.Busy:
+        except pages.BusyError:
             # Somebody whom nobody can stop is writing: what is committed can be read from the
             # file together with its journal. Reading it drops this process's locks on it.
             pages.remove(path)
@@ -93,8 +93,7 @@ class FileHome:
 
     def _move_in(self, source: sqlite3.Connection) -> None:
         self._number += 1
-        size = source.execute("PRAGMA page_count").fetchone()[0]
-        size *= source.execute("PRAGMA page_size").fetchone()[0]
+        size = pages.size_bytes(source)
         problem: Exception | None = None
         for home in self._places.homes(size):
             file = home / f"{self._slot}.{self._number}.db"
@@ -130,7 +129,7 @@ class MemoryHome:
 
     def __init__(self, slot: str, uri: str, source: sqlite3.Connection) -> None:
         self._slot = slot
-        self.names = (f"/{slot}",)
+        self.names: tuple[str, ...] = (f"/{slot}",)
         self.watcher = _watch(uri, source)
 
     def lost(self) -> str | None:
@@ -140,7 +139,7 @@ class MemoryHome:
         leftovers.close_all(self.names, (self.watcher,))
         try:
             pages.copy(source, self.watcher)
-        except pages.Busy:
+        except pages.BusyError:
             raise IsolationError(
                 f"the slot {self._slot} in memory cannot be made anew: a connection of another "
                 "thread keeps a lock on it, and a database in memory cannot be exchanged",
@@ -150,7 +149,7 @@ class MemoryHome:
     def set_aside(self, path: Path) -> None:
         try:
             pages.write_file(self.watcher, path)
-        except pages.Busy:
+        except pages.BusyError:
             raise IsolationError(
                 f"the slot {self._slot} in memory cannot be kept as {path}: a connection of "
                 "another thread is writing to it"
@@ -174,7 +173,7 @@ def _watch(database: str, source: sqlite3.Connection) -> sqlite3.Connection:
         watcher.execute("PRAGMA synchronous = OFF")
         watcher.execute("PRAGMA journal_mode = OFF")
         pages.copy(source, watcher)
-    except (sqlite3.Error, pages.Busy):
+    except (sqlite3.Error, pages.BusyError):
         watcher.close()
         raise
     return watcher

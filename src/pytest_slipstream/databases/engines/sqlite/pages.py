@@ -1,7 +1,7 @@
 """Whole databases copied page by page, through SQLite's backup API.
 
 The invariant: a copy takes SQLite's own locks and never waits for them; who holds one makes it
-raise `Busy`.
+raise `BusyError`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import quote
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """Another connection holds a lock that the copy needs."""
 
 
@@ -24,13 +24,13 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     so that other connections notice.
 
     Raises:
-        Busy: Somebody is reading or writing the target, or writing the source.
+        BusyError: Somebody is reading or writing the target, or writing the source.
     """
 
     # Without this, `backup` would sleep and try again for as long as the lock is held.
     def stop(status: int, remaining: int, total: int) -> None:
         if status in (_SQLITE_BUSY, _SQLITE_LOCKED):
-            raise Busy
+            raise BusyError
 
     source.backup(target, pages=-1, progress=stop)
 
@@ -50,7 +50,7 @@ def write_file(source: sqlite3.Connection, path: Path, *, durable: bool = False)
         durable: Whether it must survive a power failure.
 
     Raises:
-        Busy: Somebody is writing the source.
+        BusyError: Somebody is writing the source.
     """
     target = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
@@ -59,6 +59,13 @@ def write_file(source: sqlite3.Connection, path: Path, *, durable: bool = False)
         copy(source, target)
     finally:
         target.close()
+
+
+def size_bytes(connection: sqlite3.Connection) -> int:
+    """How large the database is."""
+    count: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    return count * size
 
 
 def journals(path: Path) -> tuple[Path, ...]:

@@ -158,7 +158,7 @@ def _ram_root(root: Path) -> Path | None:
     if not (_RAM_DISK.is_dir() and os.access(_RAM_DISK, os.W_OK | os.X_OK)):
         return None
     cache = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:10]
-    return _RAM_DISK / f"slipstream-{os.getuid()}-{cache}"
+    return _RAM_DISK / f"slipstream-sqlite-{os.getuid()}-{cache}"
 
 
 def _has_room(size_bytes: int) -> bool:
@@ -183,7 +183,7 @@ def _name_home(root: Path, cache: Path) -> None:
 
 
 def _remove_orphaned_roots(ram_disk: Path) -> None:
-    for root in ram_disk.glob(f"slipstream-{os.getuid()}-*"):
+    for root in ram_disk.glob(f"slipstream-sqlite-{os.getuid()}-*"):
         cache = root / "cache"
         if cache.exists() and not Path(os.fsdecode(cache.read_bytes())).exists():
             shutil.rmtree(root, ignore_errors=True)

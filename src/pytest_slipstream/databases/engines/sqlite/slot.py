@@ -12,17 +12,21 @@ noticed from outside; it is ended by the first cleaning that it is in the way of
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
-from pytest_slipstream.databases.engines.sqlite import content, layers, leftovers, pages
+from pytest_slipstream.databases.engines.sqlite import content, leftovers, pages, subtraction
 from pytest_slipstream.databases.engines.sqlite.homes import Home
 from pytest_slipstream.databases.engines.sqlite.layers import Layer
+from pytest_slipstream.databases.engines.sqlite.places import Places
 from pytest_slipstream.errors import IsolationError
 
 _PATIENCE_MS = 100
-_SLOW_READER_MS = 5000
+_SLOW_READER_S = 5.0
+_NEVER = -1  # a data version that no database has: the slot differs from its topmost layer
 
 
 class SqliteSlot:
@@ -33,17 +37,20 @@ class SqliteSlot:
         address: Where the application finds it.
         home: The database itself, equal to the template.
         template: The template.
-        kept: The directory of kept databases.
+        places: Where its layers are written, and where kept databases are.
     """
 
     def __init__(
-        self, name: str, address: Address, home: Home, template: Layer, kept: Path
+        self, name: str, address: Address, home: Home, template: Layer, places: Places
     ) -> None:
         self.name = name
         self.address = address
         self._home = home
         self._layers = [template]
-        self._kept = kept
+        self._layers_made = 0
+        self._places = places
+        self._clean_version = _NEVER
+        self._clean_schema = 0
         self._note_clean()
 
     def clean(self) -> Cleaning:
@@ -62,7 +69,7 @@ class SqliteSlot:
             if not self._is_checkpointed():
                 ended += self._end_leftovers()
             self._note_clean()
-        except pages.Busy:
+        except pages.BusyError:
             return Cleaning(leftovers=ended, cannot=self._who_is_in_the_way())
         except sqlite3.Error as error:
             return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
@@ -90,17 +97,15 @@ class SqliteSlot:
         tables = self.touched()
         if not tables:
             return ()
-        path = self._layer_path()
         try:
-            pages.write_file(self._home.watcher, path)
-        except pages.Busy:
-            pages.remove(path)
+            layer = self._make_layer(self._write)
+        except pages.BusyError:
             raise IsolationError(
                 f"what wider fixtures wrote to the slot {self.name} cannot be taken as a layer: "
                 f"{self._who_is_in_the_way()}",
                 hint="commit in the fixture before it yields",
             ) from None
-        self._layers.append(Layer(path))
+        self._layers.append(layer)
         self._note_clean()
         return tables
 
@@ -109,11 +114,14 @@ class SqliteSlot:
         at = len(self._layers) - 1 - depth
         removed, below = self._layers[at], self._layers[at - 1]
         tables = content.changed_tables(below.digest, removed.digest)
-        for layer in self._layers[at + 1 :]:
-            layers.take_out(removed, below, layer)
+        for above in range(at + 1, len(self._layers)):
+            whole = self._layers[above]
+            write = partial(subtraction.take_out, removed, below, whole)
+            self._layers[above] = self._make_layer(write)
+            whole.remove()
         del self._layers[at]
         removed.remove()
-        self._clean_version = None
+        self._clean_version = _NEVER
         found = self.clean()
         return Cleaning(
             tables=tables, ddl=found.ddl, leftovers=found.leftovers, cannot=found.cannot
@@ -123,15 +131,14 @@ class SqliteSlot:
         """The whole content: each object and each table's rows to a digest."""
         path = self.address.path
         is_uri = path.startswith("file:")
-        timeout_s = _SLOW_READER_MS / 1000
         with closing(
-            sqlite3.connect(path, uri=is_uri, timeout=timeout_s, isolation_level=None)
+            sqlite3.connect(path, uri=is_uri, timeout=_SLOW_READER_S, isolation_level=None)
         ) as connection:
             return content.digest(connection)
 
     def keep(self, name: str) -> Address:
         """Set the database aside as a file, as it stands, and make the slot anew."""
-        path = self._kept / f"{name}.db"
+        path = self._places.kept / f"{name}.db"
         if self._home.lost() is None:
             self._end_leftovers()
             pages.remove(path)
@@ -146,13 +153,33 @@ class SqliteSlot:
             layer.remove()
         self._layers[0].close()
 
-    def _layer_path(self) -> Path:
-        return self._layers[0].beside(self.name, len(self._layers))
+    def _write(self, path: Path) -> Layer:
+        pages.write_file(self._home.watcher, path)
+        return Layer(path)
+
+    def _make_layer(self, write: Callable[[Path], Layer]) -> Layer:
+        """Have a layer written to the best place that has room for it."""
+        self._layers_made += 1
+        problem: sqlite3.Error | None = None
+        for home in self._places.homes(pages.size_bytes(self._home.watcher)):
+            path = home / f"{self.name}.layer{self._layers_made}.db"
+            try:
+                return write(path)
+            except pages.BusyError:
+                pages.remove(path)
+                raise
+            except sqlite3.Error as error:
+                pages.remove(path)
+                problem = error
+        raise IsolationError(
+            f"a layer of the slot {self.name} cannot be written to {path}: {problem}",
+            hint="make room there, or name another directory with cache_dir",
+        ) from problem
 
     def _note_clean(self) -> None:
         watcher = self._home.watcher
-        self._clean_version: int | None = self._version()
-        self._clean_schema: int = watcher.execute("PRAGMA schema_version").fetchone()[0]
+        self._clean_version = self._version()
+        self._clean_schema = watcher.execute("PRAGMA schema_version").fetchone()[0]
 
     def _version(self) -> int:
         """A number that changes when any other connection has committed."""
@@ -185,7 +212,7 @@ class SqliteSlot:
         """End this process's leftovers; wait a moment for others.
 
         Raises:
-            Busy: Somebody whom nobody can stop is in the way.
+            BusyError: Somebody whom nobody can stop is in the way.
         """
         watcher = self._home.watcher
 
@@ -198,7 +225,7 @@ class SqliteSlot:
         watcher.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         try:
             if not is_free():
-                raise pages.Busy
+                raise pages.BusyError
         finally:
             watcher.execute("PRAGMA busy_timeout = 0")
         return ended

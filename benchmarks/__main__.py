@@ -1,0 +1,58 @@
+"""``python -m benchmarks [--quick] [group …]``: measure, print, write the results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from benchmarks import postgresql, processes, results, sqlite, suites
+from benchmarks.machine import description
+from benchmarks.measuring import Findings
+
+
+class Group(NamedTuple):
+    """A measurement, with its rounds in full and when quick."""
+
+    measure: Callable[[int], Findings]
+    rounds: int
+    quick: int
+
+
+GROUPS = {
+    "postgresql": Group(postgresql.strategies, 60, 10),
+    "tables": Group(postgresql.sizes, 50, 10),
+    "drift": Group(postgresql.drift, 5000, 500),
+    "sqlite": Group(sqlite.strategies, 100, 20),
+    "start": Group(processes.starting, 11, 3),
+    "each-test": Group(processes.each_test, 7, 2),
+    "big-seed": Group(postgresql.big_seed, 7, 3),
+    "examples": Group(suites.examples, 3, 1),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: for a first look")
+    options = parser.parse_args()
+    unknown = set(options.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"no group is called {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
+    found = Findings()
+    for name in options.groups or GROUPS:
+        group = GROUPS[name]
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        new = group.measure(group.quick if options.quick else group.rounds)
+        found = Findings(found.rows + new.rows, found.targets + new.targets)
+    if options.groups:
+        print(results.markdown(found, description()))
+    else:
+        path = results.write(found, description(), quick=options.quick)
+        print(path.read_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Whole suites: the examples as teams write them, and with slipstream."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from examples.check import EXAMPLES
+from examples.halves import Outcome, run
+from examples.server import VARIABLE, empty_database
+
+from benchmarks.measuring import Findings, Row, Target
+from pytest_slipstream.databases.urls import url
+
+WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "before": ("before", ()),
+    "after": ("after", ()),
+    "after, -n 2": ("after", ("-n", "2")),
+}
+
+
+def examples(rounds: int) -> Findings:
+    """Both examples, before and after, in turns. Seconds are those that pytest prints."""
+    rows: list[Row] = []
+    targets: list[Target] = []
+    with empty_database() as address:
+        environment = {VARIABLE: url(address, driver="asyncpg")}
+        for example in EXAMPLES:
+            taken: dict[str, list[Outcome]] = {way: [] for way in WAYS}
+            succeed(run(example.name, "after", environment=environment))
+            for _ in range(rounds):
+                for way, (half, options) in WAYS.items():
+                    outcome = run(example.name, half, *options, environment=environment)
+                    taken[way].append(succeed(outcome))
+            tests_s = {
+                way: median(each.tests_s for each in outcomes) for way, outcomes in taken.items()
+            }
+            wall_s = {
+                way: median(each.wall_s for each in outcomes) for way, outcomes in taken.items()
+            }
+            group = f"examples/{example.name}, {example.tests} tests"
+            rows += [Row(group, way, tests_s[way], None, rounds) for way in WAYS]
+            rows += [
+                Row(group, f"{way}, with the process's start", wall_s[way], None, rounds)
+                for way in WAYS
+            ]
+            targets.append(
+                Target(
+                    f"examples/{example.name}: `after` faster than `before`, in sequence",
+                    tests_s["before"] / tests_s["after"],
+                    example.slower,
+                    "times",
+                    at_least=True,
+                )
+            )
+    return Findings(tuple(rows), tuple(targets))
+
+
+def succeed(outcome: Outcome) -> Outcome:
+    if outcome.status:
+        raise RuntimeError(f"an example failed:\n{outcome.output}")
+    return outcome

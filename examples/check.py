@@ -1,0 +1,86 @@
+"""Runs every example: the half with slipstream in three ways, the hand-written half once.
+
+CI runs this. It fails when a run does, when the two halves do not run the same tests, or when an
+example falls behind the ratio it promises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from examples.halves import Outcome, run
+from examples.server import VARIABLE, empty_database
+
+from pytest_slipstream.databases.urls import url
+
+AFTER = {
+    "after": (),
+    "after, two workers": ("-n", "2"),
+    "after, audited": ("--slipstream-audit",),
+}
+# The hand-written half of fastapi_roles takes most of a minute; this slice has all its kinds.
+SLICE = {"fastapi_roles": ("-k", "test_labels or test_comments or test_audit")}
+
+
+class Example(NamedTuple):
+    """An example: its number of tests, and how many times slower its hand-written half must be."""
+
+    name: str
+    tests: int
+    slower: float
+
+
+EXAMPLES = (Example("fastapi_sqlmodel", 113, 1.0), Example("fastapi_roles", 236, 10.0))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="examples/run", description=__doc__)
+    parser.add_argument(
+        "--slice", action="store_true", help="a slice of the slow hand-written half (-k)"
+    )
+    options = parser.parse_args(arguments)
+    problems: list[str] = []
+    with ExitStack() as stack:
+        address = stack.enter_context(empty_database())
+        for example in EXAMPLES:
+            problems += check(example, url(address, driver="asyncpg"), sliced=options.slice)
+    for problem in problems:
+        print(f"problem: {problem}")
+    return 1 if problems else 0
+
+
+def check(example: Example, database_url: str, *, sliced: bool) -> list[str]:
+    """Run an example in every way; what is wrong with it."""
+    problems: list[str] = []
+
+    def observe(way: str, outcome: Outcome, tests: int | None) -> None:
+        print(
+            f"{example.name}, {way}: {outcome.passed} passed, {outcome.tests_s:.2f} s "
+            f"({outcome.wall_s:.2f} s with start)",
+            flush=True,
+        )
+        if outcome.status or (tests is not None and outcome.passed != tests):
+            problems.append(f"{example.name}, {way}: {tests or 'all'} tests should pass")
+            print(outcome.output)
+
+    after = {
+        way: run(example.name, "after", *options, environment={}) for way, options in AFTER.items()
+    }
+    for way, outcome in after.items():
+        observe(way, outcome, example.tests)
+    slice_options = SLICE.get(example.name, ()) if sliced else ()
+    before = run(example.name, "before", *slice_options, environment={VARIABLE: database_url})
+    observe("before", before, None if slice_options else example.tests)
+    if not problems and not slice_options:
+        slower = before.tests_s / after["after"].tests_s
+        print(f"{example.name}: {slower:.1f} times slower before", flush=True)
+        if slower < example.slower:
+            problems.append(f"{example.name}: before should be {example.slower:g} times slower")
+    return problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())

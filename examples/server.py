@@ -1,0 +1,54 @@
+"""A PostgreSQL server for the hand-written halves: what a CI job's service container gives them.
+
+It is the server that slipstream itself would start, with the same settings, so that a comparison
+says something about the fixtures and nothing about servers.
+
+    python -m examples.server pytest examples/fastapi_roles/before
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from pytest_slipstream.databases.cache import cache_directory
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.servers import postgresql_server
+from pytest_slipstream.databases.urls import url
+from pytest_slipstream.settings import DatabaseSettings
+
+DATABASE = "hand_written"
+VARIABLE = "TEST_DATABASE_URL"
+
+
+@contextmanager
+def empty_database() -> Iterator[Address]:
+    """An empty database on a running server; both go when the block ends."""
+    settings = DatabaseSettings(engine="postgresql")
+    server = postgresql_server(settings, cache_dir=cache_directory(None, os.environ))
+    server.open(lambda _: None)
+    try:
+        maintenance = url(server.address(server.maintenance_database), driver="")
+        with psycopg.connect(maintenance, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+            yield server.address(DATABASE)
+            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    finally:
+        server.close()
+
+
+def main() -> int:
+    """Run the command of the arguments with the database's URL in its environment."""
+    with empty_database() as address:
+        environment = {**os.environ, VARIABLE: url(address, driver="asyncpg")}
+        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

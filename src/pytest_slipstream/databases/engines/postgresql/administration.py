@@ -1,0 +1,219 @@
+"""Databases as a whole: made, renamed, dropped, listed; and the locks that say whose they are.
+
+All of it goes through one connection to the maintenance database, which carries this process's
+locks and is opened again, with its locks, when the server was restarted. The invariant: only
+names that start with slipstream's prefix are ever renamed or dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from pytest_slipstream.databases import naming
+from pytest_slipstream.databases.engines.postgresql import sessions
+from pytest_slipstream.databases.engines.protocol import Address
+
+_DATABASE = """
+SELECT d.datdba::regrole::text, d.datacl IS NOT NULL OR d.datconnlimit <> -1 OR EXISTS (
+    SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid)
+FROM pg_database d WHERE d.datname = %s
+"""
+# ALTER DATABASE … SET needs each parameter's own quoting; the catalogue holds the exact value.
+_CARRY_SETTINGS = """
+INSERT INTO pg_db_role_setting
+SELECT new.oid, s.setrole, s.setconfig FROM pg_db_role_setting s
+JOIN pg_database old ON old.oid = s.setdatabase, pg_database new
+WHERE old.datname = %s AND new.datname = %s
+"""
+_CARRY_RIGHTS = """
+UPDATE pg_database new SET datacl = old.datacl, datconnlimit = old.datconnlimit
+FROM pg_database old WHERE old.datname = %s AND new.datname = %s
+"""
+_END_SESSIONS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = %s AND pid <> pg_backend_pid()
+"""
+
+
+def lock_key(kind: str, name: str) -> int:
+    """The advisory lock's key, a signed 64-bit integer."""
+    digest = hashlib.sha256(f"slipstream {kind} {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+class Administration:
+    """One process's way to a server's databases.
+
+    Args:
+        address: The maintenance database.
+        revive: Gets a dead server running again; raises `ServerError` when it cannot.
+    """
+
+    def __init__(self, address: Address, revive: Callable[[], object]) -> None:
+        self.address = address
+        self._revive = revive
+        self._shared: set[int] = set()
+        self._connection = sessions.administer(address)
+        row = self._connection.execute(
+            "SELECT rolsuper, rolcreatedb, current_user, current_setting('fsync') = 'on', "
+            "current_setting('max_prepared_transactions')::int "
+            "FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+        assert row is not None
+        self.superuser, self.may_create = bool(row[0]), bool(row[0]) or bool(row[1])
+        self.user, self._fsync = str(row[2]), bool(row[3])
+        self.has_prepared_transactions = row[4] != 0
+        self.version = self._connection.info.server_version
+
+    def execute(self, query: str | sql.Composed, *values: object) -> list[tuple[object, ...]]:
+        """Run one statement; once more on a new connection when the old one was lost."""
+        try:
+            return self._execute(query, values)
+        except psycopg.OperationalError:
+            if not self._connection.broken:
+                raise
+        self._connection.close()
+        self._revive()
+        self._connection = sessions.administer(self.address)
+        for key in self._shared:
+            self._execute("SELECT pg_advisory_lock_shared(%s)", (key,))
+        return self._execute(query, values)
+
+    def _execute(
+        self, query: str | sql.Composed, values: tuple[object, ...]
+    ) -> list[tuple[object, ...]]:
+        cursor = self._connection.execute(query, values or None)  # type: ignore[arg-type]
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """Close the connection; its locks go with it."""
+        self._connection.close()
+
+    # Locks
+
+    def share(self, kind: str, name: str) -> None:
+        """Hold a lock, with others that share it, until `close`."""
+        key = lock_key(kind, name)
+        if key not in self._shared:
+            self.execute("SELECT pg_advisory_lock_shared(%s)", key)
+            self._shared.add(key)
+
+    @contextmanager
+    def lock(self, kind: str, name: str) -> Iterator[None]:
+        """Hold a lock alone; waits for it."""
+        key = lock_key(kind, name)
+        self.execute("SELECT pg_advisory_lock(%s)", key)
+        try:
+            yield
+        finally:
+            self.execute("SELECT pg_advisory_unlock(%s)", key)
+
+    @contextmanager
+    def lock_at_once(self, kind: str, name: str) -> Iterator[bool]:
+        """Hold a lock alone, or yield False when somebody has it."""
+        key = lock_key(kind, name)
+        held = bool(self.execute("SELECT pg_try_advisory_lock(%s)", key)[0][0])
+        try:
+            yield held
+        finally:
+            if held:
+                self.execute("SELECT pg_advisory_unlock(%s)", key)
+
+    # Databases
+
+    def names(self) -> list[str]:
+        """All databases that carry slipstream's prefix."""
+        rows = self.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", naming.PREFIX
+        )
+        return [str(name) for (name,) in rows]
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a database."""
+        return bool(self.execute("SELECT FROM pg_database WHERE datname = %s", name))
+
+    def create_empty(self, name: str) -> None:
+        """Make a database with nothing in it."""
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(_ours(name)))
+
+    def clone(self, source: str, name: str) -> None:
+        """Copy a database that nobody is connected to, with its owner, rights and settings."""
+        ((owner, has_more),) = self.execute(_DATABASE, source)
+        strategy = "" if self.version < 150000 else f"STRATEGY {self._strategy}"
+        self.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} {}").format(
+                _ours(name), sql.Identifier(source), sql.SQL(strategy)
+            )
+        )
+        # CREATE DATABASE copies neither of these.
+        if self.superuser and owner != f"{self.user}":
+            self.execute(
+                sql.SQL("ALTER DATABASE {} OWNER TO {}").format(_ours(name), sql.SQL(str(owner)))
+            )
+        if self.superuser and has_more:
+            self.execute(_CARRY_SETTINGS, source, name)
+            self.execute(_CARRY_RIGHTS, source, name)
+
+    @property
+    def _strategy(self) -> str:
+        """Files are copied fastest when nothing is forced to disk, pages through WAL otherwise."""
+        return "WAL_LOG" if self._fsync else "FILE_COPY"
+
+    def drop(self, name: str) -> None:
+        """Drop a database and end its sessions; nothing happens when it is gone."""
+        self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_ours(name)))
+
+    def shut(self, name: str) -> None:
+        """Let nobody in any more and end the sessions that there are."""
+        self.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(_ours(name)))
+        self.execute(_END_SESSIONS, name)
+
+    def reopen(self, name: str) -> None:
+        """Let sessions in again."""
+        self.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(_ours(name)))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a database without sessions another name."""
+        self.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(_ours(old), _ours(new)))
+
+    def sessions_in(self, name: str) -> int:
+        """How many sessions there are in a database."""
+        ((count,),) = self.execute(
+            "SELECT count(*)::int FROM pg_stat_activity WHERE datname = %s "
+            "AND backend_type = 'client backend'",
+            name,
+        )
+        return int(str(count))
+
+    def sweep(self, own_owner: str) -> None:
+        """Drop what dead runs left: slots whose owner's lock is free, builds that nobody does."""
+        names = self.names()
+        parsed = {name: naming.parse_slot_name(name) for name in names}
+        owners = {slot.owner for slot in parsed.values() if slot and slot.owner != own_owner}
+        for owner in sorted(owners):
+            with self.lock_at_once("owner", owner) as dead:
+                for name, slot in parsed.items():
+                    if dead and slot and slot.owner == owner:
+                        self._drop_if_allowed(name)
+        for name in names:
+            if name.startswith(f"{naming.PREFIX}b_"):
+                template = name.replace(f"{naming.PREFIX}b_", f"{naming.PREFIX}t_", 1)
+                with self.lock_at_once("build", template) as dead:
+                    if dead:
+                        self._drop_if_allowed(name)
+
+    def _drop_if_allowed(self, name: str) -> None:
+        try:
+            self.drop(name)
+        except psycopg.errors.InsufficientPrivilege:
+            return  # Another role's, who will drop it.
+
+
+def _ours(name: str) -> sql.Identifier:
+    assert name.startswith(naming.PREFIX), name
+    return sql.Identifier(name)

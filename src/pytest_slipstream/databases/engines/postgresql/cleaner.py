@@ -1,0 +1,132 @@
+"""A slot seen from inside: the calls of slipstream's own functions in it.
+
+The invariant: the mark that the server gave at the last call goes with the next one, so that what
+the server finds is what changed in between.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from pytest_slipstream.databases.engines.postgresql import sessions
+from pytest_slipstream.databases.engines.protocol import Address, Leftover
+
+_FILES = ("recording", "instrument", "snapshots", "leftovers", "clean", "layers")
+_SKIP_STATISTICS_FROM = 160000
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the server found and did; ``grown`` are tables with too many dead rows."""
+
+    tables: tuple[str, ...] = ()
+    ddl: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    cannot: str | None = None
+    grown: tuple[str, ...] = ()
+    mark: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_found = msgspec.json.Decoder(Found)
+
+
+def install(address: Address) -> None:
+    """Add slipstream's own objects to a built template."""
+    directory = resources.files(__package__) / "sql"
+    with sessions.clean_in(address) as connection, connection.transaction():
+        connection.execute("SET LOCAL lock_timeout = 0")
+        for name in _FILES:
+            connection.execute((directory / f"{name}.sql").read_bytes())
+        connection.execute("SELECT slipstream.finish()")
+
+
+class Cleaner:
+    """The session that cleans one slot.
+
+    Args:
+        address: The slot, fresh from its template.
+    """
+
+    def __init__(self, address: Address, mark: str | None = None) -> None:
+        self._connection = sessions.clean_in(address)
+        self._mark = mark or str(self._value("SELECT slipstream.begin()::text"))
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection.closed
+
+    @property
+    def mark(self) -> str:
+        """Where the next call starts from."""
+        return self._mark
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def clean(self) -> Found:
+        """Put back what changed."""
+        try:
+            found = self._call("SELECT slipstream.clean(%s, false)", self._mark)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            # A transaction of a wider fixture is in the way; it cannot go on as it is.
+            found = self._call("SELECT slipstream.clean(%s, true)", self._mark)
+        if found.grown:
+            self._vacuum(found.grown)
+        return found
+
+    def touched(self) -> tuple[str, ...]:
+        """Tables with committed writes."""
+        rows = self._connection.execute("SELECT * FROM slipstream.touched()", prepare=True)
+        return tuple(str(name) for (name,) in rows)
+
+    def push_layer(self, number: int) -> Found:
+        """Take what was written as a layer."""
+        return self._call("SELECT slipstream.push_layer(%s, %s)", self._mark, number)
+
+    def pop_layer(self, number: int) -> None:
+        """Take a layer out; the next `clean` puts back what it held."""
+        self._connection.execute("SELECT slipstream.pop_layer(%s)", (number,))
+
+    def export_layer(self, number: int) -> str:
+        """What a layer holds."""
+        return str(self._value("SELECT slipstream.export_layer(%s)", number))
+
+    def import_layer(self, exported: str) -> None:
+        """Lay a layer on top; the next `clean` makes the slot hold it."""
+        self._connection.execute("SELECT slipstream.import_layer(%s)", (exported,))
+
+    def roll_back_prepared(self) -> tuple[Leftover, ...]:
+        """Roll back transactions prepared for two-phase commit; only a client can."""
+        rows = self._connection.execute(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()", prepare=True
+        )
+        names = [str(name) for (name,) in rows]
+        for name in names:
+            self._connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(name))
+        return tuple(Leftover(kind="transaction", detail=f"prepared as {name!r}") for name in names)
+
+    def _call(self, query: str, *values: object) -> Found:
+        found = _found.decode(str(self._value(query, *values)))
+        if found.cannot is None:
+            self._mark = bytes(found.mark).decode()
+        return found
+
+    def _value(self, query: str, *values: object) -> object:
+        cursor = self._connection.execute(query, values or None, prepare=True)  # type: ignore[arg-type]
+        row = cursor.fetchone()
+        assert row is not None
+        return row[0]
+
+    def _vacuum(self, targets: tuple[str, ...]) -> None:
+        """Remove dead rows. Not possible inside of a function, hence from here."""
+        options = "INDEX_CLEANUP ON, SKIP_LOCKED ON"
+        if self._connection.info.server_version >= _SKIP_STATISTICS_FROM:
+            options += ", SKIP_DATABASE_STATS ON"
+        command = f"VACUUM ({options}) {', '.join(targets)}"
+        self._connection.execute(command.encode())
+        self._connection.execute("SELECT slipstream.vacuumed(%s)", (list(targets),))

@@ -1,0 +1,55 @@
+"""What a PostgreSQL database holds, read in full for the audit.
+
+The invariant: equal contents give equal dictionaries, and any change of a row, a sequence or an
+object's definition changes one. Nothing here relies on how a slot is cleaned. Object ids are left
+out: a copy that was made anew equals one that was cleaned.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from psycopg import sql
+
+from pytest_slipstream.databases.engines.postgresql import sessions
+from pytest_slipstream.databases.engines.protocol import Address
+
+_STORING = """
+SELECT n.nspname, c.relname, c.relkind
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm', 'S') AND c.relpersistence <> 't'
+  AND (c.relkind <> 'm' OR c.relispopulated)
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'slipstream')
+  AND n.nspname NOT LIKE 'pg\\_toast%'
+ORDER BY 1, 2
+"""
+_ROWS = sql.SQL(
+    "SELECT {}, count(*) || ' rows, ' || "
+    "coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '') FROM ONLY {} t"
+)
+_POSITION = sql.SQL("SELECT {}, last_value || ', ' || is_called FROM {}")
+
+
+def digest(address: Address) -> dict[str, str]:
+    """Each object and each table's rows to a digest.
+
+    Args:
+        address: The database; a superuser's, who sees everything.
+    """
+    catalogue = (resources.files(__package__) / "sql" / "digest.sql").read_bytes()
+    with sessions.clean_in(address) as connection:
+        connection.execute("SET lock_timeout = '5s'")
+        found = {str(key): str(value) for key, value in connection.execute(catalogue)}
+        storing = connection.execute(_STORING).fetchall()
+        parts = [_part(str(schema), str(name), str(kind)) for schema, name, kind in storing]
+        if parts:
+            union = sql.SQL(" UNION ALL ").join(parts)
+            found |= {str(key): str(value) for key, value in connection.execute(union)}
+    return found
+
+
+def _part(schema: str, name: str, kind: str) -> sql.Composed:
+    target = sql.Identifier(schema, name)
+    if kind == "S":
+        return _POSITION.format(f"position of {schema}.{name}", target)
+    return _ROWS.format(f"rows of {schema}.{name}", target)

@@ -1,0 +1,75 @@
+"""Connections to PostgreSQL.
+
+The invariant: a session of slipstream's own behaves the same whatever the server, the role or the
+database sets as defaults.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from pytest_slipstream.databases.engines.protocol import Address
+
+APPLICATION_NAME = "slipstream"
+Connection = psycopg.Connection[tuple[object, ...]]
+
+_NEUTRAL = {
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "search_path": "",
+    "statement_timeout": "0",
+    "synchronous_commit": "off",
+}
+# Rows go to text and back in the same session settings; locks are not waited for.
+_CLEANING = _NEUTRAL | {
+    "bytea_output": "hex",
+    "datestyle": "ISO, YMD",
+    "extra_float_digits": "1",
+    "intervalstyle": "postgres",
+    "jit": "off",
+    "lc_monetary": "C",
+    "lock_timeout": "200ms",
+    "plan_cache_mode": "force_generic_plan",
+    "session_replication_role": "replica",
+    "slipstream.cleaning": "on",
+    "timezone": "UTC",
+    "xmloption": "content",
+}
+
+
+def connect(address: Address, *, autocommit: bool = False) -> Connection:
+    """A plain connection, with nothing set."""
+    return psycopg.connect(
+        host=address.host,
+        port=address.port or None,
+        user=address.user,
+        password=address.password or None,
+        dbname=address.database,
+        autocommit=autocommit,
+        connect_timeout=10,
+    )
+
+
+def administer(address: Address) -> Connection:
+    """A connection for creating and dropping databases."""
+    return _own(address, _NEUTRAL)
+
+
+def clean_in(address: Address) -> Connection:
+    """A connection that cleans a slot: it fires no trigger and records no change."""
+    return _own(address, _CLEANING)
+
+
+def _own(address: Address, parameters: dict[str, str]) -> Connection:
+    connection = connect(address, autocommit=True)
+    try:
+        wanted = {"application_name": APPLICATION_NAME} | parameters
+        settings = [
+            sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in wanted.items()
+        ]
+        connection.execute(sql.SQL("SELECT ") + sql.SQL(", ").join(settings))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,211 @@
+"""A slot: a database made from the template, cleaned in place or made anew.
+
+The invariant: the layers kept here are enough to make the slot again from its base, whatever
+happened to the database: the base is the template, or, above a layer that changed the schema, the
+copy taken when that layer was pushed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import psycopg
+
+from pytest_slipstream.databases.engines.postgresql import content
+from pytest_slipstream.databases.engines.postgresql.administration import Administration
+from pytest_slipstream.databases.engines.postgresql.cleaner import Cleaner, Found
+from pytest_slipstream.databases.engines.postgresql.spare import Spare
+from pytest_slipstream.databases.engines.protocol import Address, Cleaning
+from pytest_slipstream.errors import IsolationError
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """What a wider fixture wrote. ``base``: the copy of the slot, if it changed the schema."""
+
+    number: int
+    exported: str
+    ddl: tuple[str, ...] = ()
+    base: str | None = None
+
+
+class PostgresqlSlot:
+    """A slot that triggers watch.
+
+    Args:
+        address: Where it is; made by this constructor.
+        template: The template's name.
+        administration: Creates and drops databases, in the foreground.
+        spare: The same in the background.
+    """
+
+    def __init__(
+        self, address: Address, template: str, administration: Administration, spare: Spare
+    ) -> None:
+        self.name = address.database
+        self.address = address
+        self._template = template
+        self._administration = administration
+        self._spare = spare
+        self._layers: list[Layer] = []
+        self._pushed = 0
+        self._set_aside = 0
+        administration.drop(self.name)
+        administration.clone(template, self.name)
+        self._cleaner = Cleaner(address)
+
+    def clean(self) -> Cleaning:
+        """Put back what changed since the slot was last clean."""
+        try:
+            prepared = ()
+            if self._administration.has_prepared_transactions:
+                prepared = self._cleaner.roll_back_prepared()
+            found = self._cleaner.clean()
+        except psycopg.Error as error:
+            what = "the connection to the slot was lost" if self._cleaner.lost else "cleaning failed"
+            return Cleaning(cannot=f"{what}: {_first_line(error)}")
+        return _cleaning(found, prepared)
+
+    def replace(self) -> None:
+        """Make the slot anew from its base and layers, under the same name."""
+        base, above = self._base()
+        self._cleaner.close()
+        fresh = self._spare.take(base)
+        if fresh is None:
+            self._administration.drop(self.name)
+            self._administration.clone(base, self.name)
+        else:
+            old = self._aside("old")
+            if self._administration.exists(self.name):
+                self._administration.shut(self.name)
+                self._administration.rename(self.name, old)
+            self._administration.rename(fresh, self.name)
+            self._spare.drop(old)
+        self._begin(above)
+
+    def _aside(self, kind: str) -> str:
+        self._set_aside += 1
+        return f"{self.name}_{kind}{self._set_aside}"
+
+    def _base(self) -> tuple[str, list[Layer]]:
+        """What the slot is made from, and the layers that then go on top."""
+        for index in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[index]
+            if layer.base is not None:
+                return layer.base, self._layers[index + 1 :]
+            if layer.ddl:
+                raise IsolationError(
+                    f"the slot {self.name} cannot be made anew: a wider fixture changed its schema "
+                    f"({layer.ddl[0]}) while connections were open, so no copy could be taken, and "
+                    "now a test did what only a new copy undoes",
+                    hint="make the schema in the template (`schema` in [tool.slipstream.databases"
+                    ".…]), or close the fixture's connections before its first test",
+                )
+        return self._template, self._layers
+
+    def _begin(self, layers: list[Layer]) -> None:
+        self._cleaner = Cleaner(self.address)
+        for layer in layers:
+            self._cleaner.import_layer(layer.exported)
+        found = self._cleaner.clean()
+        if found.cannot is not None:
+            raise IsolationError(
+                f"the layers of slot {self.name} cannot be laid on a new copy: {found.cannot}"
+            )
+
+    def prepare(self) -> None:
+        """Have a copy of the base made in the background."""
+        if all(layer.base is not None or not layer.ddl for layer in self._layers):
+            self._spare.prepare(self._base()[0])
+
+    def touched(self) -> tuple[str, ...]:
+        """Tables with committed writes since the slot was last clean, as ``schema.table``."""
+        return self._cleaner.touched()
+
+    def push_layer(self) -> tuple[str, ...]:
+        """Take what was committed since the slot was clean as a layer."""
+        self._pushed += 1
+        number = self._pushed
+        found = self._cleaner.push_layer(number)
+        if not found.tables and not found.ddl:
+            return ()
+        if found.ddl:
+            layer = Layer(number, "", found.ddl, self._copy())
+        else:
+            layer = Layer(number, self._cleaner.export_layer(number))
+        self._layers.append(layer)
+        return found.tables + found.ddl
+
+    def _copy(self) -> str | None:
+        """A copy of the slot as it is; None while others are connected."""
+        if self._administration.sessions_in(self.name) > 1:
+            return None
+        mark = self._cleaner.mark
+        self._cleaner.close()
+        name = self._aside("layer")
+        try:
+            self._administration.clone(self.name, name)
+        except psycopg.errors.ObjectInUse:
+            return None
+        finally:
+            self._cleaner = Cleaner(self.address, mark)
+        return name
+
+    def pop_layer(self, depth: int = 0) -> Cleaning:
+        """Remove a layer and put back what it held."""
+        layer = self._layers.pop(len(self._layers) - 1 - depth)
+        if layer.base is not None:
+            self._spare.discard()
+            self._spare.drop(layer.base)
+        if layer.ddl:
+            return Cleaning(ddl=layer.ddl, cannot=f"the layer had changed the schema: {layer.ddl[0]}")
+        try:
+            self._cleaner.pop_layer(layer.number)
+            at = len(self._layers) - depth
+            for index in range(at, len(self._layers)):
+                above = self._layers[index]
+                exported = "" if above.ddl else self._cleaner.export_layer(above.number)
+                self._layers[index] = msgspec.structs.replace(above, exported=exported)
+        except psycopg.Error as error:
+            return Cleaning(cannot=f"taking a layer out failed: {_first_line(error)}")
+        return self.clean()
+
+    def digest(self) -> dict[str, str]:
+        """The whole content, independent of how cleaning works."""
+        return content.digest(self.address)
+
+    def keep(self, name: str) -> Address:
+        """Set the database aside under ``name`` as it stands and make the slot anew."""
+        base, above = self._base()
+        self._cleaner.close()
+        self._administration.shut(self.name)
+        self._administration.rename(self.name, name)
+        self._administration.reopen(name)
+        fresh = self._spare.take(base)
+        if fresh is None:
+            self._administration.clone(base, self.name)
+        else:
+            self._administration.rename(fresh, self.name)
+        self._begin(above)
+        return msgspec.structs.replace(self.address, database=name)
+
+    def close(self) -> None:
+        """Drop the slot and what was prepared for it."""
+        self._cleaner.close()
+        for layer in self._layers:
+            if layer.base is not None:
+                self._spare.drop(layer.base)
+        self._spare.drop(self.name)
+        self._spare.close()
+
+
+def _cleaning(found: Found, prepared: tuple[object, ...]) -> Cleaning:
+    return Cleaning(
+        tables=found.tables,
+        ddl=found.ddl,
+        leftovers=(*prepared, *found.leftovers),  # type: ignore[arg-type]
+        cannot=found.cannot,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
