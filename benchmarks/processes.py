@@ -62,7 +62,7 @@ def run(directory: Path, *options: str) -> tuple[float, float]:
     stamp.unlink(missing_ok=True)
     inherited = {key: os.environ[key] for key in os.environ if not key.startswith("PYTEST_")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_slipstream.plugin", *options]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "slipstream", *options]
     started, wall_clock = time.perf_counter(), time.time()
     finished = subprocess.run(
         command,

@@ -13,10 +13,10 @@ from typing import NamedTuple
 EXAMPLES = Path(__file__).parent
 # Only what the examples need: what else is installed here must not count in their seconds.
 PLUGINS = {
-    "fastapi_roles": ("pytest_asyncio.plugin", "xdist.plugin"),
-    "fastapi_sqlmodel": ("xdist.plugin",),
+    "fastapi_roles": ("asyncio", "xdist"),
+    "fastapi_sqlmodel": ("xdist",),
 }
-SLIPSTREAM = "pytest_slipstream.plugin"
+SLIPSTREAM = "slipstream"
 
 
 class Outcome(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_slipstream.databases.engines.protocol import Cleaning, Slot
 from tests.contract.conftest import Client
+
+from pytest_slipstream.databases.engines.protocol import Cleaning, Slot
 
 MakeClean = Callable[[], Cleaning]
 
@@ -123,9 +124,7 @@ def test_a_lower_layer_of_other_tables_goes_first(slot: Slot, client: Client) ->
     assert slot.digest() == template
 
 
-def test_a_lower_layer_of_the_same_table_leaves_the_upper_rows(
-    slot: Slot, client: Client
-) -> None:
+def test_a_lower_layer_of_the_same_table_leaves_the_upper_rows(slot: Slot, client: Client) -> None:
     template = slot.digest()
     client.commit(role("lower"), "UPDATE users SET score = 50 WHERE name = 'root'")
     slot.push_layer()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.contract.conftest import Client, Product, new_template_name
 
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
-from tests.contract.conftest import Client, Product, new_template_name
 
 MakeClean = Callable[[], Cleaning]
 QUOTED = '"odd ""Name"'
@@ -178,9 +178,7 @@ def test_a_kept_database_stays_as_the_test_left_it(
     connection.close()
 
 
-def test_a_closed_slot_is_gone(
-    engine: Engine, template: str, slot_number: Iterator[int]
-) -> None:
+def test_a_closed_slot_is_gone(engine: Engine, template: str, slot_number: Iterator[int]) -> None:
     name = naming.slot_name("contract", "main", "main", next(slot_number))
     first = engine.create_slot(name, template)
     Client(engine, first).commit("DELETE FROM users")

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.contract.conftest import Product, build, new_template_name, quiet
 
 from pytest_slipstream.databases.engines.protocol import Engine, ScriptError
-from tests.contract.conftest import Product, build, new_template_name, quiet
 
 OTHER_PROCESS = Path(__file__).with_name("other_process.py")
 
@@ -104,8 +104,16 @@ def test_a_template_that_nobody_uses_is_dropped(
 @pytest.mark.parametrize(
     ("script", "line", "start"),
     [
-        ("SELECT 1;\n\n-- a comment; with a semicolon\nSELECT nothing_like_it;", 4, "SELECT nothing"),
-        ("CREATE TABLE one (a integer);\nINSERT INTO one\nVALUES ('a' || ;\n", 2, "INSERT INTO one"),
+        (
+            "SELECT 1;\n\n-- a comment; with a semicolon\nSELECT nothing_like_it;",
+            4,
+            "SELECT nothing",
+        ),
+        (
+            "CREATE TABLE one (a integer);\nINSERT INTO one\nVALUES ('a' || ;\n",
+            2,
+            "INSERT INTO one",
+        ),
         ("/* two\nlines */ SELECT ';';\nSELEKT 2;\nSELECT 3;", 3, "SELEKT 2"),
     ],
     ids=["unknown column", "syntax over lines", "block comment"],

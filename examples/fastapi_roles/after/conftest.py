@@ -1,8 +1,11 @@
-"""All that is left: the schema and the seed are named in `pyproject.toml`."""
+"""All that is left: a session of the application's own, for tests to look and to make data with."""
 
 import pytest
 
+from app.database import SessionLocal
+
 
 @pytest.fixture
-def session(async_db_session):
-    return async_db_session
+async def session():
+    async with SessionLocal() as session:
+        yield session

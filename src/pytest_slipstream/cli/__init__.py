@@ -1,5 +1,60 @@
-"""The command ``slipstream``."""
+"""The command ``slipstream``: one module a command, each thin.
+
+The invariant: what slipstream raises on purpose is shown as ``error:`` and ``hint:`` lines, never
+as a traceback; exit code 4 for a wrong configuration or command line, 1 for what went wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from pytest_slipstream import __version__
+from pytest_slipstream.cli.db import db
+from pytest_slipstream.cli.demo import demo
+from pytest_slipstream.cli.init import init
+from pytest_slipstream.errors import ConfigurationError, SlipstreamError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="slipstream",
+    help="A clean, real database for every test, at the price of a rollback.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(init)
+app.add_typer(db, name="db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"slipstream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    """A clean, real database for every test, at the price of a rollback."""
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command line."""
+    try:
+        app()
+    except SlipstreamError as error:
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print("[bold red]error:[/]", end=" ")
+        console.print(error.message, markup=False)
+        if error.hint is not None:
+            console.print("[bold cyan]hint:[/]", end=" ")
+            console.print(error.hint, markup=False)
+        sys.exit(4 if isinstance(error, ConfigurationError) else 1)

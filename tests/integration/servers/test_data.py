@@ -59,7 +59,7 @@ def test_prune_removes_server_of_uninstalled_binaries(users):
     run_once(users())
     entry = entry_of(users.cache_dir)
     rewrite_origin(entry.directory, program="/uninstalled/postgres")
-    sentences = embedded.prune(users.cache_dir)
+    sentences = embedded.prune(users.cache_dir, ram_disk=Path("/nonexistent"))
     assert sentences == [f"removed {entry.directory}: /uninstalled/postgres is gone"]
     assert not entry.directory.exists()
     assert not entry.data.exists()

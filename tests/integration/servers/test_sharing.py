@@ -12,6 +12,8 @@ import pytest
 from pytest_slipstream.databases.servers import embedded
 from pytest_slipstream.errors import ServerError
 
+NO_RAM_DISK = Path("/nonexistent")
+
 
 def only_entry(cache_dir: Path) -> embedded.ServerEntry:
     (entry,) = embedded.list_servers(cache_dir)
@@ -89,9 +91,9 @@ def test_server_of_killed_user_is_reused_then_stopped(users):
 def test_prune_stops_orphan_and_spares_the_used(users):
     killed = users()
     killed.do("open")
-    assert embedded.prune(users.cache_dir) == []
+    assert embedded.prune(users.cache_dir, ram_disk=NO_RAM_DISK) == []
     killed.kill()
-    (sentence,) = embedded.prune(users.cache_dir)
+    (sentence,) = embedded.prune(users.cache_dir, ram_disk=NO_RAM_DISK)
     assert sentence.startswith("stopped PostgreSQL")
     assert only_entry(users.cache_dir).pid is None
 
@@ -119,6 +121,7 @@ def test_killed_server_next_run_starts_on_its_data(users):
     killed = users()
     killed.do("open")
     killed.do("sql create table survivor as select 7 as n")
+    killed.do("sql checkpoint")
     pid = only_entry(users.cache_dir).pid
     killed.kill()
     os.kill(pid, signal.SIGKILL)
@@ -126,6 +129,21 @@ def test_killed_server_next_run_starts_on_its_data(users):
     assert later.do("open")["started"]
     assert later.do("sql select n from survivor") == 7
     later.do("close")
+
+
+def test_server_that_recovers_from_the_death_of_a_backend_is_waited_for(users):
+    user = users()
+    user.do("open")
+    pid = only_entry(users.cache_dir).pid
+    for _ in range(5):
+        child = psutil.Process(pid).children()[0]
+        child.kill()
+        # The server knows of it when it has reaped it.
+        child.wait(10)
+        assert not user.do("restart")["started"]
+        assert user.do("sql select 1") == 1
+    assert only_entry(users.cache_dir).pid == pid
+    user.do("close")
 
 
 def test_ctrl_c_in_the_starters_terminal_leaves_the_server_to_the_other(users):

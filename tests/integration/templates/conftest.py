@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Bench:
         self.settings = DatabaseSettings(engine=engine_name)  # type: ignore[arg-type]
         self.cache_dir = cache_dir
         self.owner = Owner(testrun_uid=uuid.uuid4().hex, worker="main")
-        self.messages: list[str] = []
+        self.say: Callable[[str], object] = lambda message: None
         self.events: list[Event] = []
 
     def configure(self, **options: Any) -> None:
@@ -49,7 +49,7 @@ class Bench:
     def engine(self) -> Iterator[Engine]:
         """The engine, open."""
         engine = engines.load(self.key, self.settings, cache_dir=self.cache_dir, owner=self.owner)
-        self.identity = engine.open(self.messages.append).identity
+        self.identity = engine.open(self.say).identity
         try:
             yield engine
         finally:
@@ -64,7 +64,7 @@ class Bench:
             self.identity,
             rootdir=self.root,
             cache_dir=self.cache_dir,
-            progress=self.messages.append,
+            progress=self.say,
             emit=self.events.append,
         )
 

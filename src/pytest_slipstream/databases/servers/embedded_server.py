@@ -110,7 +110,18 @@ class EmbeddedServer:
         Raises:
             ServerError: It does not start again.
         """
-        return self.open(progress)
+        info = self.open(progress)
+        address = self.address(self.maintenance_database)
+        deadline = time.monotonic() + _START_PATIENCE_S
+        while not self._product.accepts(address):
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{self._product.label} in {self.directory} runs and has accepted no "
+                    f"connection for {_START_PATIENCE_S:.0f} s",
+                    hint="look at the file `log` there, or run `slipstream db stop --force`",
+                )
+            time.sleep(_POLL_S)
+        return info
 
     def close(self) -> None:
         """Let go; the last user stops the server."""

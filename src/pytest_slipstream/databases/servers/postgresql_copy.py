@@ -35,7 +35,7 @@ def reachable(binaries: Binaries, copy: Path, origin: Origin, account: Account) 
     """
     directory = Path(binaries.directory)
     base, parts = _layout(directory)
-    if all(account.reads(base / part) for part in parts):
+    if all(account.reads(place) for place in (directory, *(base / part for part in parts))):
         return directory
     if not (directory.parent / "share").is_dir():
         raise ServerError(

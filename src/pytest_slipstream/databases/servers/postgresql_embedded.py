@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_slipstream.databases.engines.protocol import Progress
+from pytest_slipstream.databases.engines.protocol import Address, Progress
 from pytest_slipstream.databases.servers import directories, process
 from pytest_slipstream.databases.servers.directories import Origin
 from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
@@ -212,6 +212,18 @@ class EmbeddedPostgresql:
             return "starting"
         status = lines[7].strip()
         return "ready" if status == "ready" else "stopping" if status == "stopping" else "starting"
+
+    def accepts(self, address: Address) -> bool:
+        """False while it recovers from the death of one of its processes."""
+        import psycopg
+
+        try:
+            psycopg.connect(
+                host=address.socket_dir, port=address.port, user=USER, dbname=address.database
+            ).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def transient(self, log: str) -> bool:
         """Children of a killed server still end; the next attempt finds them gone."""

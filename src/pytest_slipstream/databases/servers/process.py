@@ -77,17 +77,20 @@ def launch(command: Sequence[str], *, account: Account, log: Path) -> int:
 
 def run_tool(command: Sequence[str], *, account: Account) -> str | None:
     """Run a program to its end; None, or what it said when it failed."""
-    done = subprocess.run(
-        [*account.prefix, *command],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd="/",
-        env=environment(),
-        start_new_session=True,
-        **account.identity(),
-    )
+    try:
+        done = subprocess.run(
+            [*account.prefix, *command],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=environment(),
+            start_new_session=True,
+            **account.identity(),
+        )
+    except OSError as error:
+        return f"error: {command[0]} cannot be run: {error.strerror}"
     if done.returncode == 0:
         return None
     said = done.stdout.decode("utf-8", "replace").strip()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pytest_slipstream.databases.engines.protocol import Progress
+from pytest_slipstream.databases.engines.protocol import Address, Progress
 from pytest_slipstream.databases.servers.directories import Origin
 from pytest_slipstream.databases.servers.privileges import Account
 
@@ -75,6 +75,9 @@ class Product(Protocol):
 
     def state(self, data: Path, pid: int) -> State:
         """How far the server with the process id is."""
+
+    def accepts(self, address: Address) -> bool:
+        """Whether a connection to the running server is accepted now."""
 
     def transient(self, log: str) -> bool:
         """Whether what the server said before it ended goes away by itself."""

@@ -87,7 +87,7 @@ class Administration:
     def _execute(
         self, query: str | sql.Composed, values: tuple[object, ...]
     ) -> list[tuple[object, ...]]:
-        cursor = self._connection.execute(query, values or None)  # type: ignore[arg-type]
+        cursor = self._connection.execute(query, values or None)
         return cursor.fetchall() if cursor.description else []
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class Administration:
 
     def exists(self, name: str) -> bool:
         """Whether there is such a database."""
-        return bool(self.execute("SELECT FROM pg_database WHERE datname = %s", name))
+        return bool(self.execute("SELECT 1 FROM pg_database WHERE datname = %s", name))
 
     def create_empty(self, name: str) -> None:
         """Make a database with nothing in it."""

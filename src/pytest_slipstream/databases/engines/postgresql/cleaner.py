@@ -40,7 +40,7 @@ def install(address: Address) -> None:
         connection.execute("SET LOCAL lock_timeout = 0")
         for name in _FILES:
             connection.execute((directory / f"{name}.sql").read_bytes())
-        connection.execute("SELECT slipstream.finish()")
+        connection.execute("SELECT _slipstream.finish()")
 
 
 class Cleaner:
@@ -52,7 +52,7 @@ class Cleaner:
 
     def __init__(self, address: Address, mark: str | None = None) -> None:
         self._connection = sessions.clean_in(address)
-        self._mark = mark or str(self._value("SELECT slipstream.begin()::text"))
+        self._mark = mark or str(self._value("SELECT _slipstream.begin()::text"))
 
     @property
     def lost(self) -> bool:
@@ -71,34 +71,34 @@ class Cleaner:
     def clean(self) -> Found:
         """Put back what changed."""
         try:
-            found = self._call("SELECT slipstream.clean(%s, false)", self._mark)
+            found = self._call("SELECT _slipstream.clean(%s, false)", self._mark)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             # A transaction of a wider fixture is in the way; it cannot go on as it is.
-            found = self._call("SELECT slipstream.clean(%s, true)", self._mark)
+            found = self._call("SELECT _slipstream.clean(%s, true)", self._mark)
         if found.grown:
             self._vacuum(found.grown)
         return found
 
     def touched(self) -> tuple[str, ...]:
         """Tables with committed writes."""
-        rows = self._connection.execute("SELECT * FROM slipstream.touched()", prepare=True)
+        rows = self._connection.execute("SELECT * FROM _slipstream.touched()", prepare=True)
         return tuple(str(name) for (name,) in rows)
 
     def push_layer(self, number: int) -> Found:
         """Take what was written as a layer."""
-        return self._call("SELECT slipstream.push_layer(%s, %s)", self._mark, number)
+        return self._call("SELECT _slipstream.push_layer(%s, %s)", self._mark, number)
 
     def pop_layer(self, number: int) -> None:
         """Take a layer out; the next `clean` puts back what it held."""
-        self._connection.execute("SELECT slipstream.pop_layer(%s)", (number,))
+        self._connection.execute("SELECT _slipstream.pop_layer(%s)", (number,))
 
     def export_layer(self, number: int) -> str:
         """What a layer holds."""
-        return str(self._value("SELECT slipstream.export_layer(%s)", number))
+        return str(self._value("SELECT _slipstream.export_layer(%s)", number))
 
     def import_layer(self, exported: str) -> None:
         """Lay a layer on top; the next `clean` makes the slot hold it."""
-        self._connection.execute("SELECT slipstream.import_layer(%s)", (exported,))
+        self._connection.execute("SELECT _slipstream.import_layer(%s)", (exported,))
 
     def roll_back_prepared(self) -> tuple[Leftover, ...]:
         """Roll back transactions prepared for two-phase commit; only a client can."""
@@ -117,7 +117,7 @@ class Cleaner:
         return found
 
     def _value(self, query: str, *values: object) -> object:
-        cursor = self._connection.execute(query, values or None, prepare=True)  # type: ignore[arg-type]
+        cursor = self._connection.execute(query, values or None, prepare=True)
         row = cursor.fetchone()
         assert row is not None
         return row[0]
@@ -129,4 +129,4 @@ class Cleaner:
             options += ", SKIP_DATABASE_STATS ON"
         command = f"VACUUM ({options}) {', '.join(targets)}"
         self._connection.execute(command.encode())
-        self._connection.execute("SELECT slipstream.vacuumed(%s)", (list(targets),))
+        self._connection.execute("SELECT _slipstream.vacuumed(%s)", (list(targets),))

@@ -19,7 +19,7 @@ SELECT n.nspname, c.relname, c.relkind
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'S') AND c.relpersistence <> 't'
   AND (c.relkind <> 'm' OR c.relispopulated)
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'slipstream')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_slipstream')
   AND n.nspname NOT LIKE 'pg\\_toast%'
 ORDER BY 1, 2
 """

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.engines.postgresql.administration import Administration
 
 _OLDEST = 140000
-# How long a template may be in use before its time is written again, in seconds.
-_USE_NOTED_EVERY_S = 3600.0
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,10 +187,21 @@ class PostgresqlEngine:
         )
         if not rows:
             return False
-        remark = _remark(rows[0][0])
-        if remark is not None and abs(clock.unix() - remark.used_at) > _USE_NOTED_EVERY_S:
-            self._comment(template, msgspec.structs.replace(remark, used_at=clock.unix()))
+        self._note_use(template, _remark(rows[0][0]))
         return True
+
+    def _note_use(self, template: str, remark: Remark | None) -> None:
+        import psycopg
+
+        if remark is None:
+            return
+        try:
+            self._administration.execute("SET lock_timeout = '20ms'")
+            self._comment(template, msgspec.structs.replace(remark, used_at=clock.unix()))
+        except psycopg.errors.LockNotAvailable:
+            return  # Somebody copies it at this moment, and has noted that.
+        finally:
+            self._administration.execute("SET lock_timeout = 0")
 
     def begin_build(self, template: str) -> Address:
         """An empty database with the configured extensions, under the build's name.

@@ -101,7 +101,7 @@ def run(address: Address, script: str) -> None:
             except psycopg.Error as error:
                 raise ScriptError(
                     str(error).strip(),
-                    line=_line_of(statement, error),
+                    line=statement.line,
                     statement=statement.text,
                 ) from error
         if connection.info.transaction_status != TransactionStatus.IDLE:
@@ -119,11 +119,6 @@ def _run(connection: sessions.Connection, statement: Statement) -> None:
         return
     with connection.cursor() as cursor, cursor.copy(text) as copy:
         copy.write(statement.data)
-
-
-def _line_of(statement: Statement, error: psycopg.Error) -> int:
-    at = error.diag.statement_position
-    return statement.line + (statement.text.count("\n", 0, int(at) - 1) if at else 0)
 
 
 def _statement(script: str, start: int, text: str, data: str | None) -> Statement:

@@ -66,7 +66,8 @@ def _own(address: Address, parameters: dict[str, str]) -> Connection:
     try:
         wanted = {"application_name": APPLICATION_NAME} | parameters
         settings = [
-            sql.SQL("set_config({}, {}, false)").format(name, value) for name, value in wanted.items()
+            sql.SQL("set_config({}, {}, false)").format(name, value)
+            for name, value in wanted.items()
         ]
         connection.execute(sql.SQL("SELECT ") + sql.SQL(", ").join(settings))
     except BaseException:

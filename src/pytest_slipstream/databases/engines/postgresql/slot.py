@@ -14,7 +14,7 @@ from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.cleaner import Cleaner, Found
 from pytest_slipstream.databases.engines.postgresql.spare import Spare
-from pytest_slipstream.databases.engines.protocol import Address, Cleaning
+from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
 from pytest_slipstream.errors import IsolationError
 
 
@@ -55,12 +55,14 @@ class PostgresqlSlot:
     def clean(self) -> Cleaning:
         """Put back what changed since the slot was last clean."""
         try:
-            prepared = ()
+            prepared: tuple[Leftover, ...] = ()
             if self._administration.has_prepared_transactions:
                 prepared = self._cleaner.roll_back_prepared()
             found = self._cleaner.clean()
         except psycopg.Error as error:
-            what = "the connection to the slot was lost" if self._cleaner.lost else "cleaning failed"
+            what = (
+                "the connection to the slot was lost" if self._cleaner.lost else "cleaning failed"
+            )
             return Cleaning(cannot=f"{what}: {_first_line(error)}")
         return _cleaning(found, prepared)
 
@@ -156,7 +158,9 @@ class PostgresqlSlot:
             self._spare.discard()
             self._spare.drop(layer.base)
         if layer.ddl:
-            return Cleaning(ddl=layer.ddl, cannot=f"the layer had changed the schema: {layer.ddl[0]}")
+            return Cleaning(
+                ddl=layer.ddl, cannot=f"the layer had changed the schema: {layer.ddl[0]}"
+            )
         try:
             self._cleaner.pop_layer(layer.number)
             at = len(self._layers) - depth
@@ -197,11 +201,11 @@ class PostgresqlSlot:
         self._spare.close()
 
 
-def _cleaning(found: Found, prepared: tuple[object, ...]) -> Cleaning:
+def _cleaning(found: Found, prepared: tuple[Leftover, ...]) -> Cleaning:
     return Cleaning(
         tables=found.tables,
         ddl=found.ddl,
-        leftovers=(*prepared, *found.leftovers),  # type: ignore[arg-type]
+        leftovers=(*prepared, *found.leftovers),
         cannot=found.cannot,
     )
 

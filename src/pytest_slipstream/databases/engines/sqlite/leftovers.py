@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 
 from pytest_slipstream.databases.engines.protocol import Leftover
 
@@ -27,6 +28,9 @@ def end(
     Returns:
         What was ended; all that could be done was done, also if ``free`` still says no.
     """
+    dead = _release_dead_cursors()
+    if dead and free():
+        return (dead,)
     connections = [each for each in _connections(own) if _is_on(each, files)]
     ended = []
     for step in (_roll_back, _close_cursors, _close):
@@ -46,6 +50,7 @@ def end(
 
 def close_all(files: Collection[str], own: Collection[sqlite3.Connection]) -> None:
     """Close this thread's connections to a database that is about to be replaced."""
+    _release_dead_cursors()
     for connection in _connections(own):
         if _is_on(connection, files):
             _close_cursors(connection)
@@ -73,6 +78,41 @@ def _cursors(connection: sqlite3.Connection) -> Iterator[sqlite3.Cursor]:
     for each in gc.get_objects():
         if issubclass(type(each), sqlite3.Cursor) and each.connection is connection:
             yield each
+
+
+def _release_dead_cursors() -> Leftover | None:
+    """Make cursors of closed connections let go of their statements.
+
+    SQLite keeps a closed connection, with its transaction, for as long as it has a statement, and
+    a cursor keeps its statement for as long as it lives, and cannot be closed after its connection.
+    A new connection makes it drop the statement; as that is closed too, all stays as it was for
+    whoever still has the cursor.
+    """
+    cursors = [
+        each
+        for each in gc.get_objects()
+        if issubclass(type(each), sqlite3.Cursor) and _is_dead(each)
+    ]
+    with closing(sqlite3.connect(":memory:")) as other:
+        for cursor in cursors:
+            sqlite3.Cursor.__init__(cursor, other)
+    if not cursors:
+        return None
+    return Leftover(
+        kind="connection",
+        detail="a sqlite3.Connection was closed while a cursor had a statement that was not "
+        "finished, and so kept its lock; the statement was dropped",
+    )
+
+
+def _is_dead(cursor: sqlite3.Cursor) -> bool:
+    try:
+        cursor.connection.total_changes  # noqa: B018 - raises when it is closed
+    except sqlite3.ProgrammingError as error:
+        return "closed" in str(error)
+    except AttributeError:  # never initialised
+        return False
+    return False
 
 
 def _is_on(connection: sqlite3.Connection, files: Collection[str]) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -140,7 +140,8 @@ class SqliteSlot:
         """Set the database aside as a file, as it stands, and make the slot anew."""
         path = self._places.kept / f"{name}.db"
         if self._home.lost() is None:
-            self._end_leftovers()
+            with suppress(pages.BusyError):
+                self._end_leftovers()
             pages.remove(path)
             self._home.set_aside(path)
         self.replace()

@@ -3,38 +3,42 @@
 -- Each takes and returns a mark, which the client keeps: when the slot was last clean, which
 -- advisory locks wider fixtures hold, and the digests of what no trigger sees.
 
-CREATE FUNCTION slipstream.mark() RETURNS jsonb LANGUAGE sql AS $$
+CREATE FUNCTION _slipstream.mark() RETURNS jsonb LANGUAGE sql AS $$
 SELECT jsonb_build_object(
-    'at', clock_timestamp(), 'unseen', slipstream.unseen(),
-    'large_objects', slipstream.large_objects(),
-    'locks', (SELECT coalesce(jsonb_agg(lock), '[]') FROM slipstream.advisory_locks())) $$;
+    'at', clock_timestamp(), 'database', d.oid, 'unseen', _slipstream.unseen(d.oid),
+    'large_objects', _slipstream.large_objects(),
+    'locks', (SELECT coalesce(jsonb_agg(lock), '[]') FROM _slipstream.advisory_locks()))
+FROM pg_database d WHERE d.datname = current_database() $$;
 
 -- Last step of a build.
-CREATE FUNCTION slipstream.finish() RETURNS void LANGUAGE sql AS $$
-SELECT slipstream.instrument();
-SELECT slipstream.hold(0, slipstream.worth_holding(ARRAY(SELECT relation FROM slipstream.relation)));
-INSERT INTO slipstream.position SELECT relation, 0, last_value, is_called FROM slipstream.sequence;
-SELECT slipstream.hold_large_objects(0);
-DELETE FROM slipstream.ddl;
-DELETE FROM slipstream.change $$;
+CREATE FUNCTION _slipstream.finish() RETURNS void LANGUAGE sql AS $$
+SELECT _slipstream.instrument();
+SELECT _slipstream.hold(0, _slipstream.worth_holding(ARRAY(SELECT relation FROM _slipstream.relation)));
+INSERT INTO _slipstream.position SELECT relation, 0, last_value, is_called FROM _slipstream.sequence;
+SELECT _slipstream.hold_large_objects(0);
+DELETE FROM _slipstream.ddl;
+DELETE FROM _slipstream.change $$;
 
 -- First step in a new slot. Unlogged tables are empty in a template that saw a crash: their rows
 -- come back from the snapshot, which is logged.
-CREATE FUNCTION slipstream.begin() RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.begin() RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM slipstream.change;
-    DELETE FROM slipstream.ddl;
-    INSERT INTO slipstream.change
-    SELECT h.relation FROM slipstream.holding h JOIN pg_class c ON c.oid = h.relation
+    DELETE FROM _slipstream.change;
+    DELETE FROM _slipstream.ddl;
+    INSERT INTO _slipstream.change
+    SELECT h.relation FROM _slipstream.holding h JOIN pg_class c ON c.oid = h.relation
     WHERE c.relpersistence = 'u';
-    RETURN slipstream.mark();
+    RETURN _slipstream.mark();
 END $$;
 
-CREATE FUNCTION slipstream.clean(mark jsonb, everyone boolean) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.clean(mark jsonb, everyone boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     since timestamptz := CASE WHEN everyone THEN '-infinity' ELSE (mark->>'at')::timestamptz END;
     leftovers jsonb := '[]';
+    running int;
+    awake int;
     touched oid[];
+    concerned oid[];
     temporary int[];
     ddl text[];
     refreshed oid[];
@@ -43,30 +47,37 @@ DECLARE
     names text[] := '{}';
     t record;
 BEGIN
-    IF slipstream.has_sessions() THEN
-        leftovers := slipstream.end_transactions(since)
-                     || slipstream.end_lock_holders(since, mark->'locks');
+    -- pg_locks is dear: it is read only if another session did something.
+    SELECT count(*) FILTER (WHERE xact_start > since),
+           count(*) FILTER (WHERE state_change > since OR state_change IS NULL)
+    INTO running, awake
+    FROM pg_stat_get_activity(NULL)
+    WHERE datid = (mark->>'database')::oid AND pid <> pg_backend_pid();
+    IF running > 0 THEN
+        leftovers := _slipstream.end_transactions(since);
+    END IF;
+    IF awake > 0 THEN
+        leftovers := leftovers || _slipstream.end_lock_holders(since, mark->'locks');
     END IF;
 
-    WITH gone AS (DELETE FROM slipstream.change RETURNING relation)
+    WITH gone AS (DELETE FROM _slipstream.change RETURNING relation)
     SELECT array_agg(DISTINCT relation) INTO touched FROM gone;
-    WITH gone AS (DELETE FROM slipstream.ddl RETURNING *)
-    SELECT array_agg(DISTINCT pid) FILTER (
-               WHERE g.temporary AND EXISTS (SELECT FROM pg_class WHERE oid = objid)),
-           array_agg(rtrim(tag || ' ' || object)) FILTER (
-               WHERE NOT g.temporary AND tag <> 'REFRESH MATERIALIZED VIEW'
-                 AND NOT slipstream.only_restarts(tag, objid)),
-           array_agg(DISTINCT objid) FILTER (WHERE tag = 'REFRESH MATERIALIZED VIEW')
-    INTO temporary, ddl, refreshed FROM gone g;
-    IF temporary IS NOT NULL THEN
-        SELECT leftovers || coalesce(jsonb_agg(slipstream.end_session(a.pid, 'temporary table')), '[]')
-        INTO leftovers FROM pg_stat_activity a WHERE a.pid = ANY (temporary);
+    IF EXISTS (SELECT FROM _slipstream.ddl) THEN
+        WITH gone AS (DELETE FROM _slipstream.ddl RETURNING *)
+        SELECT array_agg(DISTINCT pid) FILTER (
+                   WHERE g.temporary AND EXISTS (SELECT FROM pg_class WHERE oid = objid)),
+               array_agg(rtrim(tag || ' ' || object)) FILTER (
+                   WHERE NOT g.temporary AND tag <> 'REFRESH MATERIALIZED VIEW'
+                     AND NOT _slipstream.only_restarts(tag, objid)),
+               array_agg(DISTINCT objid) FILTER (WHERE tag = 'REFRESH MATERIALIZED VIEW')
+        INTO temporary, ddl, refreshed FROM gone g;
+        leftovers := leftovers || _slipstream.end_sessions(temporary, 'temporary table');
     END IF;
 
     IF ddl IS NOT NULL THEN
         reason := ddl[1];
-        names := ARRAY(SELECT name FROM slipstream.relation WHERE relation = ANY (touched) ORDER BY name);
-    ELSIF mark->>'unseen' IS DISTINCT FROM slipstream.unseen() THEN
+        names := ARRAY(SELECT name FROM _slipstream.relation WHERE relation = ANY (touched) ORDER BY name);
+    ELSIF mark->>'unseen' <> _slipstream.unseen((mark->>'database')::oid) THEN
         reason := 'an event trigger, or a setting or right of the database itself, was changed';
     END IF;
     IF reason IS NOT NULL THEN
@@ -75,13 +86,13 @@ BEGIN
     END IF;
 
     IF touched IS NOT NULL THEN
+        concerned := touched || _slipstream.stored(touched);
         FOR t IN
             SELECT r.*, r.relation = ANY (touched) AS named, h.layer, h.rows
-            FROM slipstream.relation r LEFT JOIN LATERAL (
-                SELECT layer, rows FROM slipstream.holding
+            FROM _slipstream.relation r LEFT JOIN LATERAL (
+                SELECT layer, rows FROM _slipstream.holding
                 WHERE holding.relation = r.relation ORDER BY layer DESC LIMIT 1) h ON true
-            WHERE r.relation = ANY (touched) OR r.relation = ANY (slipstream.stored(touched))
-            ORDER BY r.name
+            WHERE r.relation = ANY (concerned) ORDER BY r.name
         LOOP
             IF t.named THEN
                 names := names || t.name;
@@ -90,47 +101,49 @@ BEGIN
                 reason := format('%s was written to: %s', t.name, t.obstacle);
             ELSIF t.relation = ANY (t.members) THEN
                 IF coalesce(t.rows, 0) > 0 THEN
-                    PERFORM slipstream.restore(t.relation, t.target, t.columns, t.key, t.layer, t.rows);
+                    PERFORM _slipstream.restore(t.relation, t.target, t.columns, t.key, t.layer, t.rows);
                 ELSE
                     EXECUTE 'DELETE FROM ONLY ' || t.target;
                 END IF;
-                IF pg_table_size(t.relation) > t.size_limit THEN
+                IF pg_relation_size(t.relation) > t.size_limit
+                   OR pg_relation_size(t.toast) > t.size_limit THEN
                     grown := grown || t.target;
                 END IF;
             END IF;
         END LOOP;
-        IF pg_relation_size('slipstream.change') > 32768 THEN
-            grown := grown || ARRAY['slipstream.change', 'slipstream.ddl'];
+        IF pg_relation_size('_slipstream.change') > 32768 THEN
+            grown := grown || ARRAY['_slipstream.change', '_slipstream.ddl'];
         END IF;
     END IF;
 
     FOR t IN SELECT m.relation, s.name, s.caches, s.last_value, s.is_called
-             FROM slipstream.moved() m JOIN slipstream.sequence s ON s.relation = m.relation LOOP
+             FROM _slipstream.moved() m JOIN _slipstream.sequence s ON s.relation = m.relation LOOP
         PERFORM setval(t.relation::regclass, t.last_value, t.is_called);
         IF t.caches THEN
             reason := format('the sequence %s moved, and sessions cache its values', t.name);
         END IF;
     END LOOP;
 
-    IF mark->>'large_objects' <> slipstream.large_objects() THEN
-        PERFORM slipstream.restore_large_objects();
-        mark := jsonb_set(mark, '{large_objects}', to_jsonb(slipstream.large_objects()));
+    IF mark->>'large_objects' <> _slipstream.large_objects() THEN
+        PERFORM _slipstream.restore_large_objects();
+        mark := jsonb_set(mark, '{large_objects}', to_jsonb(_slipstream.large_objects()));
         grown := grown || ARRAY(
-            SELECT target FROM slipstream.relation
-            WHERE relation = 'pg_largeobject'::regclass AND pg_table_size(relation) > size_limit);
+            SELECT target FROM _slipstream.relation
+            WHERE relation = 'pg_largeobject'::regclass AND pg_relation_size(relation) > size_limit);
     END IF;
     IF refreshed IS NOT NULL THEN
-        PERFORM slipstream.refresh_materialized(refreshed);
+        PERFORM _slipstream.refresh_materialized(refreshed);
     END IF;
     RETURN jsonb_build_object(
         'tables', names, 'leftovers', leftovers, 'cannot', reason, 'grown', grown,
         'mark', jsonb_set(mark, '{at}', to_jsonb(clock_timestamp())));
 END $$;
 
-CREATE FUNCTION slipstream.vacuumed(targets text[]) RETURNS void LANGUAGE sql AS $$
-UPDATE slipstream.relation SET size_limit = 2 * pg_table_size(relation) + 65536
+CREATE FUNCTION _slipstream.vacuumed(targets text[]) RETURNS void LANGUAGE sql AS $$
+UPDATE _slipstream.relation SET size_limit = 65536 + 2 * greatest(
+    pg_relation_size(relation), pg_relation_size(toast))
 WHERE target = ANY (targets) $$;
 
-CREATE FUNCTION slipstream.touched() RETURNS SETOF text LANGUAGE sql STABLE AS $$
-SELECT name FROM slipstream.relation
-WHERE relation IN (SELECT relation FROM slipstream.change) ORDER BY name $$;
+CREATE FUNCTION _slipstream.touched() RETURNS SETOF text LANGUAGE sql STABLE AS $$
+SELECT name FROM _slipstream.relation
+WHERE relation IN (SELECT relation FROM _slipstream.change) ORDER BY name $$;

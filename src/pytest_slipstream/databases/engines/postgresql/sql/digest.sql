@@ -2,7 +2,7 @@
 -- without what is slipstream's own. Columns are (key, digest).
 WITH user_namespace AS (
     SELECT oid, nspname FROM pg_namespace
-    WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'slipstream')
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema', '_slipstream')
       AND nspname NOT LIKE 'pg\_toast%' AND nspname NOT LIKE 'pg\_temp%'
 ), relation AS (
     SELECT c.*, format('%I.%I', n.nspname, c.relname) AS name
@@ -133,4 +133,4 @@ WITH user_namespace AS (
     FROM pg_database WHERE datname = current_database()
 )
 SELECT key, md5(string_agg(coalesce(definition, ''), E'\n' ORDER BY definition))
-FROM object WHERE key NOT LIKE '%slipstream.%' GROUP BY key
+FROM object WHERE key NOT LIKE '%_slipstream.%' GROUP BY key

@@ -1,14 +1,14 @@
 -- What there is in the database: tables, sequences, materialized views; and the trigger on each.
 
-CREATE VIEW slipstream.storing AS
+CREATE VIEW _slipstream.storing AS
 SELECT c.oid AS relation, c.relkind, c.relpersistence, n.nspname, c.relname,
        format('%I.%I', n.nspname, c.relname) AS target
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'slipstream')
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_slipstream')
   AND n.nspname NOT LIKE 'pg\_toast%';
 
-CREATE FUNCTION slipstream.obstacle(asked oid, kind "char") RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION _slipstream.obstacle(asked oid, kind "char") RETURNS text LANGUAGE sql STABLE AS $$
 SELECT CASE
     WHEN kind = 'f' THEN 'it is a foreign table, whose rows lie elsewhere'
     WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = asked
@@ -20,7 +20,7 @@ SELECT CASE
         THEN 'it has a rule that is enabled ALWAYS or REPLICA'
 END $$;
 
-CREATE FUNCTION slipstream.members(asked oid) RETURNS oid[] LANGUAGE sql STABLE AS $$
+CREATE FUNCTION _slipstream.members(asked oid) RETURNS oid[] LANGUAGE sql STABLE AS $$
 WITH RECURSIVE descendant AS (
     SELECT asked AS relation
     UNION
@@ -30,13 +30,13 @@ SELECT coalesce(array_agg(d.relation), '{}')
 FROM descendant d JOIN pg_class c ON c.oid = d.relation WHERE c.relkind <> 'p' $$;
 
 -- Describes every table anew and gives each the trigger that it may not have yet.
-CREATE FUNCTION slipstream.instrument() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.instrument() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t record;
     truncate text;
 BEGIN
-    DELETE FROM slipstream.relation;
-    FOR t IN SELECT * FROM slipstream.storing ORDER BY relation LOOP
+    DELETE FROM _slipstream.relation;
+    FOR t IN SELECT * FROM _slipstream.storing ORDER BY relation LOOP
         IF NOT EXISTS (SELECT FROM pg_trigger
                        WHERE tgrelid = t.relation AND tgname = 'slipstream_change') THEN
             truncate := CASE WHEN t.relkind = 'f' AND current_setting('server_version_num')::int
@@ -44,15 +44,15 @@ BEGIN
             EXECUTE format(
                 'CREATE TRIGGER slipstream_change AFTER INSERT OR UPDATE OR DELETE%s ON %s '
                 'FOR EACH STATEMENT WHEN (current_setting(''slipstream.cleaning'', true) '
-                'IS DISTINCT FROM ''on'') EXECUTE FUNCTION slipstream.note_change()',
+                'IS DISTINCT FROM ''on'') EXECUTE FUNCTION _slipstream.note_change()',
                 truncate, t.target);
             EXECUTE format(CASE WHEN t.relkind = 'f'
                 THEN 'ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER slipstream_change'
                 ELSE 'ALTER TABLE %s ENABLE ALWAYS TRIGGER slipstream_change' END, t.target);
         END IF;
     END LOOP;
-    INSERT INTO slipstream.relation
-    SELECT s.relation, s.nspname || '.' || s.relname, s.target, slipstream.members(s.relation),
+    INSERT INTO _slipstream.relation
+    SELECT s.relation, s.nspname || '.' || s.relname, s.target, _slipstream.members(s.relation),
            coalesce((SELECT array_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
                      WHERE attrelid = s.relation AND attnum > 0 AND NOT attisdropped
                        AND attgenerated = ''), '{}'),
@@ -60,73 +60,73 @@ BEGIN
             FROM pg_index i JOIN pg_attribute a
                  ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])
             WHERE i.indrelid = s.relation AND i.indisprimary HAVING count(*) > 0),
-           slipstream.obstacle(s.relation, s.relkind),
-           pg_table_size(s.relation) + 65536
-    FROM slipstream.storing s;
+           _slipstream.obstacle(s.relation, s.relkind),
+           c.reltoastrelid, greatest(pg_relation_size(c.oid), pg_relation_size(c.reltoastrelid)) + 65536
+    FROM _slipstream.storing s JOIN pg_class c ON c.oid = s.relation;
     -- Tables outside of any schema of the user's that cleaning makes dead rows in.
-    INSERT INTO slipstream.relation
-    SELECT oid, oid::regclass::text, oid::regclass::text, '{}', '{}', NULL, NULL,
-           pg_table_size(oid) + 32768
-    FROM unnest(ARRAY['slipstream.change', 'slipstream.ddl', 'slipstream.snapshot',
-                      'slipstream.sequence', 'pg_catalog.pg_largeobject']::regclass[]) AS oid;
-    PERFORM slipstream.instrument_sequences();
-    PERFORM slipstream.instrument_materialized();
+    INSERT INTO _slipstream.relation
+    SELECT oid, oid::regclass::text, oid::regclass::text, '{}', '{}', NULL, NULL, 0,
+           pg_relation_size(oid) + 65536
+    FROM unnest(ARRAY['_slipstream.change', '_slipstream.ddl', '_slipstream.snapshot',
+                      '_slipstream.sequence', 'pg_catalog.pg_largeobject']::regclass[]) AS oid;
+    PERFORM _slipstream.instrument_sequences();
+    PERFORM _slipstream.instrument_materialized();
 END $$;
 
-CREATE FUNCTION slipstream.definition(asked oid) RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION _slipstream.definition(asked oid) RETURNS text LANGUAGE sql STABLE AS $$
 SELECT concat_ws(' ', s::text, c.relname, c.relnamespace, c.relowner, c.relacl, c.relpersistence,
     (SELECT string_agg(concat_ws(':', refobjid, refobjsubid, deptype), ',' ORDER BY refobjid)
      FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = asked))
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE s.seqrelid = asked $$;
 
 -- ALTER SEQUENCE … RESTART changes nothing but the position, which cleaning puts back.
-CREATE FUNCTION slipstream.only_restarts(tag text, asked oid) RETURNS boolean
+CREATE FUNCTION _slipstream.only_restarts(tag text, asked oid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
 SELECT tag = 'ALTER SEQUENCE' AND EXISTS (
-    SELECT FROM slipstream.sequence s
-    WHERE s.relation = asked AND s.definition = slipstream.definition(asked)) $$;
+    SELECT FROM _slipstream.sequence s
+    WHERE s.relation = asked AND s.definition = _slipstream.definition(asked)) $$;
 
--- Makes slipstream.moved(): the sequences that stand elsewhere than recorded, and where.
+-- Makes _slipstream.moved(): the sequences that stand elsewhere than recorded, and where.
 -- Before PostgreSQL 18 no function reads a sequence exactly and fast: pg_sequence_last_value()
 -- does not see setval(…, false). So every sequence is a branch of one statement, planned once.
-CREATE FUNCTION slipstream.instrument_sequences() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.instrument_sequences() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     s record;
     reading text;
 BEGIN
-    DELETE FROM slipstream.sequence;
+    DELETE FROM _slipstream.sequence;
     FOR s IN
         SELECT c.oid, n.nspname, c.relname, q.seqcache > 1 AS caches
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_sequence q ON q.seqrelid = c.oid
-        WHERE c.relpersistence <> 't' AND n.nspname <> 'slipstream' ORDER BY c.oid
+        WHERE c.relpersistence <> 't' AND n.nspname <> '_slipstream' ORDER BY c.oid
     LOOP
         EXECUTE format(
-            'INSERT INTO slipstream.sequence SELECT $1, $2, $3, $4, last_value, is_called FROM %I.%I',
+            'INSERT INTO _slipstream.sequence SELECT $1, $2, $3, $4, last_value, is_called FROM %I.%I',
             s.nspname, s.relname)
-        USING s.oid, s.nspname || '.' || s.relname, slipstream.definition(s.oid), s.caches;
+        USING s.oid, s.nspname || '.' || s.relname, _slipstream.definition(s.oid), s.caches;
     END LOOP;
     IF current_setting('server_version_num')::int >= 180000 THEN
         reading := 'SELECT s.relation, p.last_value, p.is_called '
-                   'FROM slipstream.sequence s, LATERAL pg_get_sequence_data(s.relation) p '
+                   'FROM _slipstream.sequence s, LATERAL pg_get_sequence_data(s.relation) p '
                    'WHERE p.last_value <> s.last_value OR p.is_called <> s.is_called';
     ELSE
         SELECT format('SELECT s.relation, p.last_value, p.is_called FROM (%s) p '
-                      'JOIN slipstream.sequence s ON s.relation = p.relation '
+                      'JOIN _slipstream.sequence s ON s.relation = p.relation '
                       'WHERE p.last_value <> s.last_value OR p.is_called <> s.is_called',
                       string_agg(format('SELECT %s::oid AS relation, last_value, is_called FROM %s',
                                         relation, relation::regclass), ' UNION ALL '))
-        INTO reading FROM slipstream.sequence;
+        INTO reading FROM _slipstream.sequence;
     END IF;
     EXECUTE format(
-        'CREATE OR REPLACE FUNCTION slipstream.moved() '
+        'CREATE OR REPLACE FUNCTION _slipstream.moved() '
         'RETURNS TABLE (relation oid, last_value bigint, is_called boolean) LANGUAGE plpgsql AS %L',
         format('#variable_conflict use_column %s BEGIN %s; END', E'\n',
-               CASE WHEN EXISTS (SELECT FROM slipstream.sequence)
+               CASE WHEN EXISTS (SELECT FROM _slipstream.sequence)
                     THEN 'RETURN QUERY ' || reading ELSE 'RETURN' END));
 END $$;
 
-CREATE FUNCTION slipstream.digest_of(target text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.digest_of(target text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     digest text;
 BEGIN
@@ -135,12 +135,12 @@ BEGIN
     RETURN coalesce(digest, '');
 END $$;
 
-CREATE FUNCTION slipstream.instrument_materialized() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.instrument_materialized() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM slipstream.materialized;
-    INSERT INTO slipstream.materialized
+    DELETE FROM _slipstream.materialized;
+    INSERT INTO _slipstream.materialized
     SELECT m.oid, m.target, m.relispopulated,
-           CASE WHEN m.relispopulated THEN slipstream.digest_of(m.target) ELSE '' END
+           CASE WHEN m.relispopulated THEN _slipstream.digest_of(m.target) ELSE '' END
     FROM (SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS target, c.relispopulated
           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
           WHERE c.relkind = 'm') m;

@@ -2,39 +2,39 @@
 
 -- Takes all rows of the given tables into a layer. A table whose rows do not survive the way
 -- through text byte by byte gets an obstacle.
-CREATE FUNCTION slipstream.hold(into_layer int, relations oid[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.hold(into_layer int, relations oid[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t record;
     taken bigint;
     exact boolean;
 BEGIN
-    FOR t IN SELECT * FROM slipstream.relation
+    FOR t IN SELECT * FROM _slipstream.relation
              WHERE relation = ANY (relations) AND obstacle IS NULL LOOP
         EXECUTE format(
-            'INSERT INTO slipstream.snapshot '
+            'INSERT INTO _slipstream.snapshot '
             'SELECT $1, $2, row_number() OVER (), %s, t::text FROM ONLY %s t',
             coalesce(t.key, 'NULL'), t.target) USING t.relation, into_layer;
         GET DIAGNOSTICS taken = ROW_COUNT;
-        INSERT INTO slipstream.holding VALUES (t.relation, into_layer, taken);
+        INSERT INTO _slipstream.holding VALUES (t.relation, into_layer, taken);
         EXECUTE format('SELECT coalesce(bool_and(t::text::%1$s *= t.*), true) FROM ONLY %1$s t',
                        t.target) INTO exact;
         IF NOT exact THEN
-            UPDATE slipstream.relation SET obstacle = 'its rows do not survive conversion to text'
+            UPDATE _slipstream.relation SET obstacle = 'its rows do not survive conversion to text'
             WHERE relation = t.relation;
         END IF;
     END LOOP;
 END $$;
 
 -- The stored tables among those given that have rows now, or that a layer holds already.
-CREATE FUNCTION slipstream.worth_holding(relations oid[]) RETURNS oid[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.worth_holding(relations oid[]) RETURNS oid[] LANGUAGE plpgsql AS $$
 DECLARE
     t record;
     filled boolean;
     found oid[] := '{}';
 BEGIN
     FOR t IN SELECT r.relation, r.target,
-                    EXISTS (SELECT FROM slipstream.holding h WHERE h.relation = r.relation) AS held
-             FROM slipstream.relation r
+                    EXISTS (SELECT FROM _slipstream.holding h WHERE h.relation = r.relation) AS held
+             FROM _slipstream.relation r
              WHERE r.relation = ANY (relations) AND r.relation = ANY (r.members)
                AND r.obstacle IS NULL LOOP
         filled := t.held;
@@ -48,19 +48,19 @@ BEGIN
     RETURN found;
 END $$;
 
-CREATE FUNCTION slipstream.hold_large_objects(into_layer int) RETURNS void LANGUAGE sql AS $$
-INSERT INTO slipstream.large_object
+CREATE FUNCTION _slipstream.hold_large_objects(into_layer int) RETURNS void LANGUAGE sql AS $$
+INSERT INTO _slipstream.large_object
 SELECT into_layer, oid, lomowner, lomacl IS NOT NULL, lo_get(oid) FROM pg_largeobject_metadata;
-INSERT INTO slipstream.holding
+INSERT INTO _slipstream.holding
 SELECT 'pg_largeobject'::regclass, into_layer, count(*) FROM pg_largeobject_metadata $$;
 
-CREATE FUNCTION slipstream.stored(relations oid[]) RETURNS oid[] LANGUAGE sql STABLE AS $$
+CREATE FUNCTION _slipstream.stored(relations oid[]) RETURNS oid[] LANGUAGE sql STABLE AS $$
 SELECT coalesce(array_agg(DISTINCT m), '{}')
-FROM slipstream.relation r, unnest(r.members) m WHERE r.relation = ANY (relations) $$;
+FROM _slipstream.relation r, unnest(r.members) m WHERE r.relation = ANY (relations) $$;
 
 
 -- Where the rows of a table that layers hold must come from: the topmost layer.
-CREATE FUNCTION slipstream.restore(relation oid, target text, columns text[], key text, held_in int,
+CREATE FUNCTION _slipstream.restore(relation oid, target text, columns text[], key text, held_in int,
                                    rows bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     source text := 'SELECT $1, $2';
@@ -69,7 +69,7 @@ BEGIN
     -- A large table that has a primary key, so that no row is there twice: only the difference.
     IF rows > 50 AND key IS NOT NULL THEN
         EXECUTE format(
-            'DELETE FROM ONLY %s t WHERE NOT EXISTS (SELECT FROM slipstream.snapshot s '
+            'DELETE FROM ONLY %s t WHERE NOT EXISTS (SELECT FROM _slipstream.snapshot s '
             'WHERE s.relation = $1 AND s.layer = $2 AND s.content = t::text)', target)
         USING relation, held_in;
         missing := format('AND NOT EXISTS (SELECT FROM ONLY %s t WHERE t::text = s.content) ',
@@ -80,7 +80,7 @@ BEGIN
     -- OFFSET 0 keeps the conversion from being done again for each column.
     EXECUTE format(
         'INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %3$s FROM ('
-        'SELECT s.content::%1$s AS r FROM slipstream.snapshot s '
+        'SELECT s.content::%1$s AS r FROM _slipstream.snapshot s '
         'WHERE s.relation = $1 AND s.layer = $2 %4$sORDER BY s.number OFFSET 0) q',
         target, array_to_string(columns, ', '),
         (SELECT string_agg('(q.r).' || c, ', ' ORDER BY i) FROM unnest(columns) WITH ORDINALITY u(c, i)),
@@ -88,33 +88,33 @@ BEGIN
     USING relation, held_in;
 END $$;
 
-CREATE FUNCTION slipstream.restore_large_objects() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.restore_large_objects() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    top int := (SELECT max(layer) FROM slipstream.holding
+    top int := (SELECT max(layer) FROM _slipstream.holding
                 WHERE relation = 'pg_largeobject'::regclass);
 BEGIN
     PERFORM lo_unlink(m.oid) FROM pg_largeobject_metadata m
-    WHERE NOT EXISTS (SELECT FROM slipstream.large_object h
+    WHERE NOT EXISTS (SELECT FROM _slipstream.large_object h
                       WHERE h.layer = top AND h.loid = m.oid AND h.content = lo_get(m.oid));
-    IF EXISTS (SELECT FROM slipstream.large_object h
+    IF EXISTS (SELECT FROM _slipstream.large_object h
                WHERE h.layer = top AND (h.granted OR h.owner <> current_user::regrole)
                  AND NOT EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = h.loid)) THEN
         RAISE 'a large object with rights or an owner of its own was changed';
     END IF;
-    PERFORM lo_from_bytea(h.loid, h.content) FROM slipstream.large_object h
+    PERFORM lo_from_bytea(h.loid, h.content) FROM _slipstream.large_object h
     WHERE h.layer = top
       AND NOT EXISTS (SELECT FROM pg_largeobject_metadata m WHERE m.oid = h.loid);
 END $$;
 
-CREATE FUNCTION slipstream.refresh_materialized(refreshed oid[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION _slipstream.refresh_materialized(refreshed oid[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     m record;
 BEGIN
-    FOR m IN SELECT * FROM slipstream.materialized WHERE relation = ANY (refreshed)
+    FOR m IN SELECT * FROM _slipstream.materialized WHERE relation = ANY (refreshed)
              ORDER BY relation LOOP
         EXECUTE format('REFRESH MATERIALIZED VIEW %s%s', m.target,
                        CASE WHEN m.populated THEN '' ELSE ' WITH NO DATA' END);
-        IF m.populated AND slipstream.digest_of(m.target) <> m.digest THEN
+        IF m.populated AND _slipstream.digest_of(m.target) <> m.digest THEN
             RAISE 'the materialized view % holds other rows than a refresh gives', m.target;
         END IF;
     END LOOP;

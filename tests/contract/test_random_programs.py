@@ -1,0 +1,361 @@
+"""Random programs against every engine and strategy: whatever they did, the slot is clean again.
+
+The oracle is `Slot.digest`, which shares nothing with cleaning. A program is a list of steps: tests
+that write on up to three connections and leave some of them open, layers that are pushed and popped
+between them. How many programs are run is the Hypothesis profile's choice (``HYPOTHESIS_PROFILE``:
+``dev``, ``ci`` with 2,000 in all, ``deep`` with 20,000).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+from tests.contract.conftest import Product, new_template_name
+
+from pytest_slipstream.databases.engines.protocol import Engine, Slot
+
+CONNECTIONS = 3
+SHARES = {
+    ("sqlite", "reset"): 0.4,
+    ("sqlite", "clone"): 0.1,
+    ("sqlite-memory", "reset"): 0.15,
+    ("sqlite-memory", "clone"): 0.05,
+    ("postgresql", "reset"): 0.25,
+    ("postgresql", "clone"): 0.05,
+}
+PROGRAMS = {"dev": 100, "ci": 2_000, "deep": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "dev")]
+
+NAMES = st.sampled_from(["admin", "ann", "new", "näïve; 'x", ""])
+NUMBERS = st.integers(-1, 5)
+QUOTED = '"odd ""Name"'
+STATEMENTS = (
+    "INSERT INTO roles (name) VALUES ({name})",
+    "INSERT INTO roles (id, name) VALUES ({n}, {name})",
+    "UPDATE roles SET name = name || {name} WHERE id > {n}",
+    "UPDATE roles SET id = id + {n}",
+    "DELETE FROM roles WHERE id >= {n}",
+    "INSERT INTO users (role_id, name, score) VALUES ({n}, {name}, {m})",
+    "UPDATE users SET score = {n}, name = {name} WHERE id <> {m}",
+    "UPDATE users SET role_id = {n}",
+    "DELETE FROM users",
+    "DELETE FROM users WHERE id = {n}",
+    "INSERT INTO pairs VALUES ({n}, {m}, {name})",
+    "UPDATE pairs SET a = {n} WHERE b = {m}",
+    "DELETE FROM pairs WHERE a < {n}",
+    f"INSERT INTO {QUOTED} VALUES ({{name}}, NULL)",
+    f"DELETE FROM {QUOTED} WHERE payload IS NOT NULL",
+    f"INSERT INTO {QUOTED} SELECT * FROM {QUOTED}",
+    "SELECT * FROM users, roles, pairs",
+    "SAVEPOINT one",
+    "SAVEPOINT one",
+    "ROLLBACK TO SAVEPOINT one",
+    "RELEASE SAVEPOINT one",
+)
+DEFINITIONS = (
+    "CREATE TABLE extra_{k} ({identity}, name text)",
+    "INSERT INTO extra_{k} (name) VALUES ({name})",
+    "DROP TABLE extra_{k}",
+    "DROP TABLE pairs",
+    "DROP TABLE users",
+    f"DROP TABLE {QUOTED}",
+    "DROP VIEW admins",
+    "ALTER TABLE users ADD COLUMN extra_{k} integer DEFAULT {n}",
+    "ALTER TABLE pairs RENAME COLUMN note TO remark",
+    "ALTER TABLE log RENAME TO protocol",
+    "CREATE INDEX extra_index ON roles (name)",
+    "DROP INDEX users_by_name",
+    "CREATE VIEW extra_view AS SELECT name FROM roles",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Statement:
+    """One statement on one of the connections; ``read`` rows of its result are fetched."""
+
+    connection: int
+    sql: str
+    read: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """Commit, roll back or close a connection."""
+
+    connection: int
+    how: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """What a test does; ``left_open`` says whether its connections outlive it."""
+
+    __test__ = False
+
+    actions: tuple[Statement | End, ...]
+    left_open: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Push:
+    """What a wider fixture commits, and then its layer."""
+
+    actions: tuple[Statement | End, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pop:
+    """A layer ends that has up to ``depth`` others above it."""
+
+    depth: int
+
+
+def actions(product: Product) -> st.SearchStrategy[tuple[Statement | End, ...]]:
+    """Lists of statements and transaction ends."""
+    # Definitions are rarer: with one in every program, nothing would ever be reset.
+    template = st.one_of(
+        st.sampled_from(STATEMENTS),
+        st.sampled_from(STATEMENTS),
+        st.sampled_from(STATEMENTS + product.more_statements),
+        st.sampled_from(STATEMENTS + product.more_statements + DEFINITIONS),
+    )
+    sql = st.builds(
+        lambda text, name, n, m, k: text.format(
+            name="'" + name.replace("'", "''") + "'", n=n, m=m, k=k, identity=product.identity
+        ),
+        template,
+        NAMES,
+        NUMBERS,
+        NUMBERS,
+        st.integers(1, 2),
+    )
+    connection = st.integers(0, CONNECTIONS - 1)
+    statement = st.builds(Statement, connection, sql, st.sampled_from([None, None, 0, 1]))
+    end = st.builds(End, connection, st.sampled_from(["commit", "commit", "rollback", "close"]))
+    return st.lists(st.one_of(statement, statement, end), max_size=12).map(tuple)
+
+
+def programs(product: Product) -> st.SearchStrategy[list[Test | Push | Pop]]:
+    """Programs of a few tests and layers."""
+    step = actions(product)
+    test = st.builds(Test, step, st.booleans())
+    return st.lists(
+        st.one_of(test, test, test, st.builds(Push, step), st.builds(Pop, st.integers(0, 1))),
+        min_size=1,
+        max_size=6,
+    )
+
+
+class Run:
+    """One program on one slot.
+
+    Args:
+        template: The slot's digest without any layer.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        engine: Engine,
+        slot: Slot,
+        isolation: str,
+        template: dict[str, str],
+    ) -> None:
+        self._product = product
+        self._engine = engine
+        self._slot = slot
+        self._isolation = isolation
+        self._expected = [template]
+        self._connections: dict[int, Any] = {}
+        self._cursors: list[Any] = []
+
+    def run(self, program: list[Test | Push | Pop]) -> None:
+        """Run a program, and see after every step that the slot is what it must be."""
+        try:
+            for step in program:
+                self._step(step)
+            while len(self._expected) > 1:
+                self._pop(0)
+        finally:
+            self._close_all()
+
+    def _step(self, step: Test | Push | Pop) -> None:
+        if isinstance(step, Test):
+            self._act(step.actions)
+            if not step.left_open:
+                self._close_all()
+            self._clean()
+            self._close_all()
+        elif isinstance(step, Push):
+            self._act(step.actions)
+            self._close_all(commit=True)
+            if self._slot.push_layer():
+                self._expected.append(self._slot.digest())
+        else:
+            self._pop(min(step.depth, len(self._expected) - 2))
+        self._check()
+
+    def _clean(self) -> None:
+        cannot = self._slot.clean().cannot if self._isolation == "reset" else "it is cloned"
+        if cannot is not None:
+            note(f"replaced: {cannot}")
+            self._slot.replace()
+
+    def _pop(self, depth: int) -> None:
+        if depth < 0:
+            return
+        if self._slot.pop_layer(depth).cannot is not None:
+            self._slot.replace()
+        del self._expected[-1 - depth]
+        if depth:  # what the upper layer is without the lower one has tests of its own
+            self._expected[-1] = self._slot.digest()
+        self._check()
+
+    def _check(self) -> None:
+        found, expected = self._slot.digest(), self._expected[-1]
+        differing = {
+            key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)
+        }
+        assert not differing, {key: (expected.get(key), found.get(key)) for key in differing}
+
+    def _act(self, steps: tuple[Statement | End, ...]) -> None:
+        for step in steps:
+            try:
+                self._one(step)
+            except self._product.errors as error:
+                note(f"{step}: {error}")
+                self._recover(step.connection)
+
+    def _one(self, step: Statement | End) -> None:
+        connection = self._connection(step.connection)
+        if isinstance(step, End):
+            getattr(connection, step.how)()
+            if step.how == "close":
+                del self._connections[step.connection]
+            return
+        cursor = connection.cursor()
+        self._cursors.append(cursor)
+        cursor.execute(step.sql)
+        if cursor.description is not None:
+            if step.read is None:
+                cursor.fetchall()
+            else:
+                cursor.fetchmany(step.read or 1)
+
+    def _connection(self, number: int) -> Any:
+        if number not in self._connections:
+            connection = self._engine.connect(self._slot.address)
+            connection.execute(self._product.impatience)
+            connection.commit()
+            self._connections[number] = connection
+        return self._connections[number]
+
+    def _recover(self, number: int) -> None:
+        """A failed statement ends PostgreSQL's transaction; the program goes on."""
+        connection = self._connections.get(number)
+        if connection is None or self._product.settings.engine == "sqlite":
+            return
+        try:
+            connection.rollback()
+        except self._product.errors:
+            connection.close()
+            del self._connections[number]
+
+    def _close_all(self, *, commit: bool = False) -> None:
+        for cursor in self._cursors:
+            try:
+                cursor.close()
+            except self._product.errors as error:
+                note(f"closing a cursor: {error}")
+        for connection in self._connections.values():
+            try:
+                if commit:
+                    connection.commit()
+            except self._product.errors as error:
+                note(f"committing at the end: {error}")
+            connection.close()
+        self._connections.clear()
+        self._cursors.clear()
+
+
+@pytest.fixture(scope="module", params=["reset", "clone"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    """The strategies that restore what a test committed."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def rich_template(engine: Engine, product: Product) -> str:
+    """A template with all kinds of objects that the product has."""
+    template = new_template_name()
+    with engine.build_lock(template):
+        address = engine.begin_build(template)
+        for script in (product.schema, product.seed, product.more_schema):
+            engine.run_script(address, script)
+        engine.publish(template, "main", template)
+    return template
+
+
+class Slots:
+    """The slot on which programs are run, one after the other; a failed one's is not used again."""
+
+    def __init__(self, engine: Engine, template: str) -> None:
+        self._engine = engine
+        self._template = template
+        self._number = 0
+        self._slot: Slot | None = None
+        self._digest: dict[str, str] = {}
+
+    def get(self) -> tuple[Slot, dict[str, str]]:
+        """A clean slot and its digest."""
+        if self._slot is None:
+            self._number += 1
+            name = f"slipstream_s_{os.getpid():012x}_main_{self._template[-8:]}{self._number}"
+            self._slot = self._engine.create_slot(name, self._template)
+            self._digest = self._slot.digest()
+        return self._slot, self._digest
+
+    def discard(self) -> None:
+        """Drop the slot."""
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.close()
+
+
+@pytest.fixture(scope="module")
+def slots(engine: Engine, rich_template: str) -> Generator[Slots, None, None]:
+    """The slots of random programs."""
+    found = Slots(engine, rich_template)
+    yield found
+    found.discard()
+
+
+def test_a_slot_is_clean_after_any_program(
+    product: Product, engine: Engine, slots: Slots, isolation: str
+) -> None:
+    share = SHARES[product.label, isolation]
+
+    @settings(
+        max_examples=max(1, round(PROGRAMS * share)),
+        deadline=None,
+        database=None,
+        print_blob=True,
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs(product))
+    def check(program: list[Test | Push | Pop]) -> None:
+        slot, template = slots.get()
+        try:
+            Run(product, engine, slot, isolation, template).run(program)
+        except BaseException:
+            slots.discard()
+            raise
+
+    check()
