@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +120,13 @@ class Project:
         if tests is not None:
             self.write({"test_it.py": tests})
         return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *args, timeout=90)
+
+    def slipstream(self, *args: str) -> str:
+        """The output of the command ``slipstream``, which must succeed."""
+        command = [str(Path(sys.executable).with_name("slipstream")), *args]
+        done = subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The events of the newest run."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -78,10 +79,10 @@ class Product:
         found: type[Exception] = importlib.import_module(driver).Error
         return found
 
-    def load(self, cache_dir: Path, worker: str = "main") -> tuple[Engine, Owner]:
-        """The engine, as another process of another run would have it."""
-        owner = Owner(testrun_uid=uuid.uuid4().hex, worker=worker)
-        return engines.load("main", self.settings, cache_dir=cache_dir, owner=owner), owner
+    def load_other(self, cache_dir: Path) -> Engine:
+        """The engine, as another run would have it."""
+        other = Owner(testrun_uid=uuid.uuid4().hex, worker="main")
+        return engines.load("main", self.settings, cache_dir=cache_dir, owner=other)
 
 
 _SQLITE = Product(
@@ -318,9 +319,15 @@ def product(request: pytest.FixtureRequest) -> Product:
 
 
 @pytest.fixture(scope="session")
-def engine(product: Product, shared_cache_dir: Path) -> Generator[Engine, None, None]:
+def owner() -> Owner:
+    """Who owns the slots of this process."""
+    return Owner(testrun_uid=uuid.uuid4().hex, worker="main")
+
+
+@pytest.fixture(scope="session")
+def engine(product: Product, shared_cache_dir: Path, owner: Owner) -> Generator[Engine, None, None]:
     """The engine, open for the whole run."""
-    found, _ = product.load(shared_cache_dir)
+    found = engines.load("main", product.settings, cache_dir=shared_cache_dir, owner=owner)
     found.open(quiet)
     yield found
     found.close()
@@ -332,18 +339,19 @@ def template(engine: Engine, product: Product) -> str:
     return build(engine, product, new_template_name())
 
 
-@pytest.fixture
-def slot_number() -> Iterator[int]:
-    """Numbers that make slot names unique."""
-    return iter(uuid.uuid4().int % 10**9 + step for step in range(100))
-
-
-@pytest.fixture
-def slot(engine: Engine, template: str, slot_number: Iterator[int]) -> Generator[Slot, None, None]:
-    """A slot made from the template."""
-    found = engine.create_slot(
-        naming.slot_name("contract", "main", "main", next(slot_number)), template
+@pytest.fixture(scope="session")
+def slot_names(owner: Owner) -> Iterator[str]:
+    """Names for slots of this process, no two the same."""
+    return (
+        naming.slot_name(owner.testrun_uid, owner.worker, "main", number)
+        for number in itertools.count()
     )
+
+
+@pytest.fixture
+def slot(engine: Engine, template: str, slot_names: Iterator[str]) -> Generator[Slot, None, None]:
+    """A slot made from the template."""
+    found = engine.create_slot(next(slot_names), template)
     yield found
     found.close()
 

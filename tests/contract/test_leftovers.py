@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tests.contract.conftest import Client, Product
 
+from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
 
 OTHER_PROCESS = Path(__file__).with_name("other_process.py")
@@ -48,13 +49,14 @@ def leftover_process(
         [sys.executable, str(OTHER_PROCESS), *process_arguments, template, address],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
     )
     assert process.stdout is not None
-    assert process.stdout.readline()
-    yield
+    is_open = process.stdout.readline() != b""
+    if is_open:
+        yield
     process.kill()
     process.communicate()
+    assert is_open
 
 
 def test_an_open_transaction_is_rolled_back(
@@ -171,7 +173,7 @@ def test_a_transaction_that_another_process_left_open(
 def test_a_slot_is_kept_beside_a_process_that_writes(
     engine: Engine, slot: Slot, client: Client
 ) -> None:
-    kept = slot.keep(f"slipstream_k_main_{slot.name[-12:]}")
+    kept = slot.keep(naming.kept_name("main", slot.name, 1))
     connection = engine.connect(kept)
     found = connection.execute("SELECT count(*) FROM roles").fetchall()
     connection.close()
@@ -192,9 +194,9 @@ def test_replace_goes_through_beside_open_transactions(
 
 
 def test_connections_to_other_slots_are_left_alone(
-    engine: Engine, template: str, slot: Slot, client: Client
+    engine: Engine, template: str, slot: Slot, client: Client, slot_names: Iterator[str]
 ) -> None:
-    other = engine.create_slot(f"{slot.name}7", template)
+    other = engine.create_slot(next(slot_names), template)
     connection = engine.connect(other.address)
     connection.execute("INSERT INTO roles (name) VALUES ('still open')")
     mine = client.connect()

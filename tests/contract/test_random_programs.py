@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -305,19 +305,17 @@ def rich_template(engine: Engine, product: Product) -> str:
 class Slots:
     """The slot on which programs are run, one after the other; a failed one's is not used again."""
 
-    def __init__(self, engine: Engine, template: str) -> None:
+    def __init__(self, engine: Engine, template: str, names: Iterator[str]) -> None:
         self._engine = engine
         self._template = template
-        self._number = 0
+        self._names = names
         self._slot: Slot | None = None
         self._digest: dict[str, str] = {}
 
     def get(self) -> tuple[Slot, dict[str, str]]:
         """A clean slot and its digest."""
         if self._slot is None:
-            self._number += 1
-            name = f"slipstream_s_{os.getpid():012x}_main_{self._template[-8:]}{self._number}"
-            self._slot = self._engine.create_slot(name, self._template)
+            self._slot = self._engine.create_slot(next(self._names), self._template)
             self._digest = self._slot.digest()
         return self._slot, self._digest
 
@@ -329,9 +327,11 @@ class Slots:
 
 
 @pytest.fixture(scope="module")
-def slots(engine: Engine, rich_template: str) -> Generator[Slots, None, None]:
+def slots(
+    engine: Engine, rich_template: str, slot_names: Iterator[str]
+) -> Generator[Slots, None, None]:
     """The slots of random programs."""
-    found = Slots(engine, rich_template)
+    found = Slots(engine, rich_template, slot_names)
     yield found
     found.discard()
 

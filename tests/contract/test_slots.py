@@ -8,7 +8,7 @@ import pytest
 from tests.contract.conftest import Client, Product, new_template_name
 
 from pytest_slipstream.databases import naming
-from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
+from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
 
 MakeClean = Callable[[], Cleaning]
 QUOTED = '"odd ""Name"'
@@ -154,9 +154,9 @@ def test_touched_names_tables_with_their_schema(
 
 
 def test_two_slots_do_not_see_each_other(
-    engine: Engine, template: str, slot: Slot, client: Client, slot_number: Iterator[int]
+    engine: Engine, template: str, slot: Slot, client: Client, slot_names: Iterator[str]
 ) -> None:
-    name = naming.slot_name("contract", "main", "main", next(slot_number))
+    name = next(slot_names)
     other = engine.create_slot(name, template)
     before = other.digest()
     client.commit("DELETE FROM users")
@@ -178,8 +178,8 @@ def test_a_kept_database_stays_as_the_test_left_it(
     connection.close()
 
 
-def test_a_closed_slot_is_gone(engine: Engine, template: str, slot_number: Iterator[int]) -> None:
-    name = naming.slot_name("contract", "main", "main", next(slot_number))
+def test_a_closed_slot_is_gone(engine: Engine, template: str, slot_names: Iterator[str]) -> None:
+    name = next(slot_names)
     first = engine.create_slot(name, template)
     Client(engine, first).commit("DELETE FROM users")
     first.close()
@@ -188,8 +188,8 @@ def test_a_closed_slot_is_gone(engine: Engine, template: str, slot_number: Itera
     second.close()
 
 
-def test_the_longest_names_are_not_cut(engine: Engine, template: str) -> None:
-    longest = naming.slot_name("contract", "worker", "d" * 20, 10**6)
+def test_the_longest_names_are_not_cut(engine: Engine, template: str, owner: Owner) -> None:
+    longest = naming.slot_name(owner.testrun_uid, owner.worker, "d" * 20, 10**6)
     assert len(longest.encode()) <= engine.max_name_length
     near = longest[:-1] + "1"
     slots = [engine.create_slot(name, template) for name in (longest, near)]
@@ -199,12 +199,12 @@ def test_the_longest_names_are_not_cut(engine: Engine, template: str) -> None:
         slot.close()
 
 
-def test_an_empty_template_makes_an_empty_slot(engine: Engine, slot_number: Iterator[int]) -> None:
+def test_an_empty_template_makes_an_empty_slot(engine: Engine, slot_names: Iterator[str]) -> None:
     template = new_template_name()
     with engine.build_lock(template):
         engine.begin_build(template)
         engine.publish(template, "main", template)
-    name = naming.slot_name("contract", "main", "main", next(slot_number))
+    name = next(slot_names)
     slot = engine.create_slot(name, template)
     before = slot.digest()
     Client(engine, slot).commit("CREATE TABLE one (a integer)")

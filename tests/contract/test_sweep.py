@@ -42,7 +42,7 @@ def slot_of(process: subprocess.Popen[bytes]) -> Address:
 
 def sweep(product: Product, cache_dir: Path) -> None:
     """Do what the next run does first."""
-    engine, _ = product.load(cache_dir)
+    engine = product.load_other(cache_dir)
     engine.open(quiet)
     engine.close()
 

@@ -38,7 +38,7 @@ def test_a_template_is_there_once_it_is_published(engine: Engine, product: Produ
 def test_a_template_can_be_used_by_another_process_of_another_run(
     engine: Engine, product: Product, template: str, shared_cache_dir: Path
 ) -> None:
-    other, _ = product.load(shared_cache_dir)
+    other = product.load_other(shared_cache_dir)
     other.open(quiet)
     assert other.has_template(template)
     other.close()
@@ -63,15 +63,6 @@ def test_a_half_built_template_is_dropped_by_the_next_builder(
     assert not engine.has_template(template)
     build(engine, product, template)  # the schema again: it fails if the tables are there
     assert engine.has_template(template)
-
-
-def test_used_at_is_moved_by_use(engine: Engine, product: Product) -> None:
-    template = build(engine, product, new_template_name())
-    before = {each.name: each.used_at for each in engine.templates()}[template]
-    time.sleep(0.02)  # what is measured is the clock itself
-    assert engine.has_template(template)
-    after = {each.name: each.used_at for each in engine.templates()}[template]
-    assert after > before
 
 
 def test_two_processes_build_a_template_once(process_arguments: list[str]) -> None:
@@ -102,24 +93,24 @@ def test_a_template_that_nobody_uses_is_dropped(
 
 
 @pytest.mark.parametrize(
-    ("script", "line", "start"),
+    ("script", "lines", "start"),
     [
         (
             "SELECT 1;\n\n-- a comment; with a semicolon\nSELECT nothing_like_it;",
-            4,
+            {4},
             "SELECT nothing",
         ),
         (
             "CREATE TABLE one (a integer);\nINSERT INTO one\nVALUES ('a' || ;\n",
-            2,
+            {2, 3},
             "INSERT INTO one",
         ),
-        ("/* two\nlines */ SELECT ';';\nSELEKT 2;\nSELECT 3;", 3, "SELEKT 2"),
+        ("/* two\nlines */ SELECT ';';\nSELEKT 2;\nSELECT 3;", {3}, "SELEKT 2"),
     ],
     ids=["unknown column", "syntax over lines", "block comment"],
 )
 def test_a_script_error_names_its_statement_and_line(
-    engine: Engine, script: str, line: int, start: str
+    engine: Engine, script: str, lines: set[int], start: str
 ) -> None:
     template = new_template_name()
     with engine.build_lock(template):
@@ -127,6 +118,6 @@ def test_a_script_error_names_its_statement_and_line(
         with pytest.raises(ScriptError) as raised:
             engine.run_script(address, script)
         engine.abandon_build(template)
-    assert raised.value.line == line
+    assert raised.value.line in lines  # the statement's, or the one the server points at
     assert raised.value.message
     assert raised.value.statement.startswith(start)

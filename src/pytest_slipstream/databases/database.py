@@ -58,6 +58,7 @@ class Database:
         self._slot: Slot | None = None
         self._opened_at: float | None = None
         self._unclean = False
+        self._kept = False
         self._layers_made = 0
         self.layers: tuple[int, ...] = ()
         self._fallback: dict[str, str] = {}
@@ -196,6 +197,7 @@ class Database:
         address = self.slot.keep(naming.kept_name(self.name, node_id, number))
         self.around.pools.discard()
         self._unclean = False
+        self._kept = True
         return address
 
     def close(self) -> None:
@@ -206,6 +208,6 @@ class Database:
                 slot.close()
         finally:
             if self._opened_at is not None:
-                self.engine.close()
+                self.engine.close(keep_running=self._kept)
                 self.seconds_open = clock.seconds() - self._opened_at
                 self._opened_at = None

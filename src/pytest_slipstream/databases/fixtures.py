@@ -157,7 +157,8 @@ def async_sessions(plugins: pytest.PytestPluginManager) -> AsyncSessions:
     has_asyncio = plugins.has_plugin("asyncio")
     decorate = import_module("pytest_asyncio").fixture if has_asyncio else pytest.fixture
     attributes = {"has_asyncio": has_asyncio, "async_db_session": decorate(_session_function())}
-    return type("AsyncSessions", (AsyncSessions,), attributes)()
+    plugin: AsyncSessions = type("AsyncSessions", (AsyncSessions,), attributes)()
+    return plugin
 
 
 def _session_function() -> Callable[..., AsyncIterator[AsyncSession]]:

@@ -31,7 +31,8 @@ RESET = {
         "update parent set a = a + 1; insert into child values (7, 8)",
     ),
     "several schemas and quoted names": (
-        """create schema "Other schema"; create table "Other schema"."T;""t" ("c'c" int primary key);
+        """create schema "Other schema"; create table "Other schema"."T;""t"
+           ("c'c" int primary key);
            create table "Other schema".change (n int); insert into "Other schema".change values (1);
            insert into "Other schema"."T;""t" values (1);""",
         """insert into "Other schema"."T;""t" values (2); update "Other schema".change set n = 9""",
@@ -42,9 +43,11 @@ RESET = {
         "insert into t values (2); refresh materialized view m",
     ),
     "enum and domain": (
-        """create type mood as enum ('sad', 'glad'); create domain positive as int check (value > 0);
+        """create type mood as enum ('sad', 'glad'); create domain positive as int
+           check (value > 0);
            create type pair as (x int, y mood);
-           create table t (m mood, p positive, r pair, a mood[], d date, f float8, b bytea, j jsonb);
+           create table t (m mood, p positive, r pair, a mood[], d date, f float8, b bytea,
+                           j jsonb);
            insert into t values ('sad', 1, (1, 'glad'), '{sad,glad}', '2020-02-29', 0.1 + 0.2,
                                  '\\x00ff', '{"a": [1, null]}');""",
         "update t set m = 'glad'; insert into t (p) values (3)",
@@ -58,10 +61,6 @@ RESET = {
     "no primary key, equal rows": (
         "create table t (a int); insert into t values (1), (1), (null), (null);",
         "delete from t where ctid = '(0,1)'; insert into t values (null)",
-    ),
-    "no columns": (
-        "create table t (); insert into t default values;",
-        "insert into t default values",
     ),
     "row security": (
         """create table t (a int); alter table t enable row level security;
@@ -123,7 +122,8 @@ RESET = {
         "delete from t",
     ),
     "updatable view": (
-        "create table t (a int); create view v as select a from t where a > 0; insert into t values (1);",
+        "create table t (a int); create view v as select a from t where a > 0; "
+        "insert into t values (1);",
         "insert into v values (2); delete from v where a = 1",
     ),
     "dropped column": (
@@ -135,6 +135,7 @@ RESET = {
 
 ESCALATE = {
     "new table": "create table n (a int)",
+    "table without columns": "insert into nothing default values",
     "new column": "alter table t add column c int default 3",
     "column type": "alter table t alter column a type bigint",
     "dropped table": "drop table t",
@@ -149,7 +150,7 @@ ESCALATE = {
     "default privileges": "alter default privileges grant select on tables to public",
     "trigger enabled always": "insert into always values (1)",
     "cached sequence": "select nextval('cached')",
-    "everything dropped": "drop owned by current_user cascade",
+    "the records themselves": "drop schema _slipstream cascade",
 }
 
 _ESCALATE_SCHEMA = """
@@ -160,6 +161,7 @@ create function f() returns trigger language plpgsql as 'begin return new; end';
 create trigger tr before insert on always for each row execute function f();
 alter table always enable always trigger tr;
 create sequence cached cache 20;
+create table nothing (); insert into nothing default values;
 """
 
 

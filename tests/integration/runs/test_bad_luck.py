@@ -106,14 +106,7 @@ def test_worker_killed_leaves_nothing_behind_for_the_next_run(project: Project) 
     (slot,) = [event["slot"] for event in project.events("SlotReady")]
     result = project.run(tests=PASSING)
     result.assert_outcomes(passed=4)
-    listed = subprocess.run(
-        [Path(sys.executable).with_name("slipstream"), "db", "list"],
-        cwd=project.path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert slot not in listed.stdout
+    assert slot not in project.slipstream("db", "list")
 
 
 def test_two_runs_at_once_do_not_meet(project: Project) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
 
 from projects import Project
 
@@ -29,21 +33,21 @@ def test_kept_sqlite_database_holds_the_evidence(sqlite_project: Project) -> Non
     connection.close()
 
 
-def test_kept_postgresql_database_holds_the_evidence(postgresql_project: Project) -> None:
+def test_kept_postgresql_database_holds_the_evidence(
+    postgresql_project: Project, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_CACHE_DIR", str(short_path))
     result = postgresql_project.run("--slipstream-keep", tests=FAILING)
     result.assert_outcomes(passed=1, failed=1)
     (kept,) = postgresql_project.events("DatabaseKept")
     result.stdout.fnmatch_lines([f"kept {kept['name']} of *test_fails", "*psql *"])
-    # A later run finds it still there, while its own server is up.
-    url = kept["url"].replace("+psycopg", "")
-    result = postgresql_project.run(
-        tests=f"""
-            import psycopg
-
-            def test_looks():
-                with psycopg.connect({url!r}) as connection:
-                    found = connection.execute('select name from "user"').fetchall()
-                assert found == [("evidence",)]
-        """
-    )
-    result.assert_outcomes(passed=1)
+    # The run is over, and its server still runs.
+    with psycopg.connect(kept["url"].replace("+psycopg", "")) as connection:
+        found = connection.execute('select name from "user"').fetchall()
+    assert found == [("evidence",)]
+    connection.close()
+    # The next run stops it, and leaves the database in place.
+    postgresql_project.run(tests="def test_it():\n    pass\n").assert_outcomes(passed=1)
+    listed = postgresql_project.slipstream("db", "list")
+    assert kept["name"] in listed
+    postgresql_project.slipstream("db", "stop")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_slipstream.databases import engines, templates
+from pytest_slipstream.databases import engines, naming, templates
 from pytest_slipstream.databases.engines.protocol import Engine, Owner
 from pytest_slipstream.events import Event, TemplateCollected, TemplateReady
 from pytest_slipstream.settings import DatabaseSettings
@@ -77,9 +77,8 @@ class Bench:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows that a slot made from the template holds."""
         with self.engine() as engine:
-            slot = engine.create_slot(
-                f"slipstream_s_{'0' * 12}_{self.key}_0", self.ready_on(engine)
-            )
+            name = naming.slot_name(self.owner.testrun_uid, self.owner.worker, self.key)
+            slot = engine.create_slot(name, self.ready_on(engine))
             connection = engine.connect(slot.address)
             try:
                 return [tuple(row) for row in connection.cursor().execute(sql).fetchall()]

@@ -141,8 +141,12 @@ class Engine(Protocol):
     def open(self, progress: Progress) -> ServerInfo:
         """Start or reach the server, hold it for this process, sweep what dead runs left."""
 
-    def close(self) -> None:
-        """Let go of the server; an embedded one stops when its last user leaves."""
+    def close(self, *, keep_running: bool = False) -> None:
+        """Let go of the server; an embedded one stops when its last user leaves.
+
+        Args:
+            keep_running: It does not stop, because somebody wants to look at a kept database.
+        """
 
     def unavailable(self, isolation: str) -> str | None:
         """Why a strategy cannot be had here (a missing right, by name), or None. After `open`."""

@@ -123,14 +123,14 @@ class EmbeddedServer:
             time.sleep(_POLL_S)
         return info
 
-    def close(self) -> None:
-        """Let go; the last user stops the server."""
+    def close(self, *, keep_running: bool = False) -> None:
+        """Let go; the last user stops the server, unless it is to be kept running."""
         if not self._sharing.joined:
             return
         with self._sharing.alone(lambda message: None):
             self._sharing.leave()
             origin = directories.read_origin(self.directory)
-            if origin is not None and not self._sharing.users():
+            if origin is not None and not keep_running and not self._sharing.users():
                 stores.stop_in(Path(origin.store))
 
     # What is known before the start.

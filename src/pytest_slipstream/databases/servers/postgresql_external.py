@@ -99,7 +99,7 @@ class ExternalPostgresql:
         """See whether the server answers again; it is not slipstream's to start."""
         return self.open(progress)
 
-    def close(self) -> None:
+    def close(self, *, keep_running: bool = False) -> None:
         """Nothing is held."""
 
     def _unreachable(self, error: Exception) -> ServerError:

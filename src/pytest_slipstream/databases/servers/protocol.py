@@ -39,5 +39,9 @@ class Server(Protocol):
             ServerError: It does not start again, or it is external and does not answer.
         """
 
-    def close(self) -> None:
-        """Let go of the server; an embedded one stops when its last user leaves."""
+    def close(self, *, keep_running: bool = False) -> None:
+        """Let go of the server; an embedded one stops when its last user leaves.
+
+        Args:
+            keep_running: It does not stop, because somebody wants to look at a kept database.
+        """

@@ -121,12 +121,12 @@ class PostgresqlEngine:
                 "which the isolation strategy `reset` needs)",
             )
 
-    def close(self) -> None:
+    def close(self, *, keep_running: bool = False) -> None:
         """Let go of the server; an embedded one stops when its last user leaves."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
-        self._server.close()
+        self._server.close(keep_running=keep_running)
 
     def unavailable(self, isolation: str) -> str | None:
         """Why a strategy cannot be had with this role, or None."""
@@ -271,6 +271,9 @@ class PostgresqlEngine:
         from pytest_slipstream.databases.engines.postgresql.spare import Spare
 
         self._administration.share("use", template)
+        parsed = naming.parse_slot_name(name)
+        if parsed is not None:
+            self._administration.share("owner", parsed.owner)
         return PostgresqlSlot(
             self.address(name), template, self._administration, Spare(name, self._administer)
         )

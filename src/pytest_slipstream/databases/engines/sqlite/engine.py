@@ -93,7 +93,7 @@ class SqliteEngine:
             identity=f"sqlite {version}{' in memory' if self._memory else ''}",
         )
 
-    def close(self) -> None:
+    def close(self, *, keep_running: bool = False) -> None:
         """Remove this process's directory."""
         self._places.release()
 

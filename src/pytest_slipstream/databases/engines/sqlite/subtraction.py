@@ -72,11 +72,11 @@ def _undo(connection: sqlite3.Connection) -> None:
     for each in sorted(now.values(), key=_dropped_first):
         if each.kind == "trigger" or wanted.get(each.name) != each:
             _drop(connection, each)
-    for each in wanted.values():
+    for each in sorted(wanted.values(), key=_created_first):
         if each.kind == "table":
             _create(connection, each)
             _undo_rows(connection, each.name)
-    for each in sorted(wanted.values(), key=lambda each: _ORDER.index(each.kind)):
+    for each in sorted(wanted.values(), key=_created_first):
         _create(connection, each)
     if sequences is not None:
         connection.execute(f"DELETE FROM main.{_SEQUENCES}")
@@ -99,6 +99,11 @@ def _catalogue(connection: sqlite3.Connection, schema: str) -> Catalogue:
 def _dropped_first(definition: Definition) -> tuple[int, bool]:
     """Dependents before tables; a virtual table before its shadow tables, which go with it."""
     return -_ORDER.index(definition.kind), not content.is_virtual(definition.sql)
+
+
+def _created_first(definition: Definition) -> tuple[int, bool]:
+    """Tables before what depends on them; a virtual table makes its shadow tables itself."""
+    return _ORDER.index(definition.kind), not content.is_virtual(definition.sql)
 
 
 def _drop(connection: sqlite3.Connection, definition: Definition) -> None:

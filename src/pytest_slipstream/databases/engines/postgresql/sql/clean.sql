@@ -124,7 +124,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF mark->>'large_objects' <> _slipstream.large_objects() THEN
+    IF mark->>'large_objects' <> _slipstream.large_objects()
+       OR 'pg_largeobject'::regclass = ANY (touched) THEN
         PERFORM _slipstream.restore_large_objects();
         mark := jsonb_set(mark, '{large_objects}', to_jsonb(_slipstream.large_objects()));
         grown := grown || ARRAY(

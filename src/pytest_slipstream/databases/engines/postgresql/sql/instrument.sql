@@ -11,6 +11,9 @@ WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
 CREATE FUNCTION _slipstream.obstacle(asked oid, kind "char") RETURNS text LANGUAGE sql STABLE AS $$
 SELECT CASE
     WHEN kind = 'f' THEN 'it is a foreign table, whose rows lie elsewhere'
+    WHEN NOT EXISTS (SELECT FROM pg_attribute
+                     WHERE attrelid = asked AND attnum > 0 AND NOT attisdropped)
+        THEN 'it has no columns'
     WHEN EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = asked
                  AND deptype = 'e') THEN 'it belongs to an extension'
     WHEN EXISTS (SELECT FROM pg_trigger WHERE tgrelid = asked AND tgenabled IN ('A', 'R')

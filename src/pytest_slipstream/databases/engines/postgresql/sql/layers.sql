@@ -32,7 +32,8 @@ BEGIN
         moved := moved || 'pg_catalog.pg_largeobject'::text;
     END IF;
     RETURN jsonb_build_object(
-        'tables', ARRAY(SELECT DISTINCT n FROM unnest(names || moved) n ORDER BY n),
+        'tables', ARRAY(SELECT n FROM unnest(CASE WHEN names = '{}' THEN moved ELSE names END) n
+                        ORDER BY n),
         'ddl', ddl, 'mark', _slipstream.mark());
 END $$;
 
@@ -78,8 +79,7 @@ SELECT * FROM json_populate_recordset(NULL::_slipstream.position, exported->'pos
 INSERT INTO _slipstream.large_object
 SELECT * FROM json_populate_recordset(NULL::_slipstream.large_object, exported->'large_object');
 INSERT INTO _slipstream.change
-SELECT relation FROM json_populate_recordset(NULL::_slipstream.holding, exported->'holding')
-WHERE relation <> 'pg_largeobject'::regclass;
+SELECT relation FROM json_populate_recordset(NULL::_slipstream.holding, exported->'holding');
 SELECT _slipstream.settle_positions() $$;
 
 -- Takes a layer out, also from under others; the next clean() puts back what it held.
@@ -90,8 +90,7 @@ BEGIN
          ON above.relation = h.relation AND above.layer > h.layer
     WHERE h.layer = asked AND h.relation <> 'pg_largeobject'::regclass;
     INSERT INTO _slipstream.change
-    SELECT relation FROM _slipstream.holding
-    WHERE layer = asked AND relation <> 'pg_largeobject'::regclass;
+    SELECT relation FROM _slipstream.holding WHERE layer = asked;
     DELETE FROM _slipstream.holding WHERE layer = asked;
     DELETE FROM _slipstream.snapshot WHERE layer = asked;
     DELETE FROM _slipstream.position WHERE layer = asked;

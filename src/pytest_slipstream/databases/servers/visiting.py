@@ -1,0 +1,60 @@
+"""An embedded server that runs, as somebody sees it who did not configure it: ``slipstream db``.
+
+The invariant: while it is held, it does not stop; whoever leaves last stops it, also a visitor.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.servers import directories, endpoints, stores
+from pytest_slipstream.databases.servers.embedded import ServerEntry
+from pytest_slipstream.databases.servers.postgresql_embedded import (
+    MAINTENANCE_DATABASE,
+    PORT,
+    USER,
+)
+from pytest_slipstream.databases.servers.sharing import Sharing
+
+
+class RunningServer:
+    """One process's hold on a server that `embedded.list_servers` found."""
+
+    maintenance_database = MAINTENANCE_DATABASE
+
+    def __init__(self, entry: ServerEntry) -> None:
+        self.directory = entry.directory
+        self._sharing = Sharing(entry.directory)
+
+    def hold(self) -> bool:
+        """Keep it running until `close`; False when it has stopped meanwhile."""
+        with self._sharing.alone(lambda message: None):
+            origin = directories.read_origin(self.directory)
+            if origin is None or stores.process_id(Path(origin.store)) is None:
+                return False
+            self._sharing.join()
+        return True
+
+    def address(self, database: str) -> Address:
+        """Where a database is, by the server's socket."""
+        port = endpoints.read_port(self.directory / "port") or PORT
+        socket_dir = endpoints.socket_directory(self.directory, f".s.PGSQL.{PORT}")
+        return Address(
+            engine="postgresql",
+            database=database,
+            host=str(socket_dir),
+            port=port,
+            user=USER,
+            socket_dir=str(socket_dir),
+        )
+
+    def close(self) -> None:
+        """Let go; the last user stops the server."""
+        if not self._sharing.joined:
+            return
+        with self._sharing.alone(lambda message: None):
+            self._sharing.leave()
+            origin = directories.read_origin(self.directory)
+            if origin is not None and not self._sharing.users():
+                stores.stop_in(Path(origin.store))
