@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
@@ -57,8 +58,12 @@ Bar = Callable[[str, int], Callable[[], None]]
 
 
 def demo(
-    tests: int = typer.Option(200, min=2, help="How many of the suite's 200 tests to run."),
-    engine: Engines = typer.Option(Engines.all, help="Which database product to run them on."),
+    tests: Annotated[
+        int, typer.Option(min=2, help="How many of the suite's 200 tests to run.")
+    ] = 200,
+    engine: Annotated[
+        Engines, typer.Option(help="Which database product to run them on.")
+    ] = Engines.all,
 ) -> None:
     """Run a suite as teams write it today, then with slipstream, and compare the seconds."""
     _check_installed()
@@ -115,9 +120,7 @@ def _compare(engine: str, directory: Path, wanted: int, bar: Bar) -> Comparison:
         on_result = bar(f"{title}, each test audited", len(some))
         options = ("--slipstream-audit",)
         audited = _passed(suite.run(some, on_result, options=options, environ=environ), len(some))
-    return Comparison(
-        engine=engine, tests=len(tests), before=before, after=after, audited=audited
-    )
+    return Comparison(engine=engine, tests=len(tests), before=before, after=after, audited=audited)
 
 
 @contextmanager

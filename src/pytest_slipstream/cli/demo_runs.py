@@ -51,7 +51,7 @@ def mean_interval(at: Sequence[float]) -> float:
 
 
 def evenly(tests: Sequence[str], wanted: int) -> list[str]:
-    """``wanted`` of the tests, from all over the suite, in order; all of them if there are fewer."""
+    """``wanted`` of the tests, in order and from all over the suite; all if there are fewer."""
     if wanted >= len(tests):
         return list(tests)
     return [tests[i * len(tests) // wanted] for i in range(wanted)]

@@ -58,9 +58,14 @@ class DatabaseHooks:
         self._kept = 0
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Read all ``db`` marks, so that a wrong one is an error before anything runs."""
-        for item in items:
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Read all ``db`` marks, so that a wrong one is an error before anything runs.
+
+        A worker of pytest-xdist cannot say so while it collects; there the test itself fails.
+        """
+        for item in () if hasattr(config, "workerinput") else items:
             self._marks[item] = self._strategies(item)
 
     def _strategies(self, item: pytest.Item) -> dict[str, str]:
@@ -82,17 +87,19 @@ class DatabaseHooks:
         """Give the test its slots before its first fixture."""
         self._pools.watch()
         self._turn = Turn(item, {})
-        if problem := self._begin(self._turn):
+        error = self._begin(self._turn)
+        if isinstance(error, ServerError | TemplateError):
             # Every further test would fail alike: one clear error, then the run ends.
             item.session.shouldfail = "slipstream could not provide a database"
-            pytest.fail(problem, pytrace=False)
+        if error is not None:
+            pytest.fail(_with_cause(error), pytrace=False)
 
-    def _begin(self, turn: Turn) -> str | None:
+    def _begin(self, turn: Turn) -> SlipstreamError | None:
         try:
             for name, wanted in self.strategies(turn.item).items():
                 turn.strategies[name] = self._databases[name].begin(wanted)
-        except (ServerError, TemplateError) as error:
-            return _with_cause(error)
+        except SlipstreamError as error:
+            return error
         return None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,80 +1,25 @@
 """What slipstream has made on a machine and not dropped: for ``slipstream db``.
 
 Each product has a `Stock` of databases: that of a server, or of SQLite's files in the cache. The
-invariant: looking changes nothing; and what is alive, or does not carry slipstream's prefix, is
-neither dropped nor renamed.
+invariant: looking changes nothing but that, where it is wished, a stopped server runs meanwhile.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
-
-import msgspec
 
 from pytest_slipstream.databases import naming, servers
 from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.engines.sqlite.inventory import SqliteStock
+from pytest_slipstream.databases.holdings import Holding, Stock
 from pytest_slipstream.databases.servers import embedded
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 
-Kind = Literal["template", "build", "slot", "kept", "other"]
-_KINDS: dict[str, Kind] = {"t": "template", "b": "build", "s": "slot", "k": "kept"}
 _KEPT_NAME = re.compile(r"[a-z0-9_]{1,40}\Z")
-
-
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """One database of slipstream's.
-
-    ``alive``: a slot's owner runs, a build is being made, a template is in use. ``used_at`` is
-    Unix time in seconds; 0.0 where it is not known.
-    """
-
-    kind: Kind
-    name: str
-    address: Address
-    size_bytes: int
-    alive: bool = False
-    database: str = ""
-    fingerprint: str = ""
-    used_at: float = 0.0
-
-
-class Stock(Protocol):
-    """The databases of one server, or of SQLite in one cache."""
-
-    @property
-    def title(self) -> str:
-        """The product and where it is; without a password."""
-
-    def holdings(self) -> list[Holding]:
-        """All that there is, by name."""
-
-    def drop(self, holding: Holding) -> None:
-        """Drop a database that is not alive."""
-
-    def keep(self, holding: Holding, name: str) -> Address:
-        """Set a slot aside under ``name``.
-
-        Raises:
-            SlipstreamError: It is alive, and this product cannot copy what is in use.
-        """
-
-    def prune(self) -> list[str]:
-        """Drop the slots and builds of dead runs; returns their names."""
-
-    def close(self) -> None:
-        """Let go."""
-
-
-def kind_of(name: str) -> Kind:
-    """What a name of slipstream's stands for."""
-    letter, _, rest = name.removeprefix(naming.PREFIX).partition("_")
-    return _KINDS.get(letter, "other") if rest else "other"
 
 
 def kept_as(holding: Holding, wanted: str | None) -> str:
@@ -124,15 +69,6 @@ def find(stocks: list[Stock], name: str) -> tuple[Stock, Holding]:
     )
 
 
-def refuse_alive(holding: Holding) -> None:
-    """Raises `SlipstreamError` for a database that a run uses now."""
-    if holding.alive:
-        raise SlipstreamError(
-            f"{holding.name} is in use by a run that is still going on",
-            hint="wait until that run ends; it drops its slots itself",
-        )
-
-
 @contextmanager
 def open_stocks(
     cache_dir: Path, databases: Mapping[str, DatabaseSettings], *, start: bool
@@ -147,16 +83,13 @@ def open_stocks(
     """
     with ExitStack() as opened:
         stocks: list[Stock] = []
-        for stock in _sqlite(cache_dir), *_postgresql(cache_dir, databases, opened, start=start):
+        for stock in (
+            SqliteStock(cache_dir),
+            *_postgresql(cache_dir, databases, opened, start=start),
+        ):
             opened.callback(stock.close)
             stocks.append(stock)
         yield stocks
-
-
-def _sqlite(cache_dir: Path) -> Stock:
-    from pytest_slipstream.databases.engines.sqlite.inventory import SqliteStock
-
-    return SqliteStock(cache_dir)
 
 
 def _postgresql(
@@ -223,14 +156,17 @@ def shell_command(address: Address) -> tuple[list[str], dict[str, str]]:
     return ["psql", *where, address.database], password
 
 
-def age_s(used_at: float, now: float) -> float | None:
-    """Seconds since; None where it is not known, 0.0 when the clock was set back."""
-    return max(0.0, now - used_at) if used_at else None
+def only_kept(stocks: list[Stock]) -> str:
+    """The name of the kept database, if there is exactly one.
 
-
-def size_of(path: Path) -> int:
-    """Bytes of a file; 0 when it is gone."""
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
+    Raises:
+        SlipstreamError: There is none, or more than one.
+    """
+    kept = [one.name for stock in stocks for one in stock.holdings() if one.kind == "kept"]
+    if len(kept) == 1:
+        return kept[0]
+    if not kept:
+        raise SlipstreamError(
+            "there is no kept database", hint="run pytest with `--slipstream-keep`"
+        )
+    raise SlipstreamError(f"there are {len(kept)} kept databases, name one: {', '.join(kept)}")

@@ -49,6 +49,11 @@ def build_name(template: str) -> str:
     return template.replace(f"{PREFIX}t_", f"{PREFIX}b_", 1)
 
 
+def template_of(build: str) -> str:
+    """The name a template will have that is built under the name ``build``."""
+    return build.replace(f"{PREFIX}b_", f"{PREFIX}t_", 1)
+
+
 def kept_name(database: str, node_id: str, number: int) -> str:
     """The name of a failed test's database: readable, unique by ``number``, at most 63 bytes."""
     readable = re.sub(r"[^a-z0-9]+", "_", node_id.rpartition("::")[2].lower()).strip("_")

@@ -104,3 +104,6 @@ def test_marks_are_checked_before_anything_runs(sqlite_project: Project) -> None
         )
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([message, "hint: *"])
+        result = sqlite_project.run("-n1")
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines([message, "hint: *"])

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream.databases import naming
-from pytest_slipstream.databases.engines.postgresql import engine as postgresql_engine
 from pytest_slipstream.errors import TemplateError
 
 if TYPE_CHECKING:
@@ -83,11 +82,7 @@ def test_a_file_named_by_the_user_counts(project: Bench) -> None:
     assert len({first, second, project.ready()}) == 3
 
 
-def test_the_least_recently_used_templates_are_collected(
-    project: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Writing down a use costs a round trip, so it is done once in a while only.
-    monkeypatch.setattr(postgresql_engine, "_USE_NOTED_EVERY_S", 0.0)
+def test_the_least_recently_used_templates_are_collected(project: Bench) -> None:
     project.configure(keep_templates=2)
     names = []
     for length in (20, 21, 20, 22):

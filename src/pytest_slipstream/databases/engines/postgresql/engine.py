@@ -171,7 +171,7 @@ class PostgresqlEngine:
                 size_bytes=int(str(size)),
             )
             for name, comment, size in rows
-            if (remark := _remark(comment)) is not None
+            if (remark := read_remark(comment)) is not None
         ]
 
     def build_lock(self, template: str) -> AbstractContextManager[None]:
@@ -187,7 +187,7 @@ class PostgresqlEngine:
         )
         if not rows:
             return False
-        self._note_use(template, _remark(rows[0][0]))
+        self._note_use(template, read_remark(rows[0][0]))
         return True
 
     def _note_use(self, template: str, remark: Remark | None) -> None:
@@ -279,7 +279,8 @@ class PostgresqlEngine:
         )
 
 
-def _remark(comment: object) -> Remark | None:
+def read_remark(comment: object) -> Remark | None:
+    """What a database's comment says; None when it is not a published template's."""
     try:
         return msgspec.json.decode(str(comment), type=Remark)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""What slipstream has on one PostgreSQL server; see `databases.inventory`."""
+"""What slipstream has on one PostgreSQL server; see `databases.holdings`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.engine import read_remark
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.inventory import Holding, kind_of, refuse_alive
+from pytest_slipstream.databases.holdings import Holding, kind_of, refuse_alive
 from pytest_slipstream.errors import ServerError, SlipstreamError
 
 _ALL = """

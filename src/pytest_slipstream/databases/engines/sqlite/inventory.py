@@ -1,4 +1,4 @@
-"""What slipstream has of SQLite in one cache; see `databases.inventory`."""
+"""What slipstream has of SQLite in one cache; see `databases.holdings`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
-from pytest_slipstream.databases.engines import sqlite
 from pytest_slipstream.databases.engines.protocol import Address, Owner
+from pytest_slipstream.databases.engines.sqlite.engine import SqliteEngine, create
 from pytest_slipstream.databases.engines.sqlite.places import Places
-from pytest_slipstream.databases.inventory import Holding, Kind, kind_of, refuse_alive, size_of
+from pytest_slipstream.databases.holdings import Holding, Kind, kind_of, refuse_alive
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -30,10 +30,10 @@ class SqliteStock:
         self._engine = self._new_engine()
         self.title = f"SQLite, {self._places.root}"
 
-    def _new_engine(self) -> sqlite.SqliteEngine:
+    def _new_engine(self) -> SqliteEngine:
         owner = Owner(testrun_uid=uuid.uuid4().hex, worker="inventory")
         settings = DatabaseSettings(engine="sqlite")
-        return sqlite.create("inventory", settings, cache_dir=self._cache_dir, owner=owner)
+        return create("inventory", settings, cache_dir=self._cache_dir, owner=owner)
 
     def holdings(self) -> list[Holding]:
         """All databases; slots in memory are their process's own, and not seen."""
@@ -68,7 +68,7 @@ class SqliteStock:
             kind=kind,
             name=path.stem,
             address=self._address(path),
-            size_bytes=size_of(path),
+            size_bytes=path.stat().st_size if path.exists() else 0,
             alive=alive,
             used_at=path.stat().st_mtime if path.exists() else 0.0,
         )

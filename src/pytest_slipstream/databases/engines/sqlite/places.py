@@ -124,6 +124,10 @@ class Places:
             for owner in self.own.parent.iterdir()
         )
 
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process lives that ``slots/<owner>`` belongs to; under the registry's lock."""
+        return not _is_dead(self.own.parent / owner)
+
     def _sweep(self) -> None:
         owners = {entry.name for entry in self.own.parent.iterdir()}
         if self._ram_root is not None:
