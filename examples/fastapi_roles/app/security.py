@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import os
 
-ITERATIONS = int(os.environ.get("PASSWORD_ITERATIONS", "25000"))
+ITERATIONS = int(os.environ.get("PASSWORD_ITERATIONS", "50000"))
 SECRET = os.environ.get("TOKEN_SECRET", "not-a-secret").encode()
 
 

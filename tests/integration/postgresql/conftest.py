@@ -25,11 +25,12 @@ class Trial:
         self.engine = engine
         self.slot = slot
         self.before = slot.digest()
+        self.connections: list[Connection] = []
 
     def connect(self) -> Connection:
-        """A new connection, autocommit off."""
-        connection: Connection = self.engine.connect(self.slot.address)
-        return connection
+        """A new connection, autocommit off; closed after the test at the latest."""
+        self.connections.append(self.engine.connect(self.slot.address))
+        return self.connections[-1]
 
     def commit(self, *statements: str) -> None:
         """Run statements in one transaction, on a connection that is closed afterwards."""
@@ -91,7 +92,7 @@ def try_schema(
     engine: Engine, owner: Owner, numbers: Callable[[], int]
 ) -> Generator[Callable[[str], Trial], None, None]:
     """Makes a template from a script and a slot from that."""
-    made: list[tuple[Slot, str]] = []
+    made: list[tuple[Trial, str]] = []
 
     def make(script: str) -> Trial:
         number = numbers()
@@ -101,11 +102,12 @@ def try_schema(
             engine.run_script(address, script)
             engine.publish(template, "pg", "f" * 64)
         name = naming.slot_name(owner.testrun_uid, owner.worker, "pg", number)
-        slot = engine.create_slot(name, template)
-        made.append((slot, template))
-        return Trial(engine, slot)
+        made.append((Trial(engine, engine.create_slot(name, template)), template))
+        return made[-1][0]
 
     yield make
-    for slot, template in made:
-        slot.close()
+    for trial, template in made:
+        for connection in trial.connections:
+            connection.close()
+        trial.slot.close()
         engine.drop_template(template)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import psycopg
 import pytest
 
 from projects import Project
@@ -25,13 +27,14 @@ PASSING = """
 """
 
 WAITING = """
+    import os
     import pathlib
     import time
     from app import db
 
     def test_waits():
         db.add("ada")
-        pathlib.Path("reached").touch()
+        pathlib.Path("reached").write_text(os.environ["DATABASE_URL"])
         while not pathlib.Path("go").exists():
             time.sleep(0.02)
         assert db.names() == ["ada"]
@@ -167,8 +170,10 @@ def test_server_killed_in_mid_run(
 ) -> None:
     monkeypatch.setenv("SLIPSTREAM_CACHE_DIR", str(short_path))
     process = _waiting(postgresql_project, "-v")
-    (pid_file,) = [path for path in short_path.rglob("postmaster.pid") if path.is_file()]
-    os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+    url = (postgresql_project.path / "reached").read_text().replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        os.kill(backend.ppid(), signal.SIGKILL)
     (postgresql_project.path / "go").touch()
     output, _ = process.communicate(timeout=90)
     # The test that was running has lost its data; the one after it runs on a new slot.

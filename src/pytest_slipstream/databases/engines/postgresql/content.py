@@ -34,10 +34,10 @@ def digest(address: Address) -> dict[str, str]:
     """Each object and each table's rows to a digest.
 
     Args:
-        address: The database; a superuser's, who sees everything.
+        address: The database, as a role that may read all of it.
     """
     catalogue = (resources.files(__package__) / "sql" / "digest.sql").read_bytes()
-    with sessions.clean_in(address) as connection:
+    with sessions.read(address) as connection:
         connection.execute("SET lock_timeout = '5s'")
         found = {str(key): str(value) for key, value in connection.execute(catalogue)}
         storing = connection.execute(_STORING).fetchall()

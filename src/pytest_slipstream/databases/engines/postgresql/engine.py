@@ -267,6 +267,7 @@ class PostgresqlEngine:
 
     def create_slot(self, name: str, template: str) -> Slot:
         """Make a slot."""
+        from pytest_slipstream.databases.engines.postgresql.plain_slot import PlainSlot
         from pytest_slipstream.databases.engines.postgresql.slot import PostgresqlSlot
         from pytest_slipstream.databases.engines.postgresql.spare import Spare
 
@@ -274,7 +275,8 @@ class PostgresqlEngine:
         parsed = naming.parse_slot_name(name)
         if parsed is not None:
             self._administration.share("owner", parsed.owner)
-        return PostgresqlSlot(
+        kind = PostgresqlSlot if self._administration.superuser else PlainSlot
+        return kind(
             self.address(name), template, self._administration, Spare(name, self._administer)
         )
 

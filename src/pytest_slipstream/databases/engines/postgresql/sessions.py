@@ -21,20 +21,22 @@ _NEUTRAL = {
     "statement_timeout": "0",
     "synchronous_commit": "off",
 }
-# Rows go to text and back in the same session settings; locks are not waited for.
-_CLEANING = _NEUTRAL | {
+# Rows go to text, and back, by the same settings everywhere.
+_READING = _NEUTRAL | {
     "bytea_output": "hex",
     "datestyle": "ISO, YMD",
     "extra_float_digits": "1",
     "intervalstyle": "postgres",
     "jit": "off",
+    "timezone": "UTC",
+    "xmloption": "content",
+}
+_CLEANING = _READING | {
     "lc_monetary": "C",
     "lock_timeout": "200ms",
     "plan_cache_mode": "force_generic_plan",
     "session_replication_role": "replica",
     "slipstream.cleaning": "on",
-    "timezone": "UTC",
-    "xmloption": "content",
 }
 
 
@@ -54,6 +56,11 @@ def connect(address: Address, *, autocommit: bool = False) -> Connection:
 def administer(address: Address) -> Connection:
     """A connection for creating and dropping databases."""
     return _own(address, _NEUTRAL)
+
+
+def read(address: Address) -> Connection:
+    """A connection that reads rows as text, with no right but to read."""
+    return _own(address, _READING)
 
 
 def clean_in(address: Address) -> Connection:

@@ -50,7 +50,7 @@ class PostgresqlSlot:
         self._set_aside = 0
         administration.drop(self.name)
         administration.clone(template, self.name)
-        self._cleaner = Cleaner(address)
+        self._begin([])
 
     def clean(self) -> Cleaning:
         """Put back what changed since the slot was last clean."""
@@ -69,7 +69,7 @@ class PostgresqlSlot:
     def replace(self) -> None:
         """Make the slot anew from its base and layers, under the same name."""
         base, above = self._base()
-        self._cleaner.close()
+        self._leave()
         fresh = self._spare.take(base)
         if fresh is None:
             self._administration.drop(self.name)
@@ -103,7 +103,12 @@ class PostgresqlSlot:
                 )
         return self._template, self._layers
 
+    def _leave(self) -> None:
+        """End slipstream's own session in the slot."""
+        self._cleaner.close()
+
     def _begin(self, layers: list[Layer]) -> None:
+        """Enter a slot that was just made, and lay layers on it."""
         self._cleaner = Cleaner(self.address)
         for layer in layers:
             self._cleaner.import_layer(layer.exported)
@@ -141,7 +146,7 @@ class PostgresqlSlot:
         if self._administration.sessions_in(self.name) > 1:
             return None
         mark = self._cleaner.mark
-        self._cleaner.close()
+        self._leave()
         name = self._aside("layer")
         try:
             self._administration.clone(self.name, name)
@@ -179,7 +184,7 @@ class PostgresqlSlot:
     def keep(self, name: str) -> Address:
         """Set the database aside under ``name`` as it stands and make the slot anew."""
         base, above = self._base()
-        self._cleaner.close()
+        self._leave()
         self._administration.shut(self.name)
         self._administration.rename(self.name, name)
         self._administration.reopen(name)
@@ -193,7 +198,7 @@ class PostgresqlSlot:
 
     def close(self) -> None:
         """Drop the slot and what was prepared for it."""
-        self._cleaner.close()
+        self._leave()
         for layer in self._layers:
             if layer.base is not None:
                 self._spare.drop(layer.base)

@@ -32,8 +32,8 @@ WITH user_namespace AS (
     UNION ALL
     SELECT 'view ' || name, pg_get_viewdef(oid) FROM relation WHERE relkind IN ('v', 'm')
     UNION ALL
-    SELECT 'index ' || name, concat_ws(' ', pg_get_indexdef(oid), i.indisvalid, i.indisclustered,
-                                       i.indisreplident)
+    -- Which index CLUSTER used last is left out, like the order of rows that it made.
+    SELECT 'index ' || name, concat_ws(' ', pg_get_indexdef(oid), i.indisvalid, i.indisreplident)
     FROM relation JOIN pg_index i ON i.indexrelid = relation.oid
     UNION ALL
     SELECT 'sequence ' || name,
