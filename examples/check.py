@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from examples.halves import Outcome, run
 from examples.server import VARIABLE, empty_database
-
 from pytest_slipstream.databases.urls import url
 
 AFTER = {

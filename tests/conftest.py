@@ -13,12 +13,24 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["pytester"]
 
 _CACHE = "SLIPSTREAM_CACHE_DIR"
 _OWN_CACHE = pytest.StashKey[Path]()
+
+# How many examples all random programs share; chosen by --hypothesis-profile.
+for _name, _examples in (("dev", 100), ("ci", 2_000), ("deep", 20_000)):
+    hypothesis.settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        derandomize=False,
+        print_blob=True,
+        database=None,
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

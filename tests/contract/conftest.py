@@ -251,6 +251,7 @@ PRODUCTS = (
             'DROP SCHEMA "other Schema" CASCADE',
             "ALTER TABLE pairs RENAME TO couples",
             "ANALYZE",
+            "CLUSTER users USING users_by_name",
             "LOCK TABLE users",
         ),
     ),

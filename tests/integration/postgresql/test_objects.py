@@ -262,3 +262,16 @@ def test_cost_does_not_grow(try_schema: Make) -> None:
     ).fetchall()
     connection.close()
     assert row[0] < 600_000
+
+
+def test_layers_leave_no_dead_rows_behind(try_schema: Make) -> None:
+    trial = try_schema("create table t (id serial primary key, v text);")
+    for _ in range(60):
+        trial.commit("insert into t (v) select repeat('x', 100) from generate_series(1, 50)")
+        assert trial.slot.push_layer() == ("public.t",)
+        assert trial.slot.pop_layer().cannot is None
+    with trial.connect() as connection:
+        (row,) = connection.execute("select pg_relation_size('_slipstream.snapshot')").fetchall()
+    assert isinstance(row[0], int)
+    assert row[0] < 300_000
+    assert trial.differences() == set()

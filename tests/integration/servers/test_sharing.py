@@ -177,3 +177,17 @@ def test_stop_of_unknown_server_names_the_known(users):
     with pytest.raises(ServerError, match=r"no embedded server 'nonsense'.*postgresql-"):
         embedded.stop_server(users.cache_dir, "nonsense")
     user.do("close")
+
+
+def test_many_come_and_go_and_each_finds_it_running(users):
+    everybody = [users() for _ in range(4)]
+    for _ in range(12):
+        for user in everybody:
+            for command in ("open", "sql select 1", "close"):
+                user.send(command)
+        for user in everybody:
+            answers = [user.answer() for _ in range(3)]
+            assert [answer.get("error") for answer in answers] == [None, None, None]
+            assert answers[1]["ok"] == 1
+    entry = only_entry(users.cache_dir)
+    assert (entry.pid, entry.users) == (None, ())

@@ -22,6 +22,7 @@ from pytest_slipstream.errors import ServerError
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _POLL_S = 0.01
+_REPLACING_S = 1.0
 # The shell is gone at once, so the server is nobody's child: it becomes no zombie of a worker and
 # no ResourceWarning when the one that started it exits before others who use it.
 _DETACH = '"$@" </dev/null >"$0" 2>&1 & echo $!'
@@ -101,11 +102,19 @@ def find(running: Running) -> psutil.Process | None:
     """The process, if it still runs and is the one meant."""
     try:
         process = psutil.Process(running.pid)
-        if process.status() == psutil.STATUS_ZOMBIE or running.mark not in process.cmdline():
+        if process.status() == psutil.STATUS_ZOMBIE or running.mark not in _command_line(process):
             return None
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
     return process
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    """The arguments; the kernel shows none for the moment in which a program is replaced."""
+    deadline = time.monotonic() + _REPLACING_S
+    while not (line := process.cmdline()) and time.monotonic() < deadline:
+        time.sleep(_POLL_S / 10)
+    return line
 
 
 def stop(running: Running) -> None:

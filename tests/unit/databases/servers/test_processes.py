@@ -67,3 +67,21 @@ def test_program_that_is_not_there(tmp_path):
     if os.geteuid() != 0:
         with pytest.raises(ServerError, match="cannot be started"):
             process.launch([absent], account=account, log=tmp_path / "log")
+
+
+def test_it_is_found_while_it_becomes_another_program(tmp_path):
+    # While a program is replaced, the kernel shows no command line: each `env` is one chance to
+    # look at that moment.
+    mark = str(tmp_path / "mark")
+    replaced = ["env"] * 200 + ["/bin/sh", "-c", "while :; do sleep 0.05; done", mark]
+    running = Running(
+        pid=process.launch(replaced, account=OURS, log=tmp_path / "log"),
+        mark=mark,
+        stop=(("SIGKILL", 1.0),),
+    )
+    try:
+        while (found := process.find(running)) is not None and found.name() != "sh":
+            pass
+        assert found is not None
+    finally:
+        process.stop(running)

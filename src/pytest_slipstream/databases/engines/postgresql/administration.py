@@ -11,9 +11,11 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgspec
 import psycopg
 from psycopg import sql
 
+from pytest_slipstream.clock import clock
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.postgresql import sessions
 from pytest_slipstream.databases.engines.protocol import Address
@@ -34,10 +36,13 @@ _CARRY_RIGHTS = """
 UPDATE pg_database new SET datacl = old.datacl, datconnlimit = old.datconnlimit
 FROM pg_database old WHERE old.datname = %s AND new.datname = %s
 """
+# Without a timeout: pg_terminate_backend waits in steps of 100 ms.
 _END_SESSIONS = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid()
 """
+_SESSIONS_END_WITHIN_S = 5.0
+_SESSION_ENDING_S = 0.1
 
 
 def lock_key(kind: str, name: str) -> int:
@@ -159,6 +164,11 @@ class Administration:
             self.execute(_CARRY_SETTINGS, source, name)
             self.execute(_CARRY_RIGHTS, source, name)
 
+    def warm(self, name: str) -> None:
+        """Have the server write its cache of the catalogue, which a first session waits for."""
+        sessions.connect(msgspec.structs.replace(self.address, database=name)).close()
+        self.end_sessions(name)
+
     @property
     def _strategy(self) -> str:
         """Files are copied fastest when nothing is forced to disk, pages through WAL otherwise."""
@@ -171,7 +181,13 @@ class Administration:
     def shut(self, name: str) -> None:
         """Let nobody in any more and end the sessions that there are."""
         self.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(_ours(name)))
-        self.execute(_END_SESSIONS, name)
+        self.end_sessions(name)
+
+    def end_sessions(self, name: str) -> None:
+        """End all sessions in a database and see them gone."""
+        deadline = clock.seconds() + _SESSIONS_END_WITHIN_S
+        while self.execute(_END_SESSIONS, name) and clock.seconds() < deadline:
+            self.execute("SELECT pg_sleep(0.001)")
 
     def reopen(self, name: str) -> None:
         """Let sessions in again."""
@@ -181,14 +197,18 @@ class Administration:
         """Give a database without sessions another name."""
         self.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(_ours(old), _ours(new)))
 
-    def sessions_in(self, name: str) -> int:
-        """How many sessions there are in a database."""
-        ((count,),) = self.execute(
-            "SELECT count(*)::int FROM pg_stat_activity WHERE datname = %s "
-            "AND backend_type = 'client backend'",
-            name,
-        )
-        return int(str(count))
+    def is_deserted(self, name: str, *, but: int = 0) -> bool:
+        """Whether no more than ``but`` sessions are in a database; one that just ends may end."""
+        deadline = clock.seconds() + _SESSION_ENDING_S
+        while True:
+            rows = self.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s "
+                "AND backend_type = 'client backend'",
+                name,
+            )
+            if len(rows) <= but or clock.seconds() > deadline:
+                return len(rows) <= but
+            self.execute("SELECT pg_sleep(0.002)")
 
     def sweep(self, own_owner: str) -> None:
         """Drop what dead runs left: slots whose owner's lock is free, builds that nobody does."""

@@ -90,7 +90,9 @@ class Cleaner:
 
     def pop_layer(self, number: int) -> None:
         """Take a layer out; the next `clean` puts back what it held."""
-        self._connection.execute("SELECT _slipstream.pop_layer(%s)", (number,))
+        grown = self._value("SELECT _slipstream.pop_layer(%s)", number)
+        if isinstance(grown, list) and grown:
+            self._vacuum(tuple(str(target) for target in grown))
 
     def export_layer(self, number: int) -> str:
         """What a layer holds."""

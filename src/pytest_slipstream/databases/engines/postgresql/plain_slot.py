@@ -45,7 +45,7 @@ class PlainSlot(PostgresqlSlot):
         if not differing:
             return ()
         name = self._aside("layer")
-        if self._administration.sessions_in(self.name):
+        if not self._administration.is_deserted(self.name):
             raise IsolationError(
                 f"what a wider fixture wrote into {self.name} cannot be kept: connections are "
                 "open, and a copy of the database, which the role's rights leave as the only way, "

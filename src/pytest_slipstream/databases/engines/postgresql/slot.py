@@ -69,18 +69,30 @@ class PostgresqlSlot:
     def replace(self) -> None:
         """Make the slot anew from its base and layers, under the same name."""
         base, above = self._base()
+        old = self._aside("old")
+        if self._vacate():
+            self._administration.rename(self.name, old)
+            self._spare.drop(old)
+        self._renew(base, above)
+
+    def _vacate(self) -> bool:
+        """End all sessions in the slot; False when there is no such database any more.
+
+        Slipstream's own is ended by the server too, which waits until it is gone: a rename that
+        meets a session that is just ending sleeps for 100 ms.
+        """
+        exists = self._administration.exists(self.name)
+        if exists:
+            self._administration.shut(self.name)
         self._leave()
+        return exists
+
+    def _renew(self, base: str, above: list[Layer]) -> None:
         fresh = self._spare.take(base)
         if fresh is None:
-            self._administration.drop(self.name)
             self._administration.clone(base, self.name)
         else:
-            old = self._aside("old")
-            if self._administration.exists(self.name):
-                self._administration.shut(self.name)
-                self._administration.rename(self.name, old)
             self._administration.rename(fresh, self.name)
-            self._spare.drop(old)
         self._begin(above)
 
     def _aside(self, kind: str) -> str:
@@ -143,16 +155,15 @@ class PostgresqlSlot:
 
     def _copy(self) -> str | None:
         """A copy of the slot as it is; None while others are connected."""
-        if self._administration.sessions_in(self.name) > 1:
+        if not self._administration.is_deserted(self.name, but=1):
             return None
         mark = self._cleaner.mark
-        self._leave()
         name = self._aside("layer")
+        self._vacate()
         try:
             self._administration.clone(self.name, name)
-        except psycopg.errors.ObjectInUse:
-            return None
         finally:
+            self._administration.reopen(self.name)
             self._cleaner = Cleaner(self.address, mark)
         return name
 
@@ -184,16 +195,10 @@ class PostgresqlSlot:
     def keep(self, name: str) -> Address:
         """Set the database aside under ``name`` as it stands and make the slot anew."""
         base, above = self._base()
-        self._leave()
-        self._administration.shut(self.name)
+        self._vacate()
         self._administration.rename(self.name, name)
         self._administration.reopen(name)
-        fresh = self._spare.take(base)
-        if fresh is None:
-            self._administration.clone(base, self.name)
-        else:
-            self._administration.rename(fresh, self.name)
-        self._begin(above)
+        self._renew(base, above)
         return msgspec.structs.replace(self.address, database=name)
 
     def close(self) -> None:

@@ -74,6 +74,7 @@ class Spare:
 
     def _clone(self, source: str, name: str) -> str:
         self._there().clone(source, name)
+        self._there().warm(name)
         return name
 
     def _drop(self, name: str) -> None:

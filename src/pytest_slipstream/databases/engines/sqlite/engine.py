@@ -30,7 +30,7 @@ from pytest_slipstream.databases.engines.sqlite.homes import FileHome, Home, Mem
 from pytest_slipstream.databases.engines.sqlite.layers import Layer
 from pytest_slipstream.databases.engines.sqlite.places import Places
 from pytest_slipstream.databases.engines.sqlite.slot import SqliteSlot
-from pytest_slipstream.errors import ConfigurationError, TemplateError
+from pytest_slipstream.errors import ConfigurationError, ServerError, TemplateError
 from pytest_slipstream.settings import DatabaseSettings
 
 _MEMORY_SINCE = (3, 36)
@@ -212,10 +212,14 @@ class SqliteEngine:
             raise TemplateError(f"the template {template} is not in {self._places.templates}")
         address, layer = self.address(name), Layer(self._template(template))
         home: Home
-        if self._memory:
-            home = MemoryHome(name, address.path, layer.connection)
-        else:
-            home = FileHome(name, self._places, layer.connection)
+        try:
+            if self._memory:
+                home = MemoryHome(name, address.path, layer.connection)
+            else:
+                home = FileHome(name, self._places, layer.connection)
+        except ServerError:
+            layer.close()
+            raise
         return SqliteSlot(name, address, home, layer, self._places)
 
     def _template(self, template: str) -> Path:

@@ -88,14 +88,18 @@ class Places:
     @contextmanager
     def registry(self) -> Iterator[None]:
         """Hold the lock under which owners come and go; only ever for a moment."""
+        lock = FileLock(self.root / "registry.lock")
         try:
-            with FileLock(self.root / "registry.lock", timeout=_REGISTRY_TIMEOUT_S):
-                yield
+            lock.acquire(timeout=_REGISTRY_TIMEOUT_S)
         except Timeout:
             raise ServerError(
-                f"{self.root / 'registry.lock'} has been held by another process for "
-                f"{_REGISTRY_TIMEOUT_S} seconds"
+                f"{lock.lock_file} has been held by another process for {_REGISTRY_TIMEOUT_S} "
+                "seconds"
             ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def homes(self, size_bytes: int) -> Iterator[Path]:
         """Directories for a slot's file, the best first.
@@ -125,7 +129,7 @@ class Places:
         )
 
     def is_alive(self, owner: str) -> bool:
-        """Whether the process lives that ``slots/<owner>`` belongs to; under the registry's lock."""
+        """Whether the process of ``slots/<owner>`` lives; the registry's lock must be held."""
         return not _is_dead(self.own.parent / owner)
 
     def _sweep(self) -> None:

@@ -71,7 +71,8 @@ BEGIN
     SELECT oid, oid::regclass::text, oid::regclass::text, '{}', '{}', NULL, NULL, 0,
            pg_relation_size(oid) + 65536
     FROM unnest(ARRAY['_slipstream.change', '_slipstream.ddl', '_slipstream.snapshot',
-                      '_slipstream.sequence', 'pg_catalog.pg_largeobject']::regclass[]) AS oid;
+                      '_slipstream.holding', '_slipstream.position', '_slipstream.sequence',
+                      'pg_catalog.pg_largeobject']::regclass[]) AS oid;
     PERFORM _slipstream.instrument_sequences();
     PERFORM _slipstream.instrument_materialized();
 END $$;

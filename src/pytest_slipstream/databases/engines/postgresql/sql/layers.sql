@@ -82,8 +82,9 @@ INSERT INTO _slipstream.change
 SELECT relation FROM json_populate_recordset(NULL::_slipstream.holding, exported->'holding');
 SELECT _slipstream.settle_positions() $$;
 
--- Takes a layer out, also from under others; the next clean() puts back what it held.
-CREATE FUNCTION _slipstream.pop_layer(asked int) RETURNS void LANGUAGE plpgsql AS $$
+-- Takes a layer out, also from under others; the next clean() puts back what it held. Returns our
+-- own tables that have too many dead rows by now.
+CREATE FUNCTION _slipstream.pop_layer(asked int) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM _slipstream.rebase(h.relation, asked, above.layer)
     FROM _slipstream.holding h JOIN _slipstream.holding above
@@ -96,6 +97,8 @@ BEGIN
     DELETE FROM _slipstream.position WHERE layer = asked;
     DELETE FROM _slipstream.large_object WHERE layer = asked;
     PERFORM _slipstream.settle_positions();
+    RETURN ARRAY(SELECT target FROM _slipstream.relation
+                 WHERE target LIKE '\_slipstream.%' AND pg_relation_size(relation) > size_limit);
 END $$;
 
 -- Takes what a layer had done to a table out of a layer above it. Against what lies below, rows

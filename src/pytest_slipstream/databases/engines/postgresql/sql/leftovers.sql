@@ -12,7 +12,13 @@ BEGIN
             coalesce(', application ' || nullif(a.application_name, ''), ''),
             coalesce(', user ' || a.usename, ''), a.state,
             left(regexp_replace(a.query, '\s+', ' ', 'g'), 200)));
-        PERFORM pg_terminate_backend(a.pid, 5000);
+        PERFORM pg_terminate_backend(a.pid);
+    END LOOP;
+    -- pg_terminate_backend's own timeout is waited for in steps of 100 ms.
+    FOR step IN 1..5000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) WHERE pid = ANY (pids));
+        PERFORM pg_sleep(0.001);
     END LOOP;
     RETURN found;
 END $$;
