@@ -16,6 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from pytest_slipstream.databases.servers import embedded
+
 pytest_plugins = ["pytester"]
 
 _CACHE = "SLIPSTREAM_CACHE_DIR"
@@ -52,6 +54,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if directory is not None:
         del os.environ[_CACHE]
         shutil.rmtree(directory, ignore_errors=True)
+        # Removes what this directory's servers had on the RAM disk.
+        embedded.prune(directory)
 
 
 @pytest.fixture(scope="session")
