@@ -3,7 +3,8 @@
 It is the server that slipstream itself would start, with the same fast settings, so that a
 comparison says something about the fixtures and nothing about servers. Only autovacuum is on:
 slipstream does without, but making and dropping thirty tables for each test fills the catalogue
-with dead rows, and the hand-written half would become slower with every test.
+with dead rows, and the hand-written half would become slower with every test. It runs every second,
+which is more often than by default.
 
     python -m examples.server pytest examples/fastapi_roles/before
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
+from pytest_slipstream import events, record
 
 SUITE = Path(__file__).with_name("demo_suite")
 HAND_WRITTEN = "conftest.py"
@@ -35,19 +38,30 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """One pytest run.
 
     ``seconds`` is the whole process. ``seconds_a_test`` is the mean time between two results, so
-    that it has in it all that is done around a test, but not pytest's start.
+    that it has in it all that is done around a test, but not pytest's start. ``cleaning_s`` is the
+    median of what slipstream recorded for making a slot clean; 0.0 without slipstream.
     """
 
     exit_code: int
     results: int
     seconds: float
     seconds_a_test: float
+    cleaning_s: float
     output: str
 
 
 def mean_interval(at: Sequence[float]) -> float:
     """Mean seconds between results that came at these times; 0.0 for fewer than two."""
     return (at[-1] - at[0]) / (len(at) - 1) if len(at) > 1 else 0.0
+
+
+def median_cleaning(rootdir: Path) -> float:
+    """Median seconds of making a slot clean, from the project's newest run record; 0.0 if none."""
+    runs = (rootdir / ".slipstream" / "runs").glob("*")
+    newest = max(runs, key=lambda run: run.stat().st_mtime_ns, default=None)
+    recorded = record.read(newest) if newest else []
+    seconds = [event.seconds for event in recorded if isinstance(event, events.TestCleaned)]
+    return statistics.median(seconds) if seconds else 0.0
 
 
 def evenly(tests: Sequence[str], wanted: int) -> list[str]:
@@ -122,6 +136,7 @@ class Suite:
             results=len(at),
             seconds=time.perf_counter() - start,
             seconds_a_test=mean_interval(at),
+            cleaning_s=median_cleaning(self.directory) if url is None else 0.0,
             output="".join(lines),
         )
 

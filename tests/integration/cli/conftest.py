@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from pytest_slipstream.cli import main; main()"]
+from pytest_slipstream.databases.servers import embedded
+
 Slipstream = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def cache_dir(short_path: Path) -> Path:
+def cache_dir(short_path: Path) -> Iterator[Path]:
     """A cache of the test's own: what is listed and pruned is its alone."""
-    return short_path / "cache"
+    directory = short_path / "cache"
+    yield directory
+    for entry in embedded.list_servers(directory):
+        embedded.stop_server(directory, entry.name, force=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    embedded.prune(directory)  # what the servers had on the RAM disk
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """What ``slipstream`` runs."""
+    return [sys.executable, "-c", "from pytest_slipstream.cli import main; main()"]
 
 
 @pytest.fixture
@@ -29,12 +42,12 @@ def environ(cache_dir: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def slipstream(tmp_path: Path, environ: dict[str, str]) -> Slipstream:
+def slipstream(tmp_path: Path, environ: dict[str, str], command: list[str]) -> Slipstream:
     """Run ``slipstream`` in ``tmp_path``."""
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             cwd=tmp_path,
             env=environ | more,
             stdin=subprocess.DEVNULL,

@@ -6,14 +6,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from pytest_slipstream.databases import engines, naming
-from pytest_slipstream.databases.engines.protocol import Engine, Owner, Slot
-from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.engines.protocol import Address, Engine, Owner, Slot
 from pytest_slipstream.settings import DatabaseSettings
 
 OWNER = Owner(testrun_uid="a", worker="main")
@@ -52,9 +52,6 @@ def engine(request: pytest.FixtureRequest, cache_dir: Path) -> Iterator[Engine]:
     engine.publish(TEMPLATE, "main", "0123456789abcdef")
     yield engine
     engine.close()
-    for entry in embedded.list_servers(cache_dir):
-        embedded.stop_server(cache_dir, entry.name, force=True)
-    embedded.prune(cache_dir)
 
 
 @pytest.fixture
@@ -73,18 +70,13 @@ def killed(engine: Engine, cache_dir: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
 
 
-def rows(engine: Engine, name: str, tmp_path: Path) -> list[tuple[str]]:
+def rows(engine: Engine, cache_dir: Path, name: str) -> list[str]:
+    """What tests wrote into a kept database."""
     address = engine.address(name)
     if engine.name == "sqlite":
-        found = next(Path(engine.address(SLOT).path).parents[2].glob(f"kept/{name}.db"))
-        address = type(address)(engine="sqlite", database=name, path=str(found))
-    connection = engine.connect(address)
-    try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT text FROM note")
-        return [tuple(row) for row in cursor.fetchall()]
-    finally:
-        connection.close()
+        address = Address(engine="sqlite", database=name, path=f"{cache_dir}/sqlite/kept/{name}.db")
+    with closing(engine.connect(address)) as connection:
+        return [text for (text,) in connection.execute("SELECT text FROM note").fetchall()]
 
 
 def test_list_shows_templates_and_slots_dead_and_alive(slot, killed, slipstream):
@@ -133,28 +125,28 @@ def test_an_unknown_name_says_where_was_looked(engine, slipstream):
     assert "there is no database 'slipstream_k_nothing'; looked at SQLite" in done.stderr
 
 
-def test_the_slot_of_a_dead_run_is_kept_by_name(engine, killed, slipstream, tmp_path):
+def test_the_slot_of_a_dead_run_is_kept_by_name(engine, killed, slipstream, cache_dir):
     done = slipstream("db", "keep", DEAD, "--as", "evidence")
     assert done.returncode == 0, done.stderr
     slipstream("db", "prune")
     assert "slipstream_k_evidence" in slipstream("db", "list").stdout
-    assert rows(engine, "slipstream_k_evidence", tmp_path) == []
+    assert rows(engine, cache_dir, "slipstream_k_evidence") == []
     done = slipstream("db", "prune", "--kept")
     assert "dropped slipstream_k_evidence" in done.stdout
     assert "slipstream_k_evidence" not in slipstream("db", "list").stdout
 
 
 def test_a_live_slot_is_copied_by_sqlite_and_refused_by_postgresql(
-    engine, slot, slipstream, tmp_path
+    engine, slot, slipstream, cache_dir
 ):
     done = slipstream("db", "keep", SLOT, "--as", "now")
     if engine.name == "sqlite":
         assert done.returncode == 0, done.stderr
-        assert rows(engine, "slipstream_k_now", tmp_path) == [("written by a test",)]
+        assert rows(engine, cache_dir, "slipstream_k_now") == ["written by a test"]
     else:
         assert done.returncode == 1
         assert "hint: start the run with `--slipstream-keep`" in done.stderr
-    assert slot.touched() == (("note",) if engine.name == "sqlite" else ("public.note",))
+    assert [table.rpartition(".")[2] for table in slot.touched()] == ["note"]
 
 
 @pytest.fixture

@@ -39,8 +39,7 @@ def test_the_suite_has_200_tests(tmp_path):
     assert len(Suite(tmp_path, "sqlite").collect()) == 200
 
 
-def test_a_failing_test_fails_the_demo(tmp_path, environ, monkeypatch):
-    monkeypatch.setattr(os, "environ", environ)
+def test_a_failing_test_fails_the_demo(tmp_path, environ):
     suite = Suite(tmp_path, "sqlite")
     test = suite.directory / "tests" / "test_support.py"
     test.write_text(test.read_text("utf-8").replace("== count", "== count + 1"), encoding="utf-8")
@@ -54,13 +53,16 @@ def test_a_failing_test_fails_the_demo(tmp_path, environ, monkeypatch):
     assert "test_every_message_is_kept" in caught.value.message
 
 
-def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path, environ):
-    from conftest import COMMAND
-
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_ctrl_c_ends_the_demo_and_leaves_nothing(
+    request, tmp_path, environ, command, slipstream, engine
+):
+    if engine == "postgresql":
+        request.getfixturevalue("require_servers")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     demo = subprocess.Popen(
-        [*COMMAND, "demo", "--engine", "sqlite"],
+        [*command, "demo", "--engine", engine],
         env=environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -68,7 +70,7 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path, environ):
         start_new_session=True,
     )
     try:
-        wait_for(lambda: any(temporary.glob("slipstream-demo-*/sqlite/tests.txt")), demo)
+        wait_for(lambda: any(temporary.glob(f"slipstream-demo-*/{engine}/tests.txt")), demo)
         os.killpg(demo.pid, signal.SIGINT)
         output, _ = demo.communicate(timeout=60)
     finally:
@@ -76,6 +78,9 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path, environ):
     assert demo.returncode not in (0, None)
     assert "Traceback" not in output
     assert list(temporary.glob("slipstream-demo-*")) == []
+    listed = slipstream("db", "list").stdout
+    assert "slipstream_" not in listed
+    assert ("stopped" in listed) == (engine == "postgresql")
 
 
 def wait_for(condition, process: subprocess.Popen[str]) -> None:

@@ -32,8 +32,8 @@ _NO_PROCESS = 2**31 - 1
 
 # Two runs at once and their pools exhaust the defaults of the first two.
 OPTIONS: Mapping[str, str] = {
-    "max_connections": "400",
-    "max_locks_per_transaction": "256",
+    "max_connections": "200",
+    "max_locks_per_transaction": "128",
     "shared_buffers": "128MB",
     # Nothing is worth a sync.
     "fsync": "off",

@@ -56,7 +56,11 @@ BEGIN
     IF running > 0 THEN
         leftovers := _slipstream.end_transactions(since);
     END IF;
-    IF awake > 0 THEN
+    IF awake > 0 AND EXISTS (
+        SELECT FROM pg_lock_status() l
+        WHERE l.locktype = 'advisory' AND l.database = (mark->>'database')::oid
+          AND l.pid <> pg_backend_pid()
+    ) THEN
         leftovers := leftovers || _slipstream.end_lock_holders(since, mark->'locks');
     END IF;
 

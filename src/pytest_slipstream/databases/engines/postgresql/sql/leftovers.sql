@@ -6,6 +6,9 @@ DECLARE
     a record;
     found jsonb := '[]';
 BEGIN
+    IF coalesce(cardinality(pids), 0) = 0 THEN
+        RETURN found;
+    END IF;
     FOR a IN SELECT * FROM pg_stat_activity WHERE pid = ANY (pids) LOOP
         found := found || jsonb_build_object('kind', what, 'detail', format(
             'pid %s%s%s, %s; last statement: %s', a.pid,
