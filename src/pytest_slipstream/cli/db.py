@@ -55,10 +55,14 @@ def list_databases() -> None:
     console = _console()
     _, cache_dir = _project()
     console.print(f"cache: {cache_dir}", markup=False)
-    console.print(_server_table(embedded.list_servers(cache_dir)))
+    entries = embedded.list_servers(cache_dir)
+    console.print(_server_table(entries) if entries else "no embedded servers")
     with _stocks() as stocks:
         for stock in stocks:
-            console.print(_database_table(stock))
+            holdings = stock.holdings()
+            console.print(
+                _database_table(stock.title, holdings) if holdings else f"{stock.title}: nothing"
+            )
 
 
 def _server_table(entries: list[embedded.ServerEntry]) -> Table:
@@ -74,9 +78,9 @@ def _server_table(entries: list[embedded.ServerEntry]) -> Table:
     return table
 
 
-def _database_table(stock: Stock) -> Table:
-    table = Table("kind", Column("database", no_wrap=True), "used", "size", title=stock.title)
-    for one in stock.holdings():
+def _database_table(title: str, holdings: list[Holding]) -> Table:
+    table = Table("kind", Column("database", no_wrap=True), "used", "size", title=title)
+    for one in holdings:
         state = _state(one)
         kind = f"{one.kind} ({state})" if state else one.kind
         table.add_row(kind, one.name, age(one.used_at, time.time()), decimal(one.size_bytes))

@@ -32,6 +32,10 @@ from pytest_slipstream.settings import DatabaseSettings
 AUDITED = 20
 _NEEDED = ("sqlalchemy", "psycopg")
 _RAM_DISK = Path("/dev/shm")
+_FAIRNESS = {
+    "sqlite": "On SQLite both ways had their files on the RAM disk, where there is one.",
+    "postgresql": "On PostgreSQL both ways used one server, already started, with fsync off.",
+}
 _TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
@@ -159,6 +163,30 @@ def _passed(run: Measured, expected: int) -> Measured:
 
 
 def _print(console: Console, compared: list[Comparison]) -> None:
+    console.print()
+    console.print(_figures(compared))
+    console.print()
+    cleaning = " and ".join(
+        f"{one.after.cleaning_s * 1000:.2f} ms on {_TITLES[one.engine]}" for one in compared
+    )
+    console.print(
+        f"Making the database clean took slipstream {cleaning} (median); the rest of a test's "
+        "time is its own work and pytest's. The whole run has the template in it."
+    )
+    for one in compared:
+        console.print(_FAIRNESS[one.engine])
+    audited = sum(one.audited.results for one in compared)
+    console.print(
+        f"Isolation: {audited} tests ran once more with --slipstream-audit. After each one, every "
+        "row, sequence and object of its database was compared with the template: equal.\n"
+    )
+    console.print("What changed: the fixture with create_all and drop_all was deleted, and this")
+    console.print("was added to pyproject.toml; no test was touched:")
+    console.print(CONFIGURATION.format(engine=compared[-1].engine), style="cyan", markup=False)
+    console.print("Next: [bold]slipstream init[/] in your project; it writes such a table for you.")
+
+
+def _figures(compared: list[Comparison]) -> Table:
     table = Table(title="The same tests, the same server, measured just now", title_style="bold")
     table.add_column("")
     for heading in ("tests", "as today", "slipstream", "times as fast"):
@@ -180,22 +208,4 @@ def _print(console: Console, compared: list[Comparison]) -> None:
             f"[bold green]{before.seconds_a_test / after.seconds_a_test:.1f}[/]",
             end_section=True,
         )
-    console.print()
-    console.print(table)
-    cleaning = ", ".join(
-        f"{one.after.cleaning_s * 1000:.2f} ms on {_TITLES[one.engine]}" for one in compared
-    )
-    audited = sum(one.audited.results for one in compared)
-    console.print(
-        f"\nMaking the database clean took slipstream {cleaning} (median); what else a test takes "
-        "is its own work.\n"
-        "Both ways used the same PostgreSQL, already started and with fsync off, and SQLite on the "
-        "RAM disk where there is one. The template was built, or reused, within the second way's "
-        "whole run.\n"
-        f"Isolation: {audited} tests ran once more with --slipstream-audit. After each one, every "
-        "row, sequence and object of its database was compared with the template: equal.\n"
-    )
-    console.print("What changed: the fixture with create_all and drop_all was deleted, and this")
-    console.print("was added to pyproject.toml; no test was touched:")
-    console.print(CONFIGURATION.format(engine=compared[-1].engine), style="cyan", markup=False)
-    console.print("Next: [bold]slipstream init[/] in your project; it writes such a table for you.")
+    return table

@@ -120,10 +120,9 @@ class Suite:
         chosen.write_text("\n".join(tests), encoding="utf-8")
         plugin = "slipstream" if url is None else "no:slipstream"
         variables = dict(environ or {}) | ({} if url is None else {"DATABASE_URL": url})
-        command = [*_pytest(plugin), "--verbose", "--tb=short", *options, f"@{chosen}"]
         start = time.perf_counter()
         process = subprocess.Popen(
-            command,
+            [*_pytest(plugin), "--verbose", "--tb=short", *options, f"@{chosen}"],
             cwd=self.directory,
             env=_environment(**variables),
             stdout=subprocess.PIPE,

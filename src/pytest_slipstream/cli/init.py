@@ -50,29 +50,38 @@ def init(
             f"{directory / 'pyproject.toml'} has [tool.slipstream] already; it is left as it is",
             hint="`slipstream init --print` shows what would be written",
         )
+    proposed = _decide(console, read, {"engine": engine, "schema": schema})
+    if only_print:
+        check(extended(b"", proposed.table))
+        console.print("would write:", style="bold")
+        console.print(proposed.table, style="cyan", markup=False)
+    else:
+        _write(console, directory / "pyproject.toml", proposed.table)
+
+
+def _decide(console: Console, read: project.Project, chosen: dict[str, str | None]) -> Proposal:
+    """Show what was found; ask what could not be told where somebody is there to answer."""
     findings = proposal.look(read)
-    proposed = proposal.propose(findings, engine=engine, schema=schema)
+    proposed = proposal.propose(findings, **chosen)
     _show(console, findings, proposed)
     if proposed.open and sys.stdin.isatty():
-        answers = {"engine": engine, "schema": schema} | _ask(proposed)
-        proposed = proposal.propose(findings, **answers)
+        proposed = proposal.propose(findings, **(chosen | _ask(proposed)))
     if proposed.open:
         raise SlipstreamError(
             "nothing was written, because not everything could be told",
             hint="run `slipstream init` again with "
             + " ".join(f"{one.option} …" for one in proposed.open),
         )
-    path = directory / "pyproject.toml"
-    if only_print:
-        check(extended(b"", proposed.table))
-    else:
-        content = extended(path.read_bytes() if path.exists() else b"", proposed.table)
-        check(content)
-        path.write_bytes(content)
-    console.print("would write:" if only_print else f"written to {path}:", style="bold")
-    console.print(proposed.table, style="cyan", markup=False)
-    if not only_print:
-        console.print("Next: run [bold]pytest[/]; the summary at its end says what was done.")
+    return proposed
+
+
+def _write(console: Console, path: Path, table: str) -> None:
+    content = extended(path.read_bytes() if path.exists() else b"", table)
+    check(content)
+    path.write_bytes(content)
+    console.print(f"written to {path}:", style="bold", markup=False)
+    console.print(table, style="cyan", markup=False)
+    console.print("Next: run [bold]pytest[/]; the summary at its end says what was done.")
 
 
 def _ask(proposed: Proposal) -> dict[str, str]:

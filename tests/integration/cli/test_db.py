@@ -12,7 +12,7 @@ from textwrap import dedent
 
 import pytest
 
-from pytest_slipstream.databases import engines, naming
+from pytest_slipstream.databases import engines, naming, urls
 from pytest_slipstream.databases.engines.protocol import Address, Engine, Owner, Slot
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -221,3 +221,22 @@ def test_a_kept_database_is_found_after_its_server_has_stopped(
     assert slipstream("db", "drop", kept[0]).returncode == 0
     assert kept[0] not in slipstream("db", "list").stdout
     assert "stopped" in slipstream("db", "list").stdout
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_databases_on_the_project_s_external_server(engine, killed, slipstream, tmp_path):
+    url = urls.url(engine.address("postgres"), "")
+    (tmp_path / "pyproject.toml").write_text(
+        f'[tool.slipstream.databases.main]\nengine = "postgresql"\nserver = "{url}"\n'
+    )
+    elsewhere = {"SLIPSTREAM_CACHE_DIR": str(tmp_path / "other")}
+    assert DEAD in slipstream("db", "list", **elsewhere).stdout
+    assert f"dropped {DEAD}" in slipstream("db", "prune", **elsewhere).stdout
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.slipstream.databases.main]\nengine = "postgresql"\n'
+        'server = "postgresql://slipstream@/postgres?host=/nowhere"\n'
+    )
+    gone = slipstream("db", "list", **elsewhere)
+    assert gone.returncode == 1
+    assert "error: PostgreSQL at /nowhere" in gone.stderr
+    assert "Traceback" not in gone.stderr

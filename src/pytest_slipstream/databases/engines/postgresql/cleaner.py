@@ -6,6 +6,7 @@ the server finds is what changed in between.
 
 from __future__ import annotations
 
+import hashlib
 from importlib import resources
 
 import msgspec
@@ -33,13 +34,22 @@ class Found(msgspec.Struct, frozen=True):
 _found = msgspec.json.Decoder(Found)
 
 
+def own_objects() -> str:
+    """A digest of slipstream's own objects in a template."""
+    return hashlib.sha256(b"".join(_scripts())).hexdigest()[:12]
+
+
+def _scripts() -> list[bytes]:
+    directory = resources.files(__package__) / "sql"
+    return [(directory / f"{name}.sql").read_bytes() for name in _FILES]
+
+
 def install(address: Address) -> None:
     """Add slipstream's own objects to a built template."""
-    directory = resources.files(__package__) / "sql"
     with sessions.clean_in(address) as connection, connection.transaction():
         connection.execute("SET LOCAL lock_timeout = 0")
-        for name in _FILES:
-            connection.execute((directory / f"{name}.sql").read_bytes())
+        for script in _scripts():
+            connection.execute(script)
         connection.execute("SELECT _slipstream.finish()")
 
 

@@ -96,7 +96,10 @@ class PostgresqlEngine:
         except BaseException:
             self.close()
             raise
-        return info
+        from pytest_slipstream.databases.engines.postgresql import cleaner
+
+        # A template holds slipstream's own objects, so it depends on the text that makes them.
+        return msgspec.structs.replace(info, identity=f"{info.identity} {cleaner.own_objects()}")
 
     def _administer(self) -> Administration:
         from pytest_slipstream.databases.engines.postgresql.administration import Administration

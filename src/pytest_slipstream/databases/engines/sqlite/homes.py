@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_slipstream.databases.engines.sqlite import leftovers, pages
+from pytest_slipstream.databases.engines.sqlite.layers import Layer
 from pytest_slipstream.databases.engines.sqlite.places import Places
 from pytest_slipstream.errors import IsolationError, ServerError
 
@@ -25,6 +26,14 @@ class Home(Protocol):
 
     def lost(self) -> str | None:
         """Why the address no longer leads to the watched database, or None."""
+
+    def reset(self, layer: Layer) -> bool:
+        """Make the database equal to ``layer``; False when somebody still reads what it was.
+
+        Raises:
+            BusyError: Somebody holds a lock on it.
+            OSError: It cannot be written, and is damaged.
+        """
 
     def renew(self, source: sqlite3.Connection) -> None:
         """Put a new copy of ``source`` under the address."""
@@ -62,6 +71,12 @@ class FileHome:
             return "its file was replaced by another"
         return None
 
+    def reset(self, layer: Layer) -> bool:
+        if layer.image.overwrite(self._opened.fileno(), self.watcher):
+            return True
+        pages.copy(layer.connection, self.watcher)
+        return pages.checkpoint(self.watcher)
+
     def renew(self, source: sqlite3.Connection) -> None:
         self._leave()
         self._move_in(source)
@@ -89,6 +104,7 @@ class FileHome:
     def _leave(self) -> None:
         leftovers.close_all(self.names, (self.watcher,))
         self.watcher.close()
+        self._opened.close()
         pages.remove(self._file)
 
     def _move_in(self, source: sqlite3.Connection) -> None:
@@ -99,6 +115,7 @@ class FileHome:
             file = home / f"{self._slot}.{self._number}.db"
             try:
                 self.watcher = _watch(str(file), source)
+                self._opened = file.open("r+b", buffering=0)
                 break
             except (sqlite3.Error, OSError) as error:
                 problem = error
@@ -134,6 +151,10 @@ class MemoryHome:
 
     def lost(self) -> str | None:
         return None
+
+    def reset(self, layer: Layer) -> bool:
+        pages.copy(layer.connection, self.watcher)
+        return True
 
     def renew(self, source: sqlite3.Connection) -> None:
         leftovers.close_all(self.names, (self.watcher,))

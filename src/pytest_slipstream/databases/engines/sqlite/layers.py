@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_slipstream.databases.engines.sqlite import content, pages
+from pytest_slipstream.databases.engines.sqlite.images import Image
 
 
 class Layer:
@@ -23,9 +24,16 @@ class Layer:
         """What it holds."""
         return content.digest(self.connection)
 
+    @cached_property
+    def image(self) -> Image:
+        """Its file."""
+        return Image(self.path)
+
     def close(self) -> None:
         """Stop reading the file."""
         self.connection.close()
+        if "image" in self.__dict__:
+            self.image.close()
 
     def remove(self) -> None:
         """Remove the file."""

@@ -7,6 +7,8 @@ raise `BusyError`.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -33,6 +35,29 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             raise BusyError
 
     source.backup(target, pages=-1, progress=stop)
+
+
+@contextmanager
+def locked(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the exclusive lock (in WAL mode: the one to write).
+
+    Raises:
+        BusyError: Another connection is in a transaction (in WAL mode: in one that wrote).
+    """
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        raise BusyError from error
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log, if there is one; False when somebody still reads it."""
+    busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
 
 
 def open_unchanging(path: Path) -> sqlite3.Connection:

@@ -4,7 +4,8 @@ The invariant: when `SqliteSlot.clean` returns without ``cannot``, nobody holds 
 and it equals the topmost of its layers (or its template) page by page, the change counter and the
 schema cookie apart.
 
-Costs: two statements when nothing was committed; else one copy of all pages, whatever was changed.
+Costs: two statements when nothing was committed; else one write of the whole file, whatever was
+changed (in WAL mode and in memory: one copy of all pages by SQLite).
 In WAL mode a transaction that has only read, and that sees what the slot equals anyway, cannot be
 noticed from outside; it is ended by the first cleaning that it is in the way of.
 """
@@ -65,14 +66,15 @@ class SqliteSlot:
             if self._version() == self._clean_version:
                 return Cleaning(leftovers=ended)
             ddl = self._ddl()
-            pages.copy(self._layers[-1].connection, self._home.watcher)
-            if not self._is_checkpointed():
+            if not self._home.reset(self._layers[-1]):
                 ended += self._end_leftovers()
             self._note_clean()
         except pages.BusyError:
             return Cleaning(leftovers=ended, cannot=self._who_is_in_the_way())
         except sqlite3.Error as error:
             return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
+        except OSError as error:
+            return Cleaning(leftovers=ended, cannot=f"its file cannot be written: {error}")
         return Cleaning(ddl=ddl, leftovers=ended)
 
     def replace(self) -> None:
@@ -196,18 +198,11 @@ class SqliteSlot:
 
     def _is_free(self) -> bool:
         """Whether no other connection is in a transaction (in WAL mode: in one that wrote)."""
-        watcher = self._home.watcher
         try:
-            watcher.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
+            with pages.locked(self._home.watcher):
+                return True
+        except pages.BusyError:
             return False
-        watcher.execute("ROLLBACK")
-        return True
-
-    def _is_checkpointed(self) -> bool:
-        """Empty the write-ahead log, if there is one; False when somebody still reads it."""
-        busy: int = self._home.watcher.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        return not busy
 
     def _end_leftovers(self) -> tuple[Leftover, ...]:
         """End this process's leftovers; wait a moment for others.
@@ -218,7 +213,7 @@ class SqliteSlot:
         watcher = self._home.watcher
 
         def is_free() -> bool:
-            return self._is_free() and self._is_checkpointed()
+            return self._is_free() and pages.checkpoint(watcher)
 
         ended = leftovers.end(self._home.names, self._own(), is_free)
         if is_free():

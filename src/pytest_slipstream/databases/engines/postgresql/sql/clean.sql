@@ -1,20 +1,41 @@
 -- The calls that finish a template, begin a slot and make it clean.
 --
--- Each takes and returns a mark, which the client keeps: when the slot was last clean, which
--- advisory locks wider fixtures hold, and the digests of what no trigger sees.
+-- Each takes and returns a mark, which the client keeps: when the slot was last clean, where the
+-- write-ahead log ended then, which transactions came later, which advisory locks wider fixtures
+-- hold, and the digests of what no trigger sees.
 
-CREATE FUNCTION _slipstream.mark() RETURNS jsonb LANGUAGE sql AS $$
-SELECT jsonb_build_object(
+CREATE FUNCTION _slipstream.mark(since jsonb) RETURNS jsonb LANGUAGE sql AS $$
+SELECT since || jsonb_build_object(
     'at', clock_timestamp(), 'database', d.oid, 'unseen', _slipstream.unseen(d.oid),
-    'large_objects', _slipstream.large_objects(),
+    'large_objects', _slipstream.large_objects(), 'own', pg_current_xact_id_if_assigned(),
     'locks', (SELECT coalesce(jsonb_agg(lock), '[]') FROM _slipstream.advisory_locks()))
 FROM pg_database d WHERE d.datname = current_database() $$;
+
+-- Where the log ends and which transaction comes next. Asked before anything is read, so that what
+-- is committed meanwhile shows next time. NULL where it tells nothing: the log, if a sequence is
+-- unlogged; the transaction, if one that has written is still open.
+CREATE FUNCTION _slipstream.since() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    wal pg_lsn := pg_current_wal_insert_lsn();
+    next xid8 := pg_snapshot_xmax(pg_current_snapshot());
+BEGIN
+    IF EXISTS (SELECT FROM pg_class WHERE relkind = 'S' AND relpersistence = 'u') THEN
+        wal := NULL;
+    END IF;
+    IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+               AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL)
+       OR EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database()) THEN
+        next := NULL;
+    END IF;
+    RETURN jsonb_build_object('wal', wal, 'next', next, 'is_logged', wal IS NOT NULL);
+END $$;
 
 -- Last step of a build.
 CREATE FUNCTION _slipstream.finish() RETURNS void LANGUAGE sql AS $$
 SELECT _slipstream.instrument();
 SELECT _slipstream.hold(0, _slipstream.worth_holding(ARRAY(SELECT relation FROM _slipstream.relation)));
 INSERT INTO _slipstream.position SELECT relation, 0, last_value, is_called FROM _slipstream.sequence;
+SELECT setval(relation::regclass, last_value, is_called) FROM _slipstream.sequence;
 SELECT _slipstream.hold_large_objects(0);
 DELETE FROM _slipstream.ddl;
 DELETE FROM _slipstream.change $$;
@@ -22,13 +43,15 @@ DELETE FROM _slipstream.change $$;
 -- First step in a new slot. Unlogged tables are empty in a template that saw a crash: their rows
 -- come back from the snapshot, which is logged.
 CREATE FUNCTION _slipstream.begin() RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    since jsonb := _slipstream.since();
 BEGIN
     DELETE FROM _slipstream.change;
     DELETE FROM _slipstream.ddl;
     INSERT INTO _slipstream.change
     SELECT h.relation FROM _slipstream.holding h JOIN pg_class c ON c.oid = h.relation
     WHERE c.relpersistence = 'u';
-    RETURN _slipstream.mark();
+    RETURN _slipstream.mark(since);
 END $$;
 
 CREATE FUNCTION _slipstream.clean(mark jsonb, everyone boolean) RETURNS text LANGUAGE plpgsql AS $$
@@ -45,12 +68,16 @@ DECLARE
     reason text;
     grown text[] := '{}';
     names text[] := '{}';
+    altered oid[];
+    wal pg_lsn := pg_current_wal_insert_lsn();
+    next xid8 := pg_snapshot_xmax(pg_current_snapshot());
     t record;
 BEGIN
     -- pg_locks is dear: it is read only if another session did something.
     SELECT count(*) FILTER (WHERE xact_start > since),
-           count(*) FILTER (WHERE state_change > since OR state_change IS NULL)
-    INTO running, awake
+           count(*) FILTER (WHERE state_change > since OR state_change IS NULL),
+           CASE WHEN count(backend_xid) = 0 THEN next END
+    INTO running, awake, next
     FROM pg_stat_get_activity(NULL)
     WHERE datid = (mark->>'database')::oid AND pid <> pg_backend_pid();
     IF running > 0 THEN
@@ -64,8 +91,15 @@ BEGIN
         leftovers := leftovers || _slipstream.end_lock_holders(since, mark->'locks');
     END IF;
 
-    WITH gone AS (DELETE FROM _slipstream.change RETURNING relation)
-    SELECT array_agg(DISTINCT relation) INTO touched FROM gone;
+    -- Where nothing was logged, nothing was written: every commit of a change is, every DDL, and the
+    -- first nextval() after a setval(), by which every sequence here was last moved.
+    IF (mark->>'wal')::pg_lsn = wal AND leftovers = '[]' THEN
+        RETURN jsonb_build_object('mark', jsonb_set(mark, '{at}', to_jsonb(clock_timestamp())));
+    END IF;
+
+    WITH gone AS (DELETE FROM _slipstream.change RETURNING *)
+    SELECT array_agg(DISTINCT relation), array_agg(DISTINCT relation) FILTER (WHERE g.altered)
+    INTO touched, altered FROM gone g;
     IF EXISTS (SELECT FROM _slipstream.ddl) THEN
         WITH gone AS (DELETE FROM _slipstream.ddl RETURNING *)
         SELECT array_agg(DISTINCT pid) FILTER (
@@ -91,6 +125,8 @@ BEGIN
 
     IF touched IS NOT NULL THEN
         concerned := touched || _slipstream.stored(touched);
+        altered := CASE WHEN mark->>'next' IS NULL THEN concerned
+                        ELSE altered || _slipstream.stored(altered) END;
         FOR t IN
             SELECT r.*, r.relation = ANY (touched) AS named, h.layer, h.rows
             FROM _slipstream.relation r LEFT JOIN LATERAL (
@@ -104,7 +140,11 @@ BEGIN
             IF t.obstacle IS NOT NULL THEN
                 reason := format('%s was written to: %s', t.name, t.obstacle);
             ELSIF t.relation = ANY (t.members) THEN
-                IF coalesce(t.rows, 0) > 0 THEN
+                IF coalesce(t.rows, 0) > 0 AND t.relation <> ALL (coalesce(altered, '{}')) THEN
+                    -- Rows were only added: by later transactions than those that made it clean.
+                    EXECUTE format('DELETE FROM ONLY %s WHERE age(xmin) <= age(%L::xid) AND xmin <> %L',
+                                   t.target, (mark->>'next')::xid8::xid, coalesce(mark->>'own', '0')::xid8::xid);
+                ELSIF coalesce(t.rows, 0) > 0 THEN
                     PERFORM _slipstream.restore(t.relation, t.target, t.columns, t.key, t.layer, t.rows);
                 ELSE
                     EXECUTE 'DELETE FROM ONLY ' || t.target;
@@ -141,7 +181,9 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'tables', names, 'leftovers', leftovers, 'cannot', reason, 'grown', grown,
-        'mark', jsonb_set(mark, '{at}', to_jsonb(clock_timestamp())));
+        'mark', mark || jsonb_build_object(
+            'at', clock_timestamp(), 'wal', CASE WHEN (mark->>'is_logged')::boolean THEN wal END,
+            'next', next, 'own', pg_current_xact_id_if_assigned()));
 END $$;
 
 CREATE FUNCTION _slipstream.vacuumed(targets text[]) RETURNS void LANGUAGE sql AS $$

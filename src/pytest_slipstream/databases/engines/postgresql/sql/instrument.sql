@@ -111,9 +111,11 @@ BEGIN
         USING s.oid, s.nspname || '.' || s.relname, _slipstream.definition(s.oid), s.caches;
     END LOOP;
     IF current_setting('server_version_num')::int >= 180000 THEN
-        reading := 'SELECT s.relation, p.last_value, p.is_called '
-                   'FROM _slipstream.sequence s, LATERAL pg_get_sequence_data(s.relation) p '
-                   'WHERE p.last_value <> s.last_value OR p.is_called <> s.is_called';
+        -- Not LATERAL, which sets up a function scan for each sequence; OFFSET 0: read once.
+        reading := 'SELECT q.relation, (q.p).last_value, (q.p).is_called FROM ('
+                   'SELECT s.*, pg_get_sequence_data(s.relation) AS p FROM _slipstream.sequence s '
+                   'OFFSET 0) q '
+                   'WHERE (q.p).last_value <> q.last_value OR (q.p).is_called <> q.is_called';
     ELSE
         SELECT format('SELECT s.relation, p.last_value, p.is_called FROM (%s) p '
                       'JOIN _slipstream.sequence s ON s.relation = p.relation '

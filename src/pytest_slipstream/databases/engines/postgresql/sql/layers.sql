@@ -6,6 +6,7 @@ DECLARE
     ddl text[];
     names text[];
     moved text[];
+    since jsonb := _slipstream.since();
 BEGIN
     WITH gone AS (DELETE FROM _slipstream.change RETURNING relation)
     SELECT coalesce(array_agg(DISTINCT relation), '{}') INTO touched FROM gone;
@@ -24,6 +25,7 @@ BEGIN
         touched := ARRAY(SELECT relation FROM _slipstream.relation);
         INSERT INTO _slipstream.position
         SELECT relation, number, last_value, is_called FROM _slipstream.sequence;
+        PERFORM setval(relation::regclass, last_value, is_called) FROM _slipstream.sequence;
     END IF;
     PERFORM _slipstream.hold(number, _slipstream.worth_holding(_slipstream.stored(touched)));
     moved := _slipstream.hold_positions(number);
@@ -34,7 +36,7 @@ BEGIN
     RETURN jsonb_build_object(
         'tables', ARRAY(SELECT n FROM unnest(CASE WHEN names = '{}' THEN moved ELSE names END) n
                         ORDER BY n),
-        'ddl', ddl, 'mark', _slipstream.mark());
+        'ddl', ddl, 'mark', _slipstream.mark(since));
 END $$;
 
 CREATE FUNCTION _slipstream.hold_positions(into_layer int) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -49,7 +51,8 @@ BEGIN
         INSERT INTO _slipstream.position
         SELECT relation, into_layer, last_value, is_called FROM moved
     )
-    SELECT coalesce(array_agg(name), '{}') INTO names FROM moved;
+    SELECT coalesce(array_agg(name), '{}') INTO names
+    FROM (SELECT name, setval(relation::regclass, last_value, is_called) FROM moved OFFSET 0) m;
     RETURN names;
 END $$;
 

@@ -11,7 +11,10 @@
 -- Not named after the role: "$user" stands in the default search_path.
 CREATE SCHEMA _slipstream;
 
-CREATE UNLOGGED TABLE _slipstream.change (relation oid NOT NULL);
+CREATE UNLOGGED TABLE _slipstream.change (
+    relation oid NOT NULL,
+    altered boolean NOT NULL DEFAULT true  -- not only inserted into
+);
 
 CREATE UNLOGGED TABLE _slipstream.ddl (
     tag text NOT NULL, object text NOT NULL, objid oid NOT NULL, pid int NOT NULL,
@@ -65,7 +68,7 @@ CREATE TABLE _slipstream.large_object (
 CREATE FUNCTION _slipstream.note_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO _slipstream.change VALUES (TG_RELID);
+    INSERT INTO _slipstream.change VALUES (TG_RELID, TG_OP <> 'INSERT');
     RETURN NULL;
 END $$;
 
