@@ -33,6 +33,7 @@ for _name, _examples in (("dev", 100), ("ci", 2_000), ("deep", 20_000)):
         print_blob=True,
         database=None,
     )
+hypothesis.settings.load_profile("dev")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,7 @@ They need nothing of the user's own. SQLAlchemy is imported when a fixture that 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from importlib import import_module
 from types import MethodType
@@ -154,7 +155,8 @@ def async_sessions(plugins: pytest.PytestPluginManager) -> AsyncSessions:
     Works with pytest-asyncio (strict and auto) and with anyio. In strict mode pytest-asyncio runs
     only fixtures that its own decorator made, so which decorator it is depends on the run.
     """
-    has_asyncio = plugins.has_plugin("asyncio")
+    # By its module, since `-p` can load it under another name than its entry point's.
+    has_asyncio = sys.modules.get("pytest_asyncio.plugin") in plugins.get_plugins()
     decorate = import_module("pytest_asyncio").fixture if has_asyncio else pytest.fixture
     attributes = {"has_asyncio": has_asyncio, "async_db_session": decorate(_session_function())}
     plugin: AsyncSessions = type("AsyncSessions", (AsyncSessions,), attributes)()

@@ -182,17 +182,16 @@ class MemoryHome:
 
 def _watch(database: str, source: sqlite3.Connection) -> sqlite3.Connection:
     """Open a new database as a copy of ``source``."""
+    in_memory = database.startswith("file:")
     watcher = sqlite3.connect(
-        database,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-        uri=database.startswith("file:"),
+        database, timeout=0, isolation_level=None, check_same_thread=False, uri=in_memory
     )
     try:
         # Losing the slot with the power is no loss, and a copy that fails is never looked at again.
         watcher.execute("PRAGMA synchronous = OFF")
-        watcher.execute("PRAGMA journal_mode = OFF")
+        # But with OFF, SQLite would not play back the journal that a killed writer left in a file,
+        # and the next connection would, over what has been put back by then.
+        watcher.execute(f"PRAGMA journal_mode = {'OFF' if in_memory else 'MEMORY'}")
         pages.copy(source, watcher)
     except (sqlite3.Error, pages.BusyError):
         watcher.close()
