@@ -28,7 +28,7 @@ class ConfigurationError(SlipstreamError, pytest.UsageError):  # type: ignore[mi
     """The configuration or the command line is wrong (exit code 4)."""
 
 
-class MissingExtraError(ConfigurationError):
+class MissingExtraError(ConfigurationError):  # type: ignore[misc]
     """An optional dependency is needed and not installed."""
 
 
