@@ -76,6 +76,7 @@ class DatabaseFixtures:
     def __init__(self, databases: Mapping[str, Database]) -> None:
         self._databases = databases
         self._engines: dict[str, Engine] = {}
+        self._async_engines: dict[str, AsyncEngine] = {}
 
     def _of(self, request: pytest.FixtureRequest) -> Database:
         """The database that the nearest ``db`` mark names first, else the first configured."""
@@ -113,16 +114,20 @@ class DatabaseFixtures:
 
     @pytest.fixture
     def async_db_engine(self, request: pytest.FixtureRequest) -> AsyncEngine:
-        """An asynchronous SQLAlchemy engine on the test's slot, without a pool.
+        """An asynchronous SQLAlchemy engine on the test's slot; it lives as long as the run.
 
-        A pool belongs to its event loop, and tests may each have their own.
+        Its pool leaves connections of an event loop that is gone, see `routing`. SQLite has no
+        pool: a connection costs little there, and each is a thread.
         """
         database = self._of(request)
-        asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
-        pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine")
-        url = urls.url(database.address, _async_driver(database))
-        engine: AsyncEngine = asyncio.create_async_engine(url, poolclass=pool.NullPool)
-        return engine
+        if database.name not in self._async_engines:
+            asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
+            database.around.pools.watch()
+            url = urls.url(database.address, _async_driver(database))
+            null_pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine").NullPool
+            options = {"poolclass": null_pool} if database.settings.engine == "sqlite" else {}
+            self._async_engines[database.name] = asyncio.create_async_engine(url, **options)
+        return self._async_engines[database.name]
 
 
 class AsyncSessions:
