@@ -14,7 +14,7 @@ from pytest_slipstream.databases import environment
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Database, Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
-from pytest_slipstream.databases.hooks import DatabaseHooks
+from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
@@ -77,6 +77,7 @@ class Run:
         manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
+        manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings, self.record), "slipstream-summary")

@@ -57,7 +57,7 @@ class Database:
         self.seconds_open = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None
-        self._unclean = False
+        self.unclean = False
         self._kept = False
         self._layers_made = 0
         self.layers: tuple[int, ...] = ()
@@ -117,7 +117,7 @@ class Database:
         """
         slot = self.slot
         strategy = self._available(wanted)
-        if self._unclean and strategy != "none":
+        if self.unclean and strategy != "none":
             self.clean("", strategy)
         if strategy == "clone":
             slot.prepare()
@@ -137,16 +137,18 @@ class Database:
 
     def clean(self, node_id: str, strategy: str) -> Cleaning | None:
         """Make the slot clean after a test, by its strategy; None when it was left as it is."""
+        self.unclean = True  # until it is known not to be
         if strategy == "none":
-            self._unclean = True
             return None
         start = clock.seconds()
         cleaning = self.slot.clean() if strategy == "reset" else Cleaning()
         if strategy == "clone" or cleaning.cannot is not None:
             self.replace()
+        elif cleaning.leftovers:
+            self.around.pools.discard()  # they may hold a session that was ended
         if cleaning.cannot is not None:
             self.slot.prepare()
-        self._unclean = False
+        self.unclean = False
         self._report(node_id, cleaning)
         self.around.emit(
             events.TestCleaned(
@@ -163,8 +165,10 @@ class Database:
 
     def replace(self) -> None:
         """Make the slot anew; connections of the application's pools follow."""
-        self.slot.replace()
-        self.around.pools.discard()
+        try:
+            self.slot.replace()
+        finally:
+            self.around.pools.discard()
 
     def _report(self, node_id: str, cleaning: Cleaning) -> None:
         for leftover in cleaning.leftovers:
@@ -196,7 +200,7 @@ class Database:
         """Set the slot aside as a failed test left it, and go on with a new one."""
         address = self.slot.keep(naming.kept_name(self.name, node_id, number))
         self.around.pools.discard()
-        self._unclean = False
+        self.unclean = False
         self._kept = True
         return address
 

@@ -110,27 +110,34 @@ class DatabaseHooks:
         if fixturedef.scope == "function":
             self._begin_body()
             return (yield)
-        in_body = self._turn if self._turn is not None and self._turn.in_body else None
-        if in_body is not None:
-            self._layers.set_apart(in_body.item)
-        self._layers.expect(fixturedef, request.node)
-        result = yield
-        if in_body is not None:
-            self._layers.push()
-        return result
+        if self._turn is not None:
+            if self._turn.in_body:
+                self._layers.set_apart(self._turn.item)
+            else:
+                self._clean_up()
+        with self._layers.of(fixturedef, request.node):
+            return (yield)
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """Note the end of a wider fixture.
 
-        A parametrised one ends while the next test is set up: its layer goes before the fixture
-        with the next parameter writes.
+        A parametrised one ends while the next test is set up: its layer, and what its finalizer
+        wrote, go before the fixture with the next parameter writes.
         """
         if fixturedef.scope == "function":
             return
-        self._layers.finished(fixturedef)
-        if self._turn is not None and self._layers.any_ended(None):
-            self._layers.push()
+        self._layers.finish(fixturedef)
+        if self._turn is not None and not self._turn.in_body:
             self._layers.pop_ended(None)
+            for name in self._turn.strategies:
+                self._databases[name].unclean = True
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Nothing that another test or fixture left may become part of a layer."""
+        for database in self._databases.values():
+            if database.is_open and database.unclean:
+                database.clean("", "reset")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
@@ -143,7 +150,6 @@ class DatabaseHooks:
         if self._turn is None or self._turn.in_body:
             return
         self._turn.in_body = True
-        self._layers.push()
         if self._audit is not None:
             for name in self._turn.strategies:
                 self._audit.expect(self._databases[name])
@@ -158,41 +164,56 @@ class DatabaseHooks:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Wrapper:
-        """Clean after the last finalizer.
+        """Where a layer ends with this test, let the test's own finalizers run first, and clean.
 
-        Where a layer's scope ends with this test, the test's own finalizers run first and its
-        slot is cleaned, so that the wider fixtures' finalizers find the data they made.
+        So the wider fixtures' finalizers find the data that the fixtures made.
         """
-        turn, self._turn = self._turn, None
+        turn = self._turn
         surviving = nextitem.listchain() if nextitem is not None else []
-        failure: BaseException | None = None
-        if turn is not None and self._layers.any_ended(surviving):
-            failure = _tear_down_test(item)
-            self._clean(turn)
-        try:
-            result = yield
-        except (KeyboardInterrupt, pytest.exit.Exception):
-            turn = None  # the run ends now
-            raise
-        finally:
-            if turn is not None:
-                self._layers.pop_ended(surviving)
-                self._clean(turn)
+        if turn is None or not self._layers.any_ended(surviving):
+            return (yield)
+        failure = _tear_down_test(item)
+        self._clean(turn)
+        result = yield
         if failure is not None:
             raise failure
         return result
 
+    def end_turn(self, nextitem: pytest.Item | None) -> None:
+        """The last finalizer of a test has run: its layers go, its slots are made clean.
+
+        Args:
+            nextitem: The test that comes next.
+        """
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._layers.pop_ended(nextitem.listchain() if nextitem is not None else [])
+            self._clean(turn)
+
     def _clean(self, turn: Turn) -> None:
-        node_id = turn.item.nodeid
-        for name, strategy in turn.strategies.items():
-            database = self._databases[name]
-            if self._settings.keep and turn.failed:
-                self._keep(database, node_id)
-            else:
-                database.clean(node_id, strategy)
-            if self._audit is not None and strategy != "none":
-                self._audit.check(database, node_id)
+        """Clean all slots of the test; what fails with one does not keep the others from it."""
+        errors = []
+        for name, database in self._databases.items():
+            strategy = turn.strategies.get(name)
+            if strategy is None:
+                database.unclean = database.is_open  # the test may have written to it all the same
+                continue
+            try:
+                self._clean_one(database, strategy, turn)
+            except SlipstreamError as error:
+                errors.append(error)
         turn.failed = False
+        if errors:
+            raise errors[0]
+
+    def _clean_one(self, database: Database, strategy: str, turn: Turn) -> None:
+        node_id = turn.item.nodeid
+        if self._settings.keep and turn.failed:
+            self._keep(database, node_id)
+        else:
+            database.clean(node_id, strategy)
+        if self._audit is not None and strategy != "none":
+            self._audit.check(database, node_id)
 
     def _keep(self, database: Database, node_id: str) -> None:
         self._kept += 1
@@ -224,3 +245,26 @@ def _with_cause(error: SlipstreamError) -> str:
     if cause is None or isinstance(cause, ScriptError):
         return str(error)
     return "".join([f"{error}\n\n", *traceback.format_exception(cause)])
+
+
+class CleanAfterTest:
+    """The outermost part of a test's teardown: other plugins' part in it may write, too.
+
+    A class of its own, since a plugin has one implementation of a hook.
+    """
+
+    def __init__(self, hooks: DatabaseHooks) -> None:
+        self._hooks = hooks
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, nextitem: pytest.Item | None) -> Wrapper:
+        """Clean after the last finalizer."""
+        try:
+            result = yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise  # the run ends now, and with it the slots
+        except BaseException:
+            self._hooks.end_turn(nextitem)
+            raise
+        self._hooks.end_turn(nextitem)
+        return result

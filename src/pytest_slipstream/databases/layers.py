@@ -1,13 +1,14 @@
 """Layers: what fixtures wider than a function wrote, kept for as long as they live.
 
-A layer is taken when the fixtures of one scope node have been set up and before anything narrower
-runs, so that it holds their writes and nobody else's. It goes when its node is torn down or when
-all its fixtures were finished earlier (pytest finishes a parametrised fixture between two tests).
+Each wider fixture has a layer of its own, taken when its set-up is over, so that it holds that
+fixture's writes and nobody else's; one that failed or skipped has none. It goes when the fixture is
+finished or its node is torn down, whichever comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 from _pytest import nodes
@@ -21,27 +22,26 @@ Fixture = pytest.FixtureDef[object]
 
 
 class Layer:
-    """One layer: whose it is and in which databases it lies."""
+    """One layer: whose it is and in which databases it lies.
 
-    def __init__(self, node: Node, fixtures: tuple[Fixture, ...]) -> None:
+    Args:
+        node: It ends with this node, or before.
+        fixturedef: It ends with this fixture; None for what a test itself wrote.
+    """
+
+    def __init__(self, node: Node, fixturedef: Fixture | None) -> None:
         self.node = node
-        self.names = _named(node, fixtures)
+        self.fixturedef = fixturedef
+        self.finished = False
         self.tables: dict[str, tuple[str, ...]] = {}
-        self._alive = set(fixtures)
-
-    def finish(self, fixturedef: Fixture) -> None:
-        """One of its fixtures was finished."""
-        self._alive.discard(fixturedef)
 
     def ended(self, surviving: Collection[Node] | None) -> bool:
-        """Whether its node is not set up any more, or none of its fixtures is.
+        """Whether its fixture was finished, or its node is not set up any more.
 
         Args:
             surviving: The nodes that stay set up; None while all do.
         """
-        if surviving is not None and self.node not in surviving:
-            return True
-        return bool(self.names) and not self._alive
+        return self.finished or (surviving is not None and self.node not in surviving)
 
 
 class Layers:
@@ -53,21 +53,20 @@ class Layers:
         self._databases = databases
         self._emit = emit
         self._stack: list[Layer] = []
-        self._node: Node | None = None
-        self._pending: list[Fixture] = []
+        self._setting_up: list[tuple[Fixture, Node]] = []
 
-    def expect(self, fixturedef: Fixture, node: Node) -> None:
-        """A wider fixture is about to be set up for ``node``."""
-        if self._pending and self._node is not node:
-            self.push()
-        self._node = node
-        self._pending.append(fixturedef)
-
-    def push(self) -> None:
-        """Everything that the expected fixtures wrote becomes a layer of their node."""
-        pending, self._pending = self._pending, []
-        if pending and self._node is not None:
-            self._push(Layer(self._node, tuple(pending)))
+    @contextmanager
+    def of(self, fixturedef: Fixture, node: Node) -> Iterator[None]:
+        """While a wider fixture is set up; what it wrote by then becomes its layer."""
+        if self._setting_up:  # it was asked for by another one, which may have written already
+            outer, outer_node = self._setting_up[-1]
+            self._push(Layer(outer_node, outer))
+        self._setting_up.append((fixturedef, node))
+        try:
+            yield
+            self._push(Layer(node, fixturedef))
+        finally:
+            self._setting_up.pop()
 
     def set_apart(self, item: pytest.Item) -> None:
         """What a running test has written becomes a layer of its own, which ends with it.
@@ -75,7 +74,7 @@ class Layers:
         For a wider fixture that a test asks for in mid-test: the fixture's layer lies on top, and
         when the test's layer is taken from under it, the fixture's writes alone remain.
         """
-        self._push(Layer(item, ()))
+        self._push(Layer(item, None))
 
     def _push(self, layer: Layer) -> None:
         for name, database in self._databases.items():
@@ -87,7 +86,7 @@ class Layers:
                     events.LayerPushed(
                         database=name,
                         scope_id=layer.node.nodeid,
-                        fixtures=layer.names,
+                        fixtures=(layer.fixturedef.argname,) if layer.fixturedef else (),
                         tables=tables,
                         seconds=clock.seconds() - start,
                     )
@@ -95,10 +94,10 @@ class Layers:
         if layer.tables:
             self._stack.append(layer)
 
-    def finished(self, fixturedef: Fixture) -> None:
-        """A wider fixture was finished; its layer ends with the last of its fixtures."""
+    def finish(self, fixturedef: Fixture) -> None:
+        """A wider fixture was finished."""
         for layer in self._stack:
-            layer.finish(fixturedef)
+            layer.finished |= layer.fixturedef is fixturedef
 
     def any_ended(self, surviving: Collection[Node] | None) -> bool:
         """Whether `pop_ended` would undo a layer."""
@@ -123,17 +122,6 @@ class Layers:
                     seconds=clock.seconds() - start,
                 )
             )
-
-
-def _named(node: Node, fixtures: Iterable[Fixture]) -> tuple[str, ...]:
-    """The fixtures that may have written: the project's own, not those of other plugins."""
-    root = str(node.config.rootpath)
-    own = []
-    for fixturedef in fixtures:
-        code = getattr(fixturedef.func, "__code__", None)
-        if code is None or code.co_filename.startswith(root) or "setup_" in fixturedef.argname:
-            own.append(fixturedef.argname)
-    return tuple(own) or tuple(fixturedef.argname for fixturedef in fixtures)
 
 
 def _lying_in(database: str, layers: Iterable[Layer]) -> int:

@@ -19,6 +19,7 @@ from pytest_slipstream import events
 from pytest_slipstream.clock import clock
 
 GRACE_S = 2.0
+OWN = "slipstream-"
 
 
 class LeftoverThreads:
@@ -43,7 +44,7 @@ class LeftoverThreads:
         if threading.active_count() != len(self._before):
             alive = set(threading.enumerate())
             for thread in alive - self._before:
-                if not thread.daemon:
+                if not thread.daemon and not thread.name.startswith(OWN):
                     self._left[thread] = item.nodeid
             self._before = alive
         return result

@@ -181,3 +181,42 @@ def test_two_databases_are_isolated_each(project: Project, engine_name: str) -> 
         """,
     )
     result.assert_outcomes(passed=3)
+
+
+def test_database_written_by_a_test_that_does_not_own_it(project: Project) -> None:
+    result = project.run(
+        "--slipstream-tests=marked",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.mark.db
+            def test_first():
+                assert db.names() == []
+
+            def test_unmarked():
+                db.add("leak")
+
+            @pytest.mark.db
+            def test_marked():
+                assert db.names() == []
+        """,
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_what_another_plugin_writes_after_the_last_finalizer(project: Project) -> None:
+    project.write(
+        {
+            "conftest.py": """
+                import pytest
+
+                @pytest.hookimpl(wrapper=True)
+                def pytest_runtest_teardown():
+                    yield
+                    from app import db
+                    db.add("late")
+            """
+        }
+    )
+    project.run("--slipstream-audit", tests=COMMITTING).assert_outcomes(passed=5)

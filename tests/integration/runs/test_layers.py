@@ -209,3 +209,99 @@ def test_layers_under_clone(project: Project) -> None:
         """,
     )
     result.assert_outcomes(passed=3)
+
+
+def test_fixture_that_skips_does_not_take_its_neighbour_along(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module")
+            def user():
+                db.add("user")
+
+            @pytest.fixture(scope="module")
+            def redis(user):
+                db.add("never")
+                pytest.skip("no redis here")
+
+            def test_skipped(user, redis):
+                pass
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_user(user, n):
+                assert db.names() == ["user"]
+        """,
+    )
+    result.assert_outcomes(passed=2, skipped=1)
+
+
+def test_parametrised_fixture_beside_another_of_its_scope(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module")
+            def org():
+                db.add("org")
+
+            @pytest.fixture(scope="module", params=["a", "b"])
+            def user(org, request):
+                db.add(request.param)
+                yield request.param
+                db.add("bye")
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_user(user, n):
+                assert db.names() == ["org", user]
+        """,
+    )
+    result.assert_outcomes(passed=4)
+
+
+def test_parametrised_fixture_that_writes_when_it_ends(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module", params=[1, 2])
+            def number(request):
+                yield request.param
+                db.add(f"bye{request.param}")
+
+            def test_number(number):
+                assert db.names() == []
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_what_unisolated_tests_left_is_no_part_of_a_layer(project: Project) -> None:
+    result = project.run(
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="module")
+            def module():
+                db.add("module")
+
+            @pytest.mark.db(isolation="none")
+            def test_dirt():
+                db.add("dirt")
+
+            @pytest.mark.db(isolation="none")
+            def test_layer(module):
+                pass
+
+            def test_clean(module):
+                assert db.names() == ["module"]
+        """
+    )
+    result.assert_outcomes(passed=3)

@@ -43,13 +43,19 @@ def test_advisory_locks_and_temporary_tables_of_pooled_connections(
             from sqlalchemy import text
             from app import db
 
+            def _write():
+                assert db.names() == []
+                db.add("ada")
+
             @pytest.mark.parametrize("n", range(2))
             def test_lock(n):
+                _write()
                 with db.engine.begin() as connection:
                     connection.execute(text("select pg_advisory_lock(7)"))
 
             @pytest.mark.parametrize("n", range(2))
             def test_temporary(n):
+                _write()
                 with db.engine.begin() as connection:
                     connection.execute(text("create temp table scratch (a int)"))
 

@@ -189,8 +189,8 @@ def _watch(database: str, source: sqlite3.Connection) -> sqlite3.Connection:
     try:
         # Losing the slot with the power is no loss, and a copy that fails is never looked at again.
         watcher.execute("PRAGMA synchronous = OFF")
-        # But with OFF, SQLite would not play back the journal that a killed writer left in a file,
-        # and the next connection would, over what has been put back by then.
+        # For a file, a journal mode of OFF would also make SQLite leave alone the journal of a
+        # killed writer, which the next connection would play back over the cleaned slot.
         watcher.execute(f"PRAGMA journal_mode = {'OFF' if in_memory else 'MEMORY'}")
         pages.copy(source, watcher)
     except (sqlite3.Error, pages.BusyError):
