@@ -183,7 +183,12 @@ class Database:
 
     def push_layer(self) -> tuple[str, ...]:
         """Take what wider fixtures wrote as a layer; () when they wrote nothing."""
-        tables = self.slot.push_layer() if self.is_open else ()
+        if self._slot is None:
+            return ()
+        before = self._slot.sessions_ended
+        tables = self._slot.push_layer()
+        if self._slot.sessions_ended != before:
+            self.around.pools.discard()
         if tables:
             self._layers_made += 1
             self.layers += (self._layers_made,)

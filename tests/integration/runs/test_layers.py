@@ -305,3 +305,42 @@ def test_what_unisolated_tests_left_is_no_part_of_a_layer(project: Project) -> N
         """
     )
     result.assert_outcomes(passed=3)
+
+
+def test_schema_made_by_a_session_fixture_with_a_pool(project: Project) -> None:
+    """The suite as it was: no `schema`, create_all in a session fixture, a module-level engine."""
+    text = (project.path / "pyproject.toml").read_text()
+    text = text.replace('schema = "app.models:Base.metadata"\n', "")
+    (project.path / "pyproject.toml").write_text(text.replace('seed = "app.seed:fill"\n', ""))
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from sqlalchemy import text
+            from app import db
+            from app.models import Base
+
+            @pytest.fixture(scope="session", autouse=True)
+            def schema():
+                Base.metadata.create_all(db.engine)
+                with db.engine.begin() as connection:
+                    connection.execute(text("insert into role (id, name) values (1, 'member')"))
+                yield
+                Base.metadata.drop_all(db.engine)
+
+            @pytest.mark.parametrize("n", range(3))
+            def test_user(n):
+                assert db.names() == []
+                db.add("ada")
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_ddl(n):
+                with db.engine.begin() as connection:
+                    connection.execute(text("create table extra (a int)"))
+
+            def test_after():
+                assert db.names() == []
+                assert db.add("ada") == 1
+        """,
+    )
+    result.assert_outcomes(passed=6)

@@ -81,6 +81,8 @@ class Slot(Protocol):
 
     name: str
     address: Address
+    sessions_ended: int
+    """Grows whenever `push_layer` ends idle sessions: the caller then discards pooled ones."""
 
     def clean(self) -> Cleaning:
         """Put back what changed since the last `clean`, `replace` or `push_layer` (`reset`)."""

@@ -148,6 +148,8 @@ def _inspect(directory: Path, kind: Literal["wheel", "system", "named"]) -> Bina
 
 def _written_in(program: Path) -> str | None:
     with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:2] == b"#!":
+            return None
         start = data.find(b"postgres (PostgreSQL) ")
         end = data.find(b"\n", start, start + 200)
         return data[start:end].decode("utf-8", "replace") if start >= 0 and end >= 0 else None

@@ -41,6 +41,10 @@ _END_SESSIONS = """
 SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid()
 """
+_SESSIONS = """
+SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()
+AND backend_type = 'client backend'
+"""
 _SESSIONS_END_WITHIN_S = 5.0
 _SESSION_ENDING_S = 0.1
 
@@ -197,18 +201,21 @@ class Administration:
         """Give a database without sessions another name."""
         self.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(_ours(old), _ours(new)))
 
-    def is_deserted(self, name: str, *, but: int = 0) -> bool:
-        """Whether no more than ``but`` sessions are in a database; one that just ends may end."""
+    def is_deserted(self, name: str) -> bool:
+        """Whether no session is in a database; one that just ends may end."""
+        return self._see(_SESSIONS, name)
+
+    def is_idle(self, name: str) -> bool:
+        """Whether no session is in a transaction; one that just ends it may do so."""
+        return self._see(f"{_SESSIONS} AND state <> 'idle'", name)
+
+    def _see(self, sessions: str, name: str) -> bool:
         deadline = clock.seconds() + _SESSION_ENDING_S
-        while True:
-            rows = self.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s "
-                "AND backend_type = 'client backend'",
-                name,
-            )
-            if len(rows) <= but or clock.seconds() > deadline:
-                return len(rows) <= but
+        while self.execute(sessions, name):
+            if clock.seconds() > deadline:
+                return False
             self.execute("SELECT pg_sleep(0.002)")
+        return True
 
     def sweep(self, own_owner: str) -> None:
         """Drop what dead runs left: slots whose owner's lock is free, builds that nobody does."""

@@ -25,7 +25,9 @@ ORDER BY 1, 2
 """
 _ROWS = sql.SQL(
     "SELECT {}, count(*) || ' rows, ' || "
-    "coalesce(md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))), '') FROM ONLY {} t"
+    "coalesce(md5(string_agg(md5(row), '' ORDER BY md5(row))), '') "
+    # An alias that no column has, since a column would go before it.
+    "FROM (SELECT _slipstream_row::text AS row FROM ONLY {} _slipstream_row) rows"
 )
 _POSITION = sql.SQL("SELECT {}, last_value || ', ' || is_called FROM {}")
 

@@ -39,21 +39,24 @@ class PlainSlot(PostgresqlSlot):
         """Take what was committed since the slot was clean as a layer.
 
         Raises:
-            IsolationError: Connections are open, so that no copy can be taken.
+            IsolationError: A transaction is open, so that no copy can be taken.
         """
         differing = self._differing()
         if not differing:
             return ()
         name = self._aside("layer")
-        if not self._administration.is_deserted(self.name):
+        if not self._administration.is_idle(self.name):
             raise IsolationError(
-                f"what a wider fixture wrote into {self.name} cannot be kept: connections are "
+                f"what a wider fixture wrote into {self.name} cannot be kept: a transaction is "
                 "open, and a copy of the database, which the role's rights leave as the only way, "
-                "needs that there are none",
-                hint="give the role SUPERUSER, or close the fixture's connections before its "
+                "needs that there is none",
+                hint="give the role SUPERUSER, or end the fixture's transaction before its "
                 "first test",
             )
+        self.sessions_ended += 1
+        self._administration.shut(self.name)
         self._administration.clone(self.name, name)
+        self._administration.reopen(self.name)
         self._pushed += 1
         self._layers.append(Layer(self._pushed, "", ("a whole copy",), name))
         self._clean = self.digest()

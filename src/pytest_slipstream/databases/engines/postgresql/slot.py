@@ -48,6 +48,7 @@ class PostgresqlSlot:
         self._layers: list[Layer] = []
         self._pushed = 0
         self._set_aside = 0
+        self.sessions_ended = 0
         administration.drop(self.name)
         administration.clone(template, self.name)
         self._begin([])
@@ -154,9 +155,14 @@ class PostgresqlSlot:
         return found.tables + found.ddl
 
     def _copy(self) -> str | None:
-        """A copy of the slot as it is; None while others are connected."""
-        if not self._administration.is_deserted(self.name, but=1):
+        """A copy of the slot as it is; None while a session is in a transaction.
+
+        Sessions that are idle are ended: most are a pool's, and a copy can be made of a database
+        without sessions only.
+        """
+        if not self._administration.is_idle(self.name):
             return None
+        self.sessions_ended += 1
         mark = self._cleaner.mark
         name = self._aside("layer")
         self._vacate()
@@ -186,7 +192,23 @@ class PostgresqlSlot:
                 self._layers[index] = msgspec.structs.replace(above, exported=exported)
         except psycopg.Error as error:
             return Cleaning(cannot=f"taking a layer out failed: {_first_line(error)}")
-        return self.clean()
+        cleaning = self.clean()
+        for index in range(at, len(self._layers)):
+            self._rebase(index)
+        return cleaning
+
+    def _rebase(self, index: int) -> None:
+        """The copy of a layer holds what was taken from under it: the topmost is copied again.
+
+        One that other layers lie on cannot be; a `replace` that needs it then says so.
+        """
+        layer = self._layers[index]
+        if layer.base is None:
+            return
+        self._spare.discard()
+        self._spare.drop(layer.base)
+        copy = self._copy() if index == len(self._layers) - 1 else None
+        self._layers[index] = msgspec.structs.replace(layer, base=copy)
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""

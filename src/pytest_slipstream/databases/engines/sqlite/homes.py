@@ -108,6 +108,7 @@ class FileHome:
         pages.remove(self._file)
 
     def _move_in(self, source: sqlite3.Connection) -> None:
+        self._places.restore()
         self._number += 1
         size = pages.size_bytes(source)
         problem: Exception | None = None

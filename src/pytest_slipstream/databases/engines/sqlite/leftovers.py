@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 
 from pytest_slipstream.databases.engines.protocol import Leftover
@@ -46,6 +46,22 @@ def end(
         if free():
             break
     return tuple(ended)
+
+
+def in_transaction(
+    files: Collection[str], own: Collection[sqlite3.Connection]
+) -> dict[int, sqlite3.Connection]:
+    """This thread's connections to the slot that are in a transaction, by their identity."""
+    return {
+        id(each): each
+        for each in _connections(own)
+        if _is_in_transaction(each) and _is_on(each, files)
+    }
+
+
+def roll_back(connections: Iterable[sqlite3.Connection]) -> tuple[Leftover, ...]:
+    """End the transactions of these connections."""
+    return tuple(filter(None, map(_roll_back, connections)))
 
 
 def close_all(files: Collection[str], own: Collection[sqlite3.Connection]) -> None:

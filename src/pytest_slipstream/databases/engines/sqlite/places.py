@@ -77,6 +77,15 @@ class Places:
                 "environment variable SLIPSTREAM_CACHE_DIR",
             ) from error
 
+    def restore(self) -> None:
+        """Make this process's directory anew, with its lock, if a test removed it."""
+        if (self.own / "lock").exists():
+            return
+        self.own.mkdir(parents=True, exist_ok=True)
+        with self.registry():
+            self._lock.release(force=True)
+            self._lock.acquire(timeout=0)
+
     def release(self) -> None:
         """Remove this process's directory and let go of its lock."""
         with self.registry():
@@ -112,7 +121,7 @@ class Places:
             (root / self.own.name).mkdir(mode=0o700, exist_ok=True)
             _name_home(root, self.root)
             yield root / self.own.name
-        (self.own / "files").mkdir(exist_ok=True)
+        (self.own / "files").mkdir(parents=True, exist_ok=True)
         yield self.own / "files"
 
     def use(self, template: str) -> None:

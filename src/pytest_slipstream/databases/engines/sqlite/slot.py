@@ -49,9 +49,13 @@ class SqliteSlot:
         self._home = home
         self._layers = [template]
         self._layers_made = 0
+        self.sessions_ended = 0
         self._places = places
         self._clean_version = _NEVER
         self._clean_schema = 0
+        # The transactions that are wider fixtures' and stay: connections by identity, and how many
+        # rows they had changed; what a test adds to one can only go with all of it.
+        self._standing: dict[int, int] = {}
         self._note_clean()
 
     def clean(self) -> Cleaning:
@@ -61,8 +65,13 @@ class SqliteSlot:
             return Cleaning(cannot=lost)
         ended: tuple[Leftover, ...] = ()
         try:
-            if not self._is_free():
-                ended = self._end_leftovers()
+            if self._is_free():
+                self._standing = {}
+            else:
+                ended = self._end_newer()
+                if self._standing:
+                    return Cleaning(leftovers=ended)
+                ended += self._end_leftovers()
             if self._version() == self._clean_version:
                 return Cleaning(leftovers=ended)
             ddl = self._ddl()
@@ -78,9 +87,24 @@ class SqliteSlot:
         return Cleaning(ddl=ddl, leftovers=ended)
 
     def replace(self) -> None:
-        """Make the slot anew from the template and its layers, under the same address."""
-        self._home.renew(self._layers[-1].connection)
+        """Make the slot anew from the template and its layers, under the same address.
+
+        In the same file if that can be had: a connection of another thread, which nobody can
+        close, would go on with the old one.
+        """
+        self._standing = {}
+        if not self._put_back():
+            self._home.renew(self._layers[-1].connection)
         self._note_clean()
+
+    def _put_back(self) -> bool:
+        if self._home.lost() is not None:
+            return False
+        try:
+            self._end_leftovers()
+            return self._home.reset(self._layers[-1])
+        except (pages.BusyError, sqlite3.Error, OSError):
+            return False
 
     def prepare(self) -> None:
         """Nothing: a copy made ahead would cost as much as the copy."""
@@ -97,6 +121,8 @@ class SqliteSlot:
     def push_layer(self) -> tuple[str, ...]:
         """Take what was committed since the slot was clean as a layer."""
         tables = self.touched()
+        if not self._is_free():
+            self._standing = {key: each.total_changes for key, each in self._open().items()}
         if not tables:
             return ()
         try:
@@ -203,6 +229,22 @@ class SqliteSlot:
                 return True
         except pages.BusyError:
             return False
+
+    def _end_newer(self) -> tuple[Leftover, ...]:
+        """End the transactions that do not stand; none does once something was committed."""
+        standing, self._standing = self._standing, {}
+        if not standing or self._version() != self._clean_version:
+            return ()
+        found = self._open()
+        self._standing = {
+            key: changes
+            for key, changes in standing.items()
+            if key in found and found[key].total_changes == changes
+        }
+        return leftovers.roll_back(each for key, each in found.items() if key not in self._standing)
+
+    def _open(self) -> dict[int, sqlite3.Connection]:
+        return leftovers.in_transaction(self._home.names, self._own())
 
     def _end_leftovers(self) -> tuple[Leftover, ...]:
         """End this process's leftovers; wait a moment for others.

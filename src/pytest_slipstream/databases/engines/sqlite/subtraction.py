@@ -2,15 +2,17 @@
 
 A slot is put back page by page, but the pages of an upper layer hold the rows of the lower one too.
 The invariant: what the removed layer changed against what lies below it is changed back; what the
-upper layer changed itself stays, save for rows and definitions that both changed, which are again
-as they were below.
+upper layer changed itself stays, also where both changed the same row. Definitions that both
+changed are again as they were below.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +24,7 @@ from pytest_slipstream.databases.engines.sqlite.layers import Layer
 
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _SEQUENCES = "sqlite_sequence"
+_FULL_TEXT = re.compile(r"CREATE VIRTUAL TABLE .*? USING +fts[345]\b", re.IGNORECASE | re.DOTALL)
 # What needs another object to be there comes after it.
 _ORDER = ("table", "index", "view", "trigger")
 
@@ -51,7 +54,7 @@ def take_out(removed: Layer, below: Layer, above: Layer, path: Path) -> Layer:
     uri = f"file:{quote(str(path))}"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
-        for schema, layer in (("removed", removed), ("below", below)):
+        for schema, layer in (("removed", removed), ("below", below), ("above", above)):
             attached = f"file:{quote(str(layer.path))}?immutable=1"
             connection.execute(f"ATTACH ? AS {schema}", (attached,))
         connection.execute("BEGIN")
@@ -74,8 +77,9 @@ def _undo(connection: sqlite3.Connection) -> None:
             _drop(connection, each)
     for each in sorted(wanted.values(), key=_created_first):
         if each.kind == "table":
-            _create(connection, each)
-            _undo_rows(connection, each.name)
+            is_new = _create(connection, each)
+            _undo_rows(connection, each.name, is_new=is_new)
+    _index_words(connection, wanted)
     for each in sorted(wanted.values(), key=_created_first):
         _create(connection, each)
     if sequences is not None:
@@ -110,9 +114,12 @@ def _drop(connection: sqlite3.Connection, definition: Definition) -> None:
     connection.execute(f"DROP {definition.kind} IF EXISTS main.{quoted(definition.name)}")
 
 
-def _create(connection: sqlite3.Connection, definition: Definition) -> None:
-    if not _exists(connection, "main", definition.name):
-        connection.execute(definition.sql)
+def _create(connection: sqlite3.Connection, definition: Definition) -> bool:
+    """Make it, and say so, if it is not there."""
+    if _exists(connection, "main", definition.name):
+        return False
+    connection.execute(definition.sql)
+    return True
 
 
 def _exists(connection: sqlite3.Connection, schema: str, name: str) -> bool:
@@ -120,38 +127,70 @@ def _exists(connection: sqlite3.Connection, schema: str, name: str) -> bool:
     return found.fetchone() is not None
 
 
-def _undo_rows(connection: sqlite3.Connection, table: str) -> None:
-    """Delete the rows that ``removed`` added or changed; put back those it changed or deleted."""
-    definition = _catalogue(connection, "main")[table]
-    if content.is_virtual(definition.sql):
+def _undo_rows(connection: sqlite3.Connection, table: str, *, is_new: bool) -> None:
+    """Change back the rows that ``removed`` changed and ``above`` did not.
+
+    Args:
+        connection: With the three layers attached.
+        table: Not its quoted name.
+        is_new: Whether it is empty, because its definition was changed back.
+    """
+    if content.is_virtual(_catalogue(connection, "main")[table].sql):
         return
     name, (key, columns) = quoted(table), _columns(connection, table)
-    comparable = [
+    names = ", ".join(columns)
+    comparable = {
         schema
-        for schema in ("removed", "below")
+        for schema in ("removed", "below", "above")
         if _exists(connection, schema, table) and _columns(connection, table, schema)[1] == columns
-    ]
+    }
+    if is_new and "above" in comparable:
+        connection.execute(
+            f"INSERT OR IGNORE INTO main.{name} ({names}) SELECT {names} FROM above.{name}"
+        )
+    same = partial(_row_exists, name, key)
     if "removed" in comparable:
-        other = f"AND {_differs(name, key, columns, 'below')}" if "below" in comparable else ""
+        kept = f"AND NOT {same('below', 'a', columns)}" if "below" in comparable else ""
         connection.execute(
-            f"DELETE FROM main.{name} WHERE EXISTS (SELECT 1 FROM removed.{name} AS a WHERE "
-            + " AND ".join(f"a.{column} = main.{name}.{column}" for column in key)
-            + f" {other})"
+            f"DELETE FROM main.{name} AS a WHERE {same('removed', 'a', columns)} {kept}"
         )
-    if "below" in comparable:
-        where = f"WHERE {_differs(name, key, columns, 'removed')}" if len(comparable) == 2 else ""
-        names = ", ".join(columns)
-        connection.execute(
-            f"INSERT OR REPLACE INTO main.{name} ({names}) "
-            f"SELECT {names} FROM below.{name} AS a {where}"
+    if "below" not in comparable:
+        return
+    changed = "true"
+    if {"removed", "above"} <= comparable:
+        unchanged_above = same("removed", "a", (), f"AND {same('above', 'in_removed', columns)}")
+        changed = (
+            f"NOT {same('removed', 'a', columns)} "
+            f"AND (NOT {same('removed', 'a', ())} OR {unchanged_above})"
         )
+    connection.execute(
+        f"INSERT OR IGNORE INTO main.{name} ({names}) "
+        f"SELECT {names} FROM below.{name} AS a WHERE {changed}"
+    )
 
 
-def _differs(name: str, key: Sequence[str], columns: Sequence[str], other: str) -> str:
-    """That ``other`` has no row equal to ``a``; by `quote`, which tells 1, 1.0 and '1' apart."""
-    conditions = [f"b.{column} = a.{column}" for column in key]
-    conditions += [f"quote(b.{column}) = quote(a.{column})" for column in columns]
-    return f"NOT EXISTS (SELECT 1 FROM {other}.{name} AS b WHERE {' AND '.join(conditions)})"
+def _row_exists(
+    name: str, key: Sequence[str], schema: str, row: str, columns: Sequence[str], more: str = ""
+) -> str:
+    """That ``schema`` has a row of ``row``'s key and, by `quote`, of its ``columns``.
+
+    `quote` tells 1, 1.0 and '1' apart.
+    """
+    alias = f"in_{schema}"
+    conditions = [f"{alias}.{column} = {row}.{column}" for column in key]
+    conditions += [f"quote({alias}.{column}) = quote({row}.{column})" for column in columns]
+    return (
+        f"EXISTS (SELECT 1 FROM {schema}.{name} AS {alias} WHERE {' AND '.join(conditions)} {more})"
+    )
+
+
+def _index_words(connection: sqlite3.Connection, wanted: Catalogue) -> None:
+    """Make full-text indexes anew: their shadow tables cannot be put together row by row."""
+    for each in wanted.values():
+        if each.kind == "table" and _FULL_TEXT.match(each.sql):
+            name = quoted(each.name)
+            with suppress(sqlite3.Error):  # one that keeps no texts has nothing to be made from
+                connection.execute(f"INSERT INTO main.{name} ({name}) VALUES ('rebuild')")
 
 
 def _columns(

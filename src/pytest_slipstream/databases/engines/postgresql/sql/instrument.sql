@@ -59,7 +59,7 @@ BEGIN
            coalesce((SELECT array_agg(quote_ident(attname) ORDER BY attnum) FROM pg_attribute
                      WHERE attrelid = s.relation AND attnum > 0 AND NOT attisdropped
                        AND attgenerated = ''), '{}'),
-           (SELECT format('ROW(%s)::text', string_agg(format('t.%I', a.attname), ',' ORDER BY a.attnum))
+           (SELECT format('ROW(%s)::text', string_agg(format('_slipstream_row.%I', a.attname), ',' ORDER BY a.attnum))
             FROM pg_index i JOIN pg_attribute a
                  ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])
             WHERE i.indrelid = s.relation AND i.indisprimary HAVING count(*) > 0),
@@ -136,7 +136,8 @@ CREATE FUNCTION _slipstream.digest_of(target text) RETURNS text LANGUAGE plpgsql
 DECLARE
     digest text;
 BEGIN
-    EXECUTE format('SELECT md5(string_agg(md5(t::text), '','' ORDER BY md5(t::text))) FROM %s t',
+    EXECUTE format('SELECT md5(string_agg(md5(r::text), '','' ORDER BY md5(r::text))) '
+                   'FROM %s _slipstream_row, LATERAL (SELECT _slipstream_row::text) r(r)',
                    target) INTO digest;
     RETURN coalesce(digest, '');
 END $$;

@@ -1,4 +1,6 @@
 -- Snapshots of rows: taken into a layer, and put back from the topmost one.
+--
+-- Whole rows are named by an alias that no column has: `t::text` would be a column t.
 
 -- Takes all rows of the given tables into a layer. A table whose rows do not survive the way
 -- through text byte by byte gets an obstacle.
@@ -12,11 +14,12 @@ BEGIN
              WHERE relation = ANY (relations) AND obstacle IS NULL LOOP
         EXECUTE format(
             'INSERT INTO _slipstream.snapshot '
-            'SELECT $1, $2, row_number() OVER (), %s, t::text FROM ONLY %s t',
+            'SELECT $1, $2, row_number() OVER (), %s, _slipstream_row::text FROM ONLY %s _slipstream_row',
             coalesce(t.key, 'NULL'), t.target) USING t.relation, into_layer;
         GET DIAGNOSTICS taken = ROW_COUNT;
         INSERT INTO _slipstream.holding VALUES (t.relation, into_layer, taken);
-        EXECUTE format('SELECT coalesce(bool_and(t::text::%1$s *= t.*), true) FROM ONLY %1$s t',
+        EXECUTE format('SELECT coalesce(bool_and(_slipstream_row::text::%1$s *= _slipstream_row.*), true) '
+                       'FROM ONLY %1$s _slipstream_row',
                        t.target) INTO exact;
         IF NOT exact THEN
             UPDATE _slipstream.relation SET obstacle = 'its rows do not survive conversion to text'
@@ -69,10 +72,11 @@ BEGIN
     -- A large table that has a primary key, so that no row is there twice: only the difference.
     IF rows > 50 AND key IS NOT NULL THEN
         EXECUTE format(
-            'DELETE FROM ONLY %s t WHERE NOT EXISTS (SELECT FROM _slipstream.snapshot s '
-            'WHERE s.relation = $1 AND s.layer = $2 AND s.content = t::text)', target)
+            'DELETE FROM ONLY %s _slipstream_row WHERE NOT EXISTS (SELECT FROM _slipstream.snapshot s '
+            'WHERE s.relation = $1 AND s.layer = $2 AND s.content = _slipstream_row::text)', target)
         USING relation, held_in;
-        missing := format('AND NOT EXISTS (SELECT FROM ONLY %s t WHERE t::text = s.content) ',
+        missing := format('AND NOT EXISTS (SELECT FROM ONLY %s _slipstream_row '
+                          'WHERE _slipstream_row::text = s.content) ',
                           target);
     ELSE
         EXECUTE format('DELETE FROM ONLY %s', target);
