@@ -143,6 +143,39 @@ def test_a_lower_layer_of_the_same_table_leaves_the_upper_rows(slot: Slot, clien
     assert slot.digest() == template
 
 
+def test_rows_that_both_layers_changed_stay_as_the_upper_has_them(
+    slot: Slot, client: Client
+) -> None:
+    template = slot.digest()
+    client.commit(
+        role("lower"),
+        role("lower, not changed"),
+        "UPDATE roles SET name = 'lower admin' WHERE id = 1",
+        "UPDATE roles SET name = 'lower user' WHERE id = 2",
+        "UPDATE users SET score = 50",
+        "DELETE FROM pairs",
+    )
+    slot.push_layer()
+    client.commit(
+        "UPDATE roles SET name = 'upper' WHERE name = 'lower'",
+        "UPDATE roles SET name = 'upper admin' WHERE id = 1",
+        "DELETE FROM users WHERE name = 'ann'",
+        "INSERT INTO pairs VALUES (1, 1, 'upper')",
+    )
+    slot.push_layer()
+    assert slot.pop_layer(1).cannot is None
+    assert client.rows("SELECT name FROM roles ORDER BY id") == [
+        ("upper admin",),
+        ('user; "quoted"',),
+        ("guest",),
+        ("upper",),
+    ]
+    assert client.rows("SELECT name, score FROM users") == [("root", 7)]
+    assert client.rows("SELECT a, b, note FROM pairs ORDER BY b") == [(1, 1, "upper"), (1, 2, "")]
+    assert slot.pop_layer().cannot is None
+    assert slot.digest() == template
+
+
 def test_the_lowest_of_three_layers_goes_first(slot: Slot, client: Client) -> None:
     template = slot.digest()
     for name in ("lowest", "middle", "upper"):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pytest_slipstream.databases import engines, naming
-from pytest_slipstream.databases.engines.protocol import Engine, Owner, Slot
+from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
 from pytest_slipstream.databases.engines.sqlite import places
 from pytest_slipstream.errors import (
     ConfigurationError,
@@ -106,6 +108,108 @@ def test_a_damaged_file_is_made_anew(open_engine: Open, damage: str) -> None:
     slot.replace()
     assert rows(slot) == [1, 2]
     assert slot.clean().cannot is None
+    slot.close()
+
+
+@pytest.mark.parametrize("of_link", [True, False], ids=["of the link", "of the file"])
+def test_a_directory_that_was_removed_is_made_anew(open_engine: Open, *, of_link: bool) -> None:
+    engine = open_engine()
+    slot = make_slot(engine)
+    link = Path(slot.address.path)
+    shutil.rmtree((link if of_link else link.resolve()).parent)
+    assert slot.clean().cannot == "its file was removed"
+    slot.replace()
+    assert rows(slot) == [1, 2]
+    with closing(sqlite3.connect(slot.address.path)) as connection:
+        connection.execute("DELETE FROM a")
+        connection.commit()
+    assert slot.clean().cannot is None
+    assert rows(slot) == [1, 2]
+    open_engine(owner=Owner(testrun_uid=uuid.uuid4().hex, worker="main"))  # it removes the dead
+    assert rows(slot) == [1, 2]
+    slot.close()
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_connection_of_another_thread_follows_a_replacement(
+    open_engine: Open, *, memory: bool
+) -> None:
+    slot = make_slot(open_engine(memory=memory))
+    with ThreadPoolExecutor(1) as thread:
+        connection = thread.submit(sqlite3.connect, slot.address.path, uri=memory).result()
+
+        def run(sql: str) -> list[tuple[int]]:
+            with connection:
+                return connection.execute(sql).fetchall()
+
+        thread.submit(run, "INSERT INTO a VALUES (3)").result()
+        slot.replace()
+        assert thread.submit(run, "SELECT b FROM a").result() == [(1,), (2,)]
+        thread.submit(run, "INSERT INTO a VALUES (4)").result()
+        assert rows(slot) == [1, 2, 4]
+        assert slot.clean().cannot is None
+        assert rows(slot) == [1, 2]
+        thread.submit(connection.close).result()
+    slot.close()
+
+
+def test_a_transaction_of_a_wider_fixture_stays(open_engine: Open) -> None:
+    slot = make_slot(open_engine())
+    with closing(sqlite3.connect(slot.address.path)) as wider:
+        wider.execute("INSERT INTO a VALUES (3)")
+        assert slot.push_layer() == ()
+        for _ in range(2):
+            assert slot.clean() == Cleaning()
+            assert wider.execute("SELECT max(b) FROM a").fetchall() == [(3,)]
+        wider.execute("INSERT INTO a VALUES (4)")
+        assert [each.kind for each in slot.clean().leftovers] == ["transaction"]
+        assert not wider.in_transaction
+        assert slot.clean() == Cleaning()
+    slot.close()
+
+
+def test_a_transaction_of_a_wider_fixture_goes_when_it_is_in_the_way(open_engine: Open) -> None:
+    slot = make_slot(open_engine(), f"PRAGMA journal_mode = WAL; {SCHEMA}")
+    with (
+        closing(sqlite3.connect(slot.address.path)) as wider,
+        closing(sqlite3.connect(slot.address.path)) as test,
+    ):
+        wider.execute("INSERT INTO a VALUES (3)")
+        slot.push_layer()
+        wider.commit()
+        wider.execute("INSERT INTO a VALUES (4)")
+        test.execute("BEGIN")
+        assert slot.clean().leftovers
+        assert not wider.in_transaction
+        assert rows(slot) == [1, 2]
+    slot.close()
+
+
+def test_only_the_transaction_of_the_test_is_ended(open_engine: Open) -> None:
+    slot = make_slot(open_engine())
+    with (
+        closing(sqlite3.connect(slot.address.path)) as wider,
+        closing(sqlite3.connect(slot.address.path)) as test,
+    ):
+        wider.execute("INSERT INTO a VALUES (3)")
+        slot.push_layer()
+        test.execute("BEGIN")
+        test.execute("SELECT * FROM a").fetchall()
+        assert len(slot.clean().leftovers) == 1
+        assert (wider.in_transaction, test.in_transaction) == (True, False)
+    slot.close()
+
+
+def test_full_text_is_found_after_a_lower_layer_went(open_engine: Open) -> None:
+    slot = make_slot(open_engine(), "CREATE VIRTUAL TABLE words USING fts5(text)")
+    with closing(sqlite3.connect(slot.address.path)) as connection:
+        for text in ("lower fox", "upper fox"):
+            connection.execute("INSERT INTO words VALUES (?)", (text,))
+            connection.commit()
+            slot.push_layer()
+        slot.pop_layer(1)
+        found = connection.execute("SELECT text FROM words WHERE words MATCH 'fox'").fetchall()
+        assert found == [("upper fox",)]
     slot.close()
 
 

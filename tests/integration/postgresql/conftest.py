@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -61,6 +62,32 @@ class Trial:
         return cleaning
 
 
+@contextmanager
+def trials(
+    engine: Engine, owner: Owner, numbers: Callable[[], int]
+) -> Iterator[Callable[[str], Trial]]:
+    """While it lasts, a function that makes a template from a script and a slot from that."""
+    made: list[tuple[Trial, str]] = []
+
+    def make(script: str) -> Trial:
+        number = numbers()
+        template = naming.template_name("pg", f"{owner.testrun_uid[:12]}{number:04x}")
+        with engine.build_lock(template):
+            address = engine.begin_build(template)
+            engine.run_script(address, script)
+            engine.publish(template, "pg", "f" * 64)
+        name = naming.slot_name(owner.testrun_uid, owner.worker, "pg", number)
+        made.append((Trial(engine, engine.create_slot(name, template)), template))
+        return made[-1][0]
+
+    yield make
+    for trial, template in made:
+        for connection in trial.connections:
+            connection.close()
+        trial.slot.close()
+        engine.drop_template(template)
+
+
 @pytest.fixture(scope="session")
 def owner() -> Owner:
     """This process, as slots and locks name it."""
@@ -92,22 +119,5 @@ def try_schema(
     engine: Engine, owner: Owner, numbers: Callable[[], int]
 ) -> Generator[Callable[[str], Trial], None, None]:
     """Makes a template from a script and a slot from that."""
-    made: list[tuple[Trial, str]] = []
-
-    def make(script: str) -> Trial:
-        number = numbers()
-        template = naming.template_name("pg", f"{owner.testrun_uid[:12]}{number:04x}")
-        with engine.build_lock(template):
-            address = engine.begin_build(template)
-            engine.run_script(address, script)
-            engine.publish(template, "pg", "f" * 64)
-        name = naming.slot_name(owner.testrun_uid, owner.worker, "pg", number)
-        made.append((Trial(engine, engine.create_slot(name, template)), template))
-        return made[-1][0]
-
-    yield make
-    for trial, template in made:
-        for connection in trial.connections:
-            connection.close()
-        trial.slot.close()
-        engine.drop_template(template)
+    with trials(engine, owner, numbers) as make:
+        yield make

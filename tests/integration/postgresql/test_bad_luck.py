@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from .conftest import Trial
+from pytest_slipstream.databases.engines import load
+from pytest_slipstream.databases.engines.protocol import Owner
+from pytest_slipstream.settings import DatabaseSettings
+
+from .conftest import Trial, trials
 
 Make = Callable[[str], Trial]
 
@@ -94,15 +99,28 @@ def test_slipstreams_own_connection_was_ended(try_schema: Make) -> None:
     trial = try_schema(SCHEMA)
     trial.commit(
         "insert into t (v) values ('x')",
-        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()",
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where pid <> pg_backend_pid() and datname = current_database()",
     )
     assert "lost" in (trial.escalate().cannot or "")
     trial.commit("insert into t (v) values ('y')")
     trial.reset()
 
 
-def test_a_killed_server_is_started_again_and_layers_come_back(try_schema: Make) -> None:
-    trial = try_schema(SCHEMA + "create unlogged table u (a int); insert into u values (7);")
+@pytest.fixture
+def killable(
+    short_path: Path, require_servers: None, owner: Owner, numbers: Callable[[], int]
+) -> Generator[Make, None, None]:
+    """`try_schema` on a server that no other test uses."""
+    engine = load("pg", DatabaseSettings(engine="postgresql"), cache_dir=short_path, owner=owner)
+    engine.open(lambda message: None)
+    with trials(engine, owner, numbers) as make:
+        yield make
+    engine.close()
+
+
+def test_a_killed_server_is_started_again_and_layers_come_back(killable: Make) -> None:
+    trial = killable(SCHEMA + "create unlogged table u (a int); insert into u values (7);")
     trial.commit("insert into t (v) values ('layer')", "delete from u", "insert into u values (8)")
     trial.slot.push_layer()
     trial.before = trial.slot.digest()

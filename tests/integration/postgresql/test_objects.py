@@ -37,6 +37,22 @@ RESET = {
            insert into "Other schema"."T;""t" values (1);""",
         """insert into "Other schema"."T;""t" values (2); update "Other schema".change set n = 9""",
     ),
+    "columns named as tables and aliases are": (
+        """create table t (id int primary key, t text, q text, s text, r text, layer int);
+           insert into t select n, '(1,zz,3)', null, 'a', '(', n from generate_series(1, 60) n;
+           create table s (t text); insert into s values ('a'), (null);""",
+        "update t set t = 'b' where id < 9; delete from t where id > 50; insert into s values ('b')",
+    ),
+    "rows that are only added to seed rows": (
+        """create table t (id int generated always as identity primary key, v text);
+           insert into t (v) select 'seed' from generate_series(1, 3);
+           create table many (id int primary key); insert into many select generate_series(1, 99);
+           create table child (id int references many on delete cascade);
+           insert into child values (7);""",
+        """insert into t (v) values ('a'); savepoint s; insert into t (v) values ('b');
+           rollback to s; insert into t (v) values ('c'); insert into many values (100);
+           insert into child values (100)""",
+    ),
     "materialized view": (
         """create table t (a int); insert into t values (1);
            create materialized view m as select sum(a) as total from t;""",

@@ -101,7 +101,8 @@ class SqliteSlot:
         if self._home.lost() is not None:
             return False
         try:
-            self._end_leftovers()
+            if not self._is_free():
+                self._end_leftovers()
             return self._home.reset(self._layers[-1])
         except (pages.BusyError, sqlite3.Error, OSError):
             return False
@@ -233,7 +234,10 @@ class SqliteSlot:
     def _end_newer(self) -> tuple[Leftover, ...]:
         """End the transactions that do not stand; none does once something was committed."""
         standing, self._standing = self._standing, {}
-        if not standing or self._version() != self._clean_version:
+        try:
+            if not standing or self._version() != self._clean_version:
+                return ()
+        except sqlite3.OperationalError:  # locked even for reading
             return ()
         found = self._open()
         self._standing = {
