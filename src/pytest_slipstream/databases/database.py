@@ -141,6 +141,8 @@ class Database:
         if strategy == "none":
             return None
         start = clock.seconds()
+        for detail in self.around.pools.roll_back(self.slot_name):
+            self._leftover(node_id, "transaction", detail)
         cleaning = self.slot.clean() if strategy == "reset" else Cleaning()
         if strategy == "clone" or cleaning.cannot is not None:
             self.replace()
@@ -149,7 +151,8 @@ class Database:
         if cleaning.cannot is not None:
             self.slot.prepare()
         self.unclean = False
-        self._report(node_id, cleaning)
+        for leftover in cleaning.leftovers:
+            self._leftover(node_id, leftover.kind, leftover.detail)
         self.around.emit(
             events.TestCleaned(
                 database=self.name,
@@ -170,16 +173,10 @@ class Database:
         finally:
             self.around.pools.discard()
 
-    def _report(self, node_id: str, cleaning: Cleaning) -> None:
-        for leftover in cleaning.leftovers:
-            self.around.emit(
-                events.LeftoverFound(
-                    database=self.name,
-                    node_id=node_id,
-                    kind=leftover.kind,
-                    detail=leftover.detail,
-                )
-            )
+    def _leftover(self, node_id: str, kind: str, detail: str) -> None:
+        self.around.emit(
+            events.LeftoverFound(database=self.name, node_id=node_id, kind=kind, detail=detail)
+        )
 
     def push_layer(self) -> tuple[str, ...]:
         """Take what wider fixtures wrote as a layer; () when they wrote nothing."""

@@ -150,6 +150,7 @@ class DatabaseHooks:
         if self._turn is None or self._turn.in_body:
             return
         self._turn.in_body = True
+        self._pools.begin_test()
         if self._audit is not None:
             for name in self._turn.strategies:
                 self._audit.expect(self._databases[name])

@@ -41,7 +41,8 @@ RESET = {
         """create table t (id int primary key, t text, q text, s text, r text, layer int);
            insert into t select n, '(1,zz,3)', null, 'a', '(', n from generate_series(1, 60) n;
            create table s (t text); insert into s values ('a'), (null);""",
-        "update t set t = 'b' where id < 9; delete from t where id > 50; insert into s values ('b')",
+        "update t set t = 'b' where id < 9; delete from t where id > 50; insert into s values ('x')"
+        ";update s set t = 'b' where t is null",
     ),
     "rows that are only added to seed rows": (
         """create table t (id int generated always as identity primary key, v text);

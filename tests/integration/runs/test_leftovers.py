@@ -33,6 +33,30 @@ def test_open_transaction_is_ended_and_named(project: Project) -> None:
     result.stdout.fnmatch_lines(["*left behind and ended: 1*", "*test_leaves: transaction*"])
 
 
+def test_session_of_a_module_that_is_left_in_a_transaction_goes_on(project: Project) -> None:
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from sqlalchemy import func, select
+            from sqlalchemy.orm import Session
+            from app import db
+            from app.models import User
+
+            session = Session(db.engine)
+
+            @pytest.mark.parametrize("n", range(3))
+            def test_uses_it(n):
+                assert session.scalar(select(func.count()).select_from(User)) == 0
+                session.add(User(name="ada", role_id=1))
+                session.flush()
+                session.expunge_all()
+        """,
+    )
+    result.assert_outcomes(passed=3)
+    assert len(project.events("LeftoverFound")) == 3
+
+
 def test_advisory_locks_and_temporary_tables_of_pooled_connections(
     postgresql_project: Project,
 ) -> None:

@@ -44,6 +44,15 @@ class Pools:
                 if issubclass(type(found), kind):
                     treat(found)
 
+    def begin_test(self) -> None:
+        """What is in use by now belongs to wider fixtures."""
+        if self._sqlalchemy is not None:
+            self._sqlalchemy.begin_test()
+
+    def roll_back(self, database: str) -> list[str]:
+        """End the transactions that a test left on pooled connections to ``database``."""
+        return self._sqlalchemy.roll_back(database) if self._sqlalchemy is not None else []
+
     def close(self) -> None:
         """Stop following."""
         if self._sqlalchemy is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
 _KEY = "slipstream"
+_IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
 
 
 class SQLAlchemyPools:
@@ -23,8 +25,17 @@ class SQLAlchemyPools:
 
     def __init__(self) -> None:
         self._discards = 0
-        event.listen(Pool, "connect", self._connect)
-        event.listen(Pool, "checkout", self._checkout)
+        self._out: set[Any] = set()
+        self._kept_open: set[Any] = set()
+        for name, listener in self._listeners():
+            event.listen(Pool, name, listener)
+
+    def _listeners(self) -> tuple[tuple[str, Callable[..., None]], ...]:
+        return (
+            ("connect", self._connect),
+            ("checkout", self._checkout),
+            ("checkin", self._checkin),
+        )
 
     def discard(self) -> None:
         """Connections made before now are pinged before they are handed out again."""
@@ -32,8 +43,28 @@ class SQLAlchemyPools:
 
     def close(self) -> None:
         """Listen no more."""
-        event.remove(Pool, "connect", self._connect)
-        event.remove(Pool, "checkout", self._checkout)
+        for name, listener in self._listeners():
+            event.remove(Pool, name, listener)
+
+    def begin_test(self) -> None:
+        """Transactions that are open by now are wider fixtures'."""
+        self._kept_open = {record for record in self._out if _is_in_transaction(record)}
+
+    def roll_back(self, database: str) -> list[str]:
+        """End the transactions that a test left on connections to ``database``.
+
+        A session that lives in a module goes on afterwards, while one whose connection the server
+        ended would fail in the next test. psycopg and psycopg2; others are left to the server.
+
+        Returns:
+            What was rolled back, in words.
+        """
+        found = []
+        for record in self._out - self._kept_open:
+            if _is_in_transaction(record) and record.dbapi_connection.info.dbname == database:
+                record.dbapi_connection.rollback()
+                found.append("of a SQLAlchemy connection that was not closed; rolled back")
+        return found
 
     def _connect(self, dbapi_connection: Any, record: Any) -> None:
         record.info[_KEY] = (self._discards, _running_loop())
@@ -52,6 +83,16 @@ class SQLAlchemyPools:
             except dialect.dbapi.Error as error:
                 raise exc.DisconnectionError("the slot was made anew") from error
             record.info[_KEY] = (self._discards, loop)
+        self._out.add(record)
+
+    def _checkin(self, dbapi_connection: Any, record: Any) -> None:
+        self._out.discard(record)
+
+
+def _is_in_transaction(record: Any) -> bool:
+    """For psycopg and psycopg2, whose connections can tell without asking the server."""
+    info = getattr(record.dbapi_connection, "info", None)
+    return getattr(info, "transaction_status", None) in _IN_TRANSACTION
 
 
 def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:
