@@ -90,7 +90,7 @@ class Slot(Protocol):
     def replace(self) -> None:
         """Make the slot anew from the template and its layers, under the same name (`clone`).
 
-        Open connections to the old database are ended; the caller discards pooled ones.
+        Open connections are ended, or see the new content; the caller discards pooled ones.
         """
 
     def prepare(self) -> None:
@@ -114,7 +114,8 @@ class Slot(Protocol):
             depth: How many layers lie above it. They stay: a session fixture that was first
                 used in the second module outlives that module's own layer. Where a layer above
                 holds the same table, the rows that the removed layer had changed in it, against
-                what lies below, are changed back in the layers above and in the slot.
+                what lies below, are changed back in the layers above and in the slot; save for
+                those that a layer above changed too, which stay as it has them.
         """
 
     def digest(self) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """A SQLite slot: pages copied back when, and only when, something was committed.
 
-The invariant: when `SqliteSlot.clean` returns without ``cannot``, nobody holds a lock on the slot,
-and it equals the topmost of its layers (or its template) page by page, the change counter and the
-schema cookie apart.
+The invariant: when `SqliteSlot.clean` returns without ``cannot``, the slot equals the topmost of
+its layers (or its template) page by page, the change counter and the schema cookie apart; and of
+this thread's transactions that hold a lock on it, only those remain that were open when
+`push_layer` was last called, in which the test wrote nothing, and beside which nothing was
+committed.
 
 Costs: two statements when nothing was committed; else one write of the whole file, whatever was
 changed (in WAL mode and in memory: one copy of all pages by SQLite).
