@@ -120,8 +120,12 @@ class DatabaseSettings(
     ] = ()
     keep_templates: Annotated[
         int,
-        Meta(ge=1, description="How many templates of this database stay in the cache."),
-    ] = 4
+        Meta(
+            ge=1,
+            description="How many templates of databases with this name stay on the server, those "
+            "of other projects included.",
+        ),
+    ] = 16
     allow_remote: Annotated[
         bool,
         Meta(description="Allow a server URL whose host is not this machine.", extra=_POSTGRESQL),
