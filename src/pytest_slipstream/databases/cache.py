@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_slipstream.errors import ServerError
+from pytest_slipstream.errors import ConfigurationError
 
 VARIABLE = "SLIPSTREAM_CACHE_DIR"
 _FOR_ROOT = Path("/var/cache/pytest-slipstream")
@@ -30,14 +30,17 @@ def cache_directory(explicit: str | None, environ: Mapping[str, str]) -> Path:
         An absolute path that this user may write to.
 
     Raises:
-        ServerError: The named directory cannot be used, or neither the default nor its fallback.
+        ConfigurationError: The named directory cannot be used, or neither the default nor its
+            fallback.
     """
     named = explicit or environ.get(VARIABLE)
     if named:
         path = Path(named).expanduser().absolute()
         problem = _problem(path)
         if problem:
-            raise ServerError(f"the cache directory {path} cannot be used: {problem}", hint=_HINT)
+            raise ConfigurationError(
+                f"the cache directory {path} cannot be used: {problem}", hint=_HINT
+            )
         return path
     default = _default()
     problem = _problem(default)
@@ -46,7 +49,7 @@ def cache_directory(explicit: str | None, environ: Mapping[str, str]) -> Path:
     fallback = Path(tempfile.gettempdir()) / f"pytest-slipstream-{_user_id()}"
     second = _problem(fallback) or _foreign(fallback)
     if second:
-        raise ServerError(
+        raise ConfigurationError(
             f"no cache directory can be used: {default} ({problem}), {fallback} ({second})",
             hint=_HINT,
         )

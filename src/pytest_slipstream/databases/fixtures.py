@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,8 @@ class DatabaseFixtures:
         if database.name not in self._engines:
             sqlalchemy = _sqlalchemy("sqlalchemy", "db_engine")
             url = urls.url(database.address, _sync_driver(database))
-            self._engines[database.name] = sqlalchemy.create_engine(url)
+            with _driver_named(database):
+                self._engines[database.name] = sqlalchemy.create_engine(url)
         return self._engines[database.name]
 
     @pytest.fixture
@@ -126,7 +128,8 @@ class DatabaseFixtures:
             url = urls.url(database.address, _async_driver(database))
             null_pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine").NullPool
             options = {"poolclass": null_pool} if database.settings.engine == "sqlite" else {}
-            self._async_engines[database.name] = asyncio.create_async_engine(url, **options)
+            with _driver_named(database):
+                self._async_engines[database.name] = asyncio.create_async_engine(url, **options)
         return self._async_engines[database.name]
 
 
@@ -187,6 +190,19 @@ def _sqlalchemy(module: str, fixture: str) -> Any:
         raise MissingExtraError(
             f"the fixture {fixture} needs {module}, which cannot be imported: {error}",
             hint='pip install "pytest-slipstream[sqlalchemy]"',
+        ) from error
+
+
+@contextmanager
+def _driver_named(database: Database) -> Iterator[None]:
+    """An engine that cannot be made, for want of a driver, names the option that chose it."""
+    try:
+        yield
+    except (ImportError, _sqlalchemy("sqlalchemy.exc", "db_engine").NoSuchModuleError) as error:
+        raise ConfigurationError(
+            f"database {database.name!r}: SQLAlchemy cannot load a driver for driver = "
+            f"{database.settings.driver!r}: {error}",
+            hint="install it, or name another driver in the database's table",
         ) from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +18,13 @@ from pytest_slipstream import events
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.audit import Audit
 from pytest_slipstream.databases.database import Database, Emit
-from pytest_slipstream.databases.engines.protocol import ScriptError
 from pytest_slipstream.databases.isolation.choice import FIXTURES, DbMark, choose, read_mark
 from pytest_slipstream.databases.layers import Layers
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.errors import ServerError, SlipstreamError, TemplateError
 from pytest_slipstream.settings import Settings
 
+_OWN_CODE = str(Path(__file__).parent.parent)
 Wrapper = Generator[None, Any, Any]
 
 
@@ -241,11 +242,18 @@ def _tear_down_test(item: pytest.Item) -> BaseException | None:
 
 
 def _with_cause(error: SlipstreamError) -> str:
-    """The error, and the user's own traceback behind it."""
+    """The error, and where in the user's own code its cause was raised."""
     cause = error.__cause__
-    if cause is None or isinstance(cause, ScriptError):
+    frames = [
+        frame
+        for frame in traceback.extract_tb(cause.__traceback__ if cause is not None else None)
+        if not frame.filename.startswith((_OWN_CODE, "<frozen"))
+        and "importlib" not in Path(frame.filename).parts
+    ]
+    if not frames:
         return str(error)
-    return "".join([f"{error}\n\n", *traceback.format_exception(cause)])
+    said = traceback.format_exception_only(cause)
+    return "".join([f"{error}\n\n", *traceback.format_list(frames), *said])
 
 
 class CleanAfterTest:

@@ -16,6 +16,7 @@ from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.engines.sqlite.inventory import SqliteStock
 from pytest_slipstream.databases.holdings import Holding, Stock
 from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -99,6 +100,7 @@ def _postgresql(
     external = [one for one in databases.values() if one.server != "embedded"]
     if not external and not entries:
         return
+    psycopg_module()
     from pytest_slipstream.databases.engines.postgresql.inventory import PostgresqlStock
     from pytest_slipstream.databases.servers.visiting import RunningServer
 

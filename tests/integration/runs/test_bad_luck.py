@@ -224,3 +224,19 @@ def test_frozen_time_in_a_test(project: Project) -> None:
     )
     result.assert_outcomes(passed=2)
     assert all(0 <= event["seconds"] < 5 for event in project.events("TestCleaned"))
+
+
+def test_cache_directory_that_is_a_file(sqlite_project: Project) -> None:
+    result = sqlite_project.run("--slipstream-cache-dir=pyproject.toml", tests=PASSING)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*pyproject.toml cannot be used: it is not a directory*", "hint: *"]
+    )
+
+
+def test_driver_that_does_not_exist(sqlite_project: Project) -> None:
+    path = sqlite_project.path / "pyproject.toml"
+    path.write_text(path.read_text().replace('seed = "app.seed:fill"', 'driver = "aiosqlte"'))
+    result = sqlite_project.run(tests="def test_it(db_engine):\n    pass\n")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*cannot load a driver for driver = 'aiosqlte'*"])

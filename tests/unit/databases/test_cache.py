@@ -11,7 +11,7 @@ import pytest
 
 from pytest_slipstream.databases import cache
 from pytest_slipstream.databases.cache import cache_directory
-from pytest_slipstream.errors import ServerError
+from pytest_slipstream.errors import ConfigurationError
 
 
 def test_option_wins_over_environment(tmp_path):
@@ -35,7 +35,9 @@ def test_permissions_of_an_existing_directory_stay(tmp_path):
 
 def test_named_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ServerError, match="file cannot be used: it is not a directory") as caught:
+    with pytest.raises(
+        ConfigurationError, match="file cannot be used: it is not a directory"
+    ) as caught:
         cache_directory(str(tmp_path / "file"), {})
     assert "SLIPSTREAM_CACHE_DIR" in (caught.value.hint or "")
 
@@ -57,5 +59,5 @@ def test_fallback_that_is_a_link_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "below"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     Path(tmp_path, f"pytest-slipstream-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ServerError, match="it belongs to another user"):
+    with pytest.raises(ConfigurationError, match="it belongs to another user"):
         cache_directory(None, {})

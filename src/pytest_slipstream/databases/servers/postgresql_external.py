@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import getpass
 import time
-from types import ModuleType
 from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pytest_slipstream.databases.engines.protocol import Address, Progress, ServerInfo
-from pytest_slipstream.databases.servers.postgresql_binaries import INSTALL
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.databases.urls import is_local, redact
-from pytest_slipstream.errors import ConfigurationError, MissingExtraError, ServerError
+from pytest_slipstream.errors import ConfigurationError, ServerError
 from pytest_slipstream.settings import DatabaseSettings
 
 _EXAMPLE = "postgresql://user:password@localhost:5432/postgres"
@@ -70,7 +69,7 @@ class ExternalPostgresql:
             MissingExtraError: psycopg is not installed.
         """
         begin = time.perf_counter()
-        psycopg = _driver()
+        psycopg = psycopg_module()
         where = self._where
         try:
             connection = psycopg.connect(
@@ -154,13 +153,3 @@ def _bad_url(text: str, why: str) -> ConfigurationError:
         f"the server {redact(text)!r} is no PostgreSQL URL: {why}",
         hint=f'`server` is "embedded" or a URL such as {_EXAMPLE}',
     )
-
-
-def _driver() -> ModuleType:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise MissingExtraError(
-            "PostgreSQL needs psycopg, which is not installed", hint=INSTALL
-        ) from error
-    return psycopg

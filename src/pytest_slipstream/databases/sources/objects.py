@@ -59,7 +59,7 @@ def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
             "modules are looked for from the root directory and in pytest's `pythonpath`: for a "
             "package under src/ write `pythonpath = ['src']`, or install the project"
         )
-    return None
+    return f"install {missing} where pytest runs" if missing else None
 
 
 def loaded(source: ObjectSource) -> object | None:

@@ -22,6 +22,7 @@ from pytest_slipstream.databases.engines.protocol import (
     Slot,
     TemplateInfo,
 )
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.errors import ServerError, TemplateError
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -87,6 +88,7 @@ class PostgresqlEngine:
             ServerError: It cannot be reached, is too old, or the role may not create databases.
         """
         self._progress = progress
+        psycopg_module()
         info = self._server.open(progress)
         try:
             self._opened = self._administer()
