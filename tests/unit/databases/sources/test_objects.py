@@ -55,7 +55,7 @@ def test_an_import_that_fails_inside_names_the_line_and_is_chained(project: Path
         load(source("objects_broken:Base"))
     assert "No module named 'not_installed_here'" in caught.value.message
     assert f"{project / 'objects_broken.py'}:2" in caught.value.message
-    assert caught.value.hint is None
+    assert caught.value.hint == "install not_installed_here where pytest runs"
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
