@@ -175,8 +175,14 @@ class DatabaseHooks:
         if turn is None or not self._layers.any_ended(surviving):
             return (yield)
         failure = _tear_down_test(item)
-        self._clean(turn)
-        result = yield
+        try:
+            self._clean(turn)
+        except SlipstreamError as error:  # the wider fixtures must be torn down all the same
+            failure = failure or error
+        try:
+            result = yield
+        except BaseException as error:
+            raise error from failure
         if failure is not None:
             raise failure
         return result

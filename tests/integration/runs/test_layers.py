@@ -344,3 +344,41 @@ def test_schema_made_by_a_session_fixture_with_a_pool(project: Project) -> None:
         """,
     )
     result.assert_outcomes(passed=6)
+
+
+def test_finalizers_that_fail_where_a_layer_ends_are_reported_and_harm_nobody(
+    project: Project,
+) -> None:
+    project.write(
+        {
+            "test_a.py": """
+                import pytest
+                from app import db
+
+                @pytest.fixture(scope="module")
+                def wide():
+                    db.add("wide")
+                    yield
+                    assert db.names() == ["wide"]
+                    raise RuntimeError("the wider finalizer")
+
+                @pytest.fixture
+                def own(wide):
+                    db.add("own")
+                    yield
+                    raise RuntimeError("the test's own finalizer")
+
+                def test_it(own):
+                    pass
+            """,
+            "test_b.py": """
+                from app import db
+
+                def test_after():
+                    assert db.names() == []
+            """,
+        }
+    )
+    result = project.run("--slipstream-audit")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*the test's own finalizer*", "*the wider finalizer*"])
