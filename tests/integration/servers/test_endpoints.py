@@ -59,7 +59,7 @@ def test_read_only_cache_directory_is_named(cache_dir, only_root):
         server = postgresql_server(DatabaseSettings(engine="postgresql"), cache_dir=sealed)
         with pytest.raises(ServerError, match=f"{sealed}/servers cannot be written: read-only"):
             server.open(quiet)
-        with pytest.raises(ServerError, match=f"{sealed} cannot be used: it may not be written"):
+        with pytest.raises(ConfigurationError, match=f"{sealed} cannot be used: it may not be"):
             cache_directory(str(sealed), {})
     finally:
         subprocess.run(["umount", str(sealed)], check=True)
