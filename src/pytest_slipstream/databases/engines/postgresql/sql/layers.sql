@@ -36,7 +36,8 @@ BEGIN
     RETURN jsonb_build_object(
         'tables', ARRAY(SELECT n FROM unnest(CASE WHEN names = '{}' THEN moved ELSE names END) n
                         ORDER BY n),
-        'ddl', ddl, 'mark', _slipstream.mark(since));
+        'ddl', ddl, 'mark', _slipstream.mark(since, (
+            SELECT coalesce(jsonb_agg(lock), '[]') FROM _slipstream.advisory_locks())));
 END $$;
 
 CREATE FUNCTION _slipstream.hold_positions(into_layer int) RETURNS text[] LANGUAGE plpgsql AS $$
