@@ -40,9 +40,18 @@ _CLEANING = _READING | {
 }
 
 
-def connect(address: Address, *, autocommit: bool = False) -> Connection:
+class _Own(psycopg.Connection[tuple[object, ...]]):
+    """By its class the routing door tells slipstream's own connections from the application's."""
+
+
+def connect(
+    address: Address,
+    *,
+    autocommit: bool = False,
+    connection_class: type[Connection] = psycopg.Connection,
+) -> Connection:
     """A plain connection, with nothing set."""
-    return psycopg.connect(
+    return connection_class.connect(
         host=address.host,
         port=address.port or None,
         user=address.user,
@@ -69,7 +78,7 @@ def clean_in(address: Address) -> Connection:
 
 
 def _own(address: Address, parameters: dict[str, str]) -> Connection:
-    connection = connect(address, autocommit=True)
+    connection = connect(address, autocommit=True, connection_class=_Own)
     try:
         wanted = {"application_name": APPLICATION_NAME} | parameters
         settings = [
