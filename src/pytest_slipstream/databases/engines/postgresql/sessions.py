@@ -39,11 +39,19 @@ _CLEANING = _READING | {
 }
 
 
+class _Own(psycopg.Connection[tuple[object, ...]]):
+    """By its class the routing door tells slipstream's own connections from the application's."""
+
+
 def connect(
-    address: Address, *, autocommit: bool = False, options: str | None = None
+    address: Address,
+    *,
+    autocommit: bool = False,
+    options: str | None = None,
+    connection_class: type[Connection] = psycopg.Connection,
 ) -> Connection:
     """A plain connection, with nothing set but ``options``."""
-    return psycopg.connect(
+    return connection_class.connect(
         host=address.host,
         port=address.port or None,
         user=address.user,
@@ -74,4 +82,4 @@ def _own(address: Address, parameters: dict[str, str]) -> Connection:
     """Set in the start-up message, which saves a round trip."""
     wanted = {"application_name": APPLICATION_NAME} | parameters
     options = [f"-c {name}=" + value.replace(" ", "\\ ") for name, value in wanted.items()]
-    return connect(address, autocommit=True, options=" ".join(options))
+    return connect(address, autocommit=True, options=" ".join(options), connection_class=_Own)
