@@ -162,7 +162,8 @@ def _where(address: Address) -> dict[str, Any]:
     where: dict[str, Any] = {"user": address.user, "password": address.password}
     where |= {"charset": "utf8mb4", "connect_timeout": 10}
     if address.socket and (not address.host or address.host.startswith("/")):
-        return {**where, "unix_socket": address.socket}
+        # PyMySQL loads all certificates for each connection otherwise, also where no TLS is used.
+        return {**where, "unix_socket": address.socket, "ssl_disabled": True}
     return {**where, "host": address.host, "port": address.port}
 
 

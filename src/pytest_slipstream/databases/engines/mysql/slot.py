@@ -101,13 +101,17 @@ class MysqlSlot:
 
     def _begin(self, base: Base) -> None:
         self._clean_base = base
-        self._watch = Watch(self._session, self.name, base.blueprint, self._data)
-        self._settle(self._watch.look())
+        self._watch = Watch(self._session, self.name, self._data)
+        self._begin_watching()
 
     def _settle(self, reading: Reading) -> None:
         """The slot is clean, and this is what the counters say then."""
         self._clean = reading
         self._kept = reading.transactions
+
+    def _begin_watching(self) -> None:
+        self._ids = self._watch.ids()
+        self._settle(self._watch.look())
 
     # Cleaning
 
@@ -122,12 +126,12 @@ class MysqlSlot:
 
     def _cleaned(self) -> Cleaning:
         ended, reading = self._quiet()
-        ddl = self._redefined(reading)
+        ddl, truncated = self._redefined(reading)
         if ddl:
             return Cleaning(
                 ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {', '.join(ddl[:3])}"
             )
-        written, dirty = self._dirty(reading)
+        written, dirty = self._dirty(reading, truncated)
         moved = reading.moved_since(self._clean)
         tables = self._clean_base.blueprint.tables
         problem = next(filter(None, (restoring.obstacle(tables[name]) for name in dirty)), None)
@@ -145,17 +149,24 @@ class MysqlSlot:
         ended = leftovers.end(self._session, self.name, self._kept)
         return ended, self._watch.look()
 
-    def _redefined(self, reading: Reading) -> tuple[str, ...]:
-        """What is defined otherwise than in the base. The files only say that something may be."""
-        if reading.definitions == self._clean.definitions:
-            return ()
-        now, _ = blueprint.read(self._session, self.name)
-        return self._clean_base.blueprint.differences(now)
+    def _redefined(self, reading: Reading) -> tuple[tuple[str, ...], set[str]]:
+        """What is defined otherwise than in the base, and the tables that were truncated.
 
-    def _dirty(self, reading: Reading) -> tuple[set[str], set[str]]:
+        The signature only says that something may be.
+        """
+        before = self._clean
+        if (reading.signature, reading.routines) == (before.signature, before.routines):
+            return (), set()
+        now, _ = blueprint.read(self._session, self.name)
+        ids = self._watch.ids()
+        files = {name for name in ids.keys() | self._ids if ids.get(name) != self._ids.get(name)}
+        base = self._clean_base.blueprint
+        return base.differences(now), self._watch.tables_of(files, list(base.tables))
+
+    def _dirty(self, reading: Reading, truncated: set[str]) -> tuple[set[str], set[str]]:
         """The tables that were written to, and those that may have been as well."""
         base = self._clean_base.blueprint
-        written = reading.changed_since(self._clean) & base.tables.keys()
+        written = truncated | (reading.changed_since(self._clean) & base.tables.keys())
         if {one.key for one in self._kept} - {one.key for one in reading.transactions}:
             # What a transaction wrote before the last reading may have been committed after it.
             return written, set(base.tables)
@@ -181,19 +192,18 @@ class MysqlSlot:
             lambda: self._session.run([*(text for _, text in plain), *special])
         )
         if special or ended:
-            self._settle(self._watch.look())
+            self._begin_watching()
             return ended
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
             written[name] = written.get(name, 0) + count
         positions = {**reading.positions, **{name: self._clean.positions[name] for name in moved}}
-        definitions = self._watch.definitions()
         self._settle(
             msgspec.structs.replace(
                 reading,
                 written=written,
                 positions=positions,
-                definitions=reading.definitions if definitions is None else definitions,
+                signature=self._watch.signature() if moved else reading.signature,
             )
         )
         return ended
@@ -220,7 +230,8 @@ class MysqlSlot:
 
     def touched(self) -> tuple[str, ...]:
         """Tables with writes since the slot was last clean, as ``schema.table``."""
-        return self._shown(self._dirty(self._watch.look())[0])
+        reading = self._watch.look()
+        return self._shown(self._dirty(reading, self._redefined(reading)[1])[0])
 
     def _shown(self, tables: set[str]) -> tuple[str, ...]:
         return tuple(f"{self._schema}.{name}" for name in sorted(tables))
@@ -251,8 +262,8 @@ class MysqlSlot:
     def push_layer(self) -> tuple[str, ...]:
         """Take what was committed since the slot was clean as a layer."""
         reading = self._watch.look()
-        ddl = self._redefined(reading)
-        written, dirty = self._dirty(reading)
+        ddl, truncated = self._redefined(reading)
+        written, dirty = self._dirty(reading, truncated)
         if not written and not ddl:
             return ()
         self._pushed += 1
@@ -321,12 +332,12 @@ class MysqlSlot:
         base = self._base()
         try:
             ended, reading = self._quiet()
-            ddl = self._redefined(reading)
+            ddl, truncated = self._redefined(reading)
             if ddl:
                 return Cleaning(
                     ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {ddl[0]}"
                 )
-            _, dirty = self._dirty(reading)
+            _, dirty = self._dirty(reading, truncated)
             dirty |= layer.images.keys()
             self._clean_base = base
             moved = {
