@@ -187,7 +187,7 @@ def _name_and_text(
 def _fits(option: Option, table: Table) -> bool:
     wanted = option.needs.get("engine")
     engine = table.get("engine")
-    return wanted is None or engine is None or engine.value == wanted
+    return wanted is None or engine is None or engine.value in wanted
 
 
 def _overlay(option: Option, origin: str, texts: list[str], table: Table) -> None:

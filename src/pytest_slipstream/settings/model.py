@@ -2,7 +2,8 @@
 made from the structs below.
 
 A field's description is its documentation. ``extra`` names the settings of the same database that
-the option needs; with others, a value is an error, because it would do nothing.
+the option needs, each with its valid values; with others, a value is an error, because it would do
+nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-EngineName = Literal["sqlite", "postgresql"]
+EngineName = Literal["sqlite", "postgresql", "mysql"]
 IsolationName = Literal["reset", "clone", "none"]
 Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
-_SQLITE = {"engine": "sqlite"}
-_POSTGRESQL = {"engine": "postgresql"}
-_EMBEDDED = {"engine": "postgresql", "server": "embedded"}
+_SQLITE = {"engine": ("sqlite",)}
+_SERVER = {"engine": ("postgresql", "mysql")}
+_EMBEDDED = {**_SERVER, "server": ("embedded",)}
+_POSTGRESQL = {"engine": ("postgresql",)}
+_EMBEDDED_POSTGRESQL = {**_POSTGRESQL, "server": ("embedded",)}
 
 
 class DatabaseSettings(
@@ -27,13 +30,15 @@ class DatabaseSettings(
 ):
     """One database: a table ``[tool.slipstream.databases.<name>]``."""
 
-    engine: Annotated[EngineName, Meta(description="The database product.")]
+    engine: Annotated[
+        EngineName, Meta(description="The database product; `mysql` is MySQL and MariaDB.")
+    ]
     server: Annotated[
         str,
         Meta(
             description="`embedded` (slipstream starts and stops it) or the URL of a running "
             "server. SQLite has no server.",
-            extra=_POSTGRESQL,
+            extra=_SERVER,
         ),
     ] = "embedded"
     schema: Annotated[
@@ -58,7 +63,8 @@ class DatabaseSettings(
         str | None,
         Meta(
             description="The SQLAlchemy driver in `{url}` and in the `db_engine` fixtures, for "
-            "example `asyncpg`, `psycopg`, `aiosqlite`. Without it: `psycopg`, or plain `sqlite`."
+            "example `asyncpg`, `psycopg`, `aiosqlite`, `asyncmy`. Without it: `psycopg`, "
+            "`pymysql`, or plain `sqlite`."
         ),
     ] = None
     env: Annotated[
@@ -101,7 +107,7 @@ class DatabaseSettings(
         str,
         Meta(
             description="Embedded PostgreSQL: the cluster's locale (the encoding is UTF8).",
-            extra=_EMBEDDED,
+            extra=_EMBEDDED_POSTGRESQL,
         ),
     ] = "C.UTF-8"
     server_options: Annotated[
@@ -128,7 +134,7 @@ class DatabaseSettings(
     ] = 16
     allow_remote: Annotated[
         bool,
-        Meta(description="Allow a server URL whose host is not this machine.", extra=_POSTGRESQL),
+        Meta(description="Allow a server URL whose host is not this machine.", extra=_SERVER),
     ] = False
 
 

@@ -225,8 +225,8 @@ def test_braces_can_be_escaped(project):
             [f"{MAIN}.engine is missing", "sqlite, postgresql"],
         ),
         (
-            '[tool.slipstream.databases.main]\nengine = "mysql"',
-            [f"{MAIN}.engine is 'mysql'", "one of sqlite, postgresql"],
+            '[tool.slipstream.databases.main]\nengine = "oracle"',
+            [f"{MAIN}.engine is 'oracle'", "one of sqlite, postgresql, mysql"],
         ),
         (
             '[tool.slipstream.databases.main]\nengine = "postgres"',
