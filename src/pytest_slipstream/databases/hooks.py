@@ -75,7 +75,10 @@ class DatabaseHooks:
             read_mark(mark, item.nodeid, configured) for mark in item.iter_markers("db")
         ]
         closure = getattr(item, "fixturenames", ())
-        return choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        chosen = choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        for name, strategy in chosen.items():
+            self._databases[name].joining.possible |= strategy == "rollback"
+        return chosen
 
     def strategies(self, item: pytest.Item) -> dict[str, str]:
         """The databases that a test uses, each with its strategy."""
@@ -98,7 +101,7 @@ class DatabaseHooks:
     def _begin(self, turn: Turn) -> SlipstreamError | None:
         try:
             for name, wanted in self.strategies(turn.item).items():
-                turn.strategies[name] = self._databases[name].begin(wanted)
+                turn.strategies[name] = self._databases[name].begin(wanted, turn.item.nodeid)
         except SlipstreamError as error:
             return error
         return None
@@ -113,6 +116,11 @@ class DatabaseHooks:
             return (yield)
         if self._turn is not None:
             if self._turn.in_body:
+                for database in self._databases.values():
+                    database.joining.give_up(
+                        f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within "
+                        "the test"
+                    )
                 self._layers.set_apart(self._turn.item)
             else:
                 self._clean_up()
@@ -152,6 +160,9 @@ class DatabaseHooks:
             return
         self._turn.in_body = True
         self._pools.begin_test()
+        for name, strategy in self._turn.strategies.items():
+            if strategy == "rollback":
+                self._databases[name].joining.begin(self._turn.item.nodeid)
         if self._audit is not None:
             for name in self._turn.strategies:
                 self._audit.expect(self._databases[name])
