@@ -50,6 +50,8 @@ class Route:
             return self._own
         if joining.active:
             self.connection = joining.find(self.key)
+            if self.connection is not None and not session_of(self.connection).open:
+                joining.give_up("the server ended the test's connection")
         return None if self.connection is None else session_of(self.connection)
 
     async def find(self) -> None:
@@ -71,7 +73,7 @@ class Route:
                 session.close()
                 return
             connection = TestConnection(self.key, session, joining.engine)
-        session_of(connection).run("BEGIN")
+        session_of(connection).begin()
         joining.adopt(connection)
 
     def status(self, who: Hashable) -> bytes:

@@ -40,14 +40,34 @@ _PARAMETERS = (
 )
 
 
+_CHECK = (
+    "SAVEPOINT slipstream_check",
+    "SET CONSTRAINTS ALL IMMEDIATE",
+    "ROLLBACK TO SAVEPOINT slipstream_check",
+    "RELEASE SAVEPOINT slipstream_check",
+)
+
+
 class Encrypted(Exception):  # noqa: N818 - not an error: an answer
     """The session is encrypted: its socket alone is not enough to speak through it."""
+
+
+class Refused(Exception):  # noqa: N818 - not an error: an answer
+    """The server refused a statement of slipstream's own; ``answer`` is its message."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(messages.text_of_error(answer))
+        self.answer = answer
 
 
 class Speaker(Protocol):
     """A connection of the application."""
 
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether it has sent a request that is not answered yet."""
 
     def granted(self) -> None:
         """It has the session now; called on its own event loop."""
@@ -81,6 +101,7 @@ class Session:
         self.prepared: set[bytes] = set()
         self.received = bytearray()
         self.open = True
+        self.defers = False
         self._guard = threading.Lock()
         self._holder: Speaker | None = None
         self._waiting: deque[Speaker] = deque()
@@ -150,26 +171,30 @@ class Session:
                 self.status = each[5:6]
         return found
 
-    def run(self, *texts: str) -> None:
+    def run(self, *texts: str) -> int:
         """Run statements and wait until they are done; for the holder, or when there is none.
 
         Only for statements that wait for nobody: the event loop stands still meanwhile.
 
+        Returns:
+            How many rows they gave.
+
         Raises:
             OSError: The session is lost.
-            Uncontained: The server refused.
+            Refused: The server refused.
         """
         self._wait_and_send(messages.query(messages.join(texts)))
-        failed = ""
+        failed, rows = b"", 0
         while True:
             self._wait(select.POLLIN)
             for each in self.receive():
+                rows += each[:1] == messages.ROW
                 if each[:1] == messages.ERROR:
-                    failed = messages.text_of_error(each)
+                    failed = each
                 elif each[:1] == messages.READY:
                     if failed:
-                        raise Uncontained(f"{texts[-1]} failed: {failed}")
-                    return
+                        raise Refused(failed)
+                    return rows
 
     def _wait_and_send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -193,28 +218,42 @@ class Session:
 
     # The test's connection, for the hooks: see `joining.Physical`
 
+    def begin(self) -> None:
+        """Begin the transaction of a turn."""
+        self.run("BEGIN")
+        self.defers = bool(self.run("SELECT FROM pg_constraint WHERE condeferrable LIMIT 1"))
+
+    def check_deferred(self) -> None:
+        """Do what the server does at a commit.
+
+        Raises:
+            Refused: A deferred constraint is violated; the transaction has failed.
+        """
+        if self.defers:
+            self.run(*_CHECK)
+
     def roll_back(self) -> None:
         """End the transaction of the turn."""
         if self._holder is not None:  # the test left a statement running
             self.cancel()
             self.close()
-        elif self.status != b"I":
+        elif self.open:
             try:
-                self.run("ROLLBACK")
-            except (OSError, Uncontained):
+                self.run("ROLLBACK", "SELECT pg_advisory_unlock_all()")
+            except (OSError, Refused):
                 self.close()
 
     def commit(self) -> None:
-        """Commit the transaction of the turn."""
-        if self._holder is not None and self._holder_waits():
+        """Commit the transaction of the turn; what it set for the session must not outlive it."""
+        if not self.open:
+            raise Uncontained("its connection is lost")
+        if self._holder is not None and self._holder.is_speaking:
             raise Uncontained("a statement is running")
         try:
             self.run("COMMIT")
-        except OSError as error:
-            raise Uncontained(f"the connection is lost: {error}") from error
-
-    def _holder_waits(self) -> bool:
-        return bool(getattr(self._holder, "sent", False))
+        except (OSError, Refused) as error:
+            raise Uncontained(f"the commit fails: {error}") from error
+        self.close()
 
     def is_usable(self) -> bool:
         """Whether the session lives, and nothing goes on in it."""
@@ -229,10 +268,15 @@ class Session:
         self.open = False
         with suppress(OSError):
             self._socket.send(messages.message(b"X"))
-        with suppress(OSError):  # an event loop that still waits for it is woken up
+        with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        if self._holder is None:
-            self._socket.close()
+        holder = self._holder
+        if holder is not None and holder.loop.is_running():
+            return  # it is woken up by the shutdown, and closes the socket
+        if holder is not None and not holder.loop.is_closed():
+            holder.loop.remove_reader(self)
+            holder.loop.remove_writer(self)
+        self._socket.close()
 
 
 async def open_session(

@@ -21,7 +21,8 @@ from pytest_slipstream.databases.routing.drivers.asyncpg_requests import (
     Requests,
 )
 from pytest_slipstream.databases.routing.drivers.asyncpg_route import Route, session_of
-from pytest_slipstream.databases.routing.drivers.asyncpg_session import Session
+from pytest_slipstream.databases.routing.drivers.asyncpg_session import Refused, Session
+from pytest_slipstream.databases.routing.joining import TestConnection
 from pytest_slipstream.databases.routing.transactions import Uncontained
 
 
@@ -229,16 +230,17 @@ class Wire(asyncio.Transport):
         before: tuple[str, ...] = ()
         forwarded = connection is None or request.tag is None
         if connection is not None:
-            if request.answer_to_preparing is not None:
+            answer = request.answer_to_preparing or self._violation(request, session, connection)
+            if answer is not None:
+                self._answer(answer)
                 self._release()
-                self._answer(request.answer_to_preparing)
                 return
             try:
                 plan = connection.plan(self, request.sql)
             except Uncontained as why:
                 self._give_up(why.reason)
                 return
-            before = plan.before if forwarded else (*plan.before, plan.sql)
+            before = plan.before if forwarded else plan.texts
         data, added = messages.query(messages.join(before)) if before else b"", 0
         if forwarded:
             translated, added = self._requests.translated(request, session.prepared)
@@ -247,6 +249,19 @@ class Wire(asyncio.Transport):
         self._send(data)
         if not self._paused:
             self.loop.add_reader(session, self._readable)
+
+    def _violation(
+        self, request: Request, session: Session, connection: TestConnection
+    ) -> bytes | None:
+        """The error of a commit that a deferred constraint forbids; the transaction is undone."""
+        alone = connection.transactions.open == {self} and self._route.status(self) == b"T"
+        if request.tag == "COMMIT" and alone:
+            try:
+                session.check_deferred()
+            except Refused as refusal:
+                session.run(*connection.transactions.rollback(self, aborted=True))
+                return refusal.answer + messages.ready(b"I")
+        return None
 
     def _give_up(self, reason: str) -> None:
         """The request cannot be contained: it goes to a session of the connection's own."""

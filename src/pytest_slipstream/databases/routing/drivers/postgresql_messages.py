@@ -13,6 +13,7 @@ import msgspec
 
 READY = b"Z"
 ERROR = b"E"
+ROW = b"D"
 PARSE_COMPLETE = b"1"
 BIND_COMPLETE = b"2"
 CLOSE_COMPLETE = b"3"
