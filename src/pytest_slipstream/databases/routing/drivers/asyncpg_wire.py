@@ -215,8 +215,7 @@ class Wire(asyncio.Transport):
             if self._request is None:
                 self._release()
             elif is_over or session is None or not session.open:
-                self._release()
-                self._seek()
+                self._seek_again()
             else:
                 self._go()
         except Exception as error:  # noqa: BLE001 - asyncpg's caller gets it
@@ -265,11 +264,16 @@ class Wire(asyncio.Transport):
 
     def _give_up(self, reason: str) -> None:
         """The request cannot be contained: it goes to a session of the connection's own."""
-        request = self._request
         try:
             self._joining.give_up(reason)
-        finally:
+        except BaseException:
             self._release()
+            raise
+        self._seek_again()
+
+    def _seek_again(self) -> None:
+        request = self._request
+        self._release()
         self._request = request
         self._seek()
 
