@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +116,19 @@ class DatabaseHooks:
         if fixturedef.scope == "function":
             self._begin_body()
             return (yield)
-        if self._turn is not None:
-            if self._turn.in_body:
+        with ExitStack() as stack:
+            if self._turn is not None and self._turn.in_body:
+                set_apart = partial(self._layers.set_apart, self._turn.item)
+                set_apart()
+                reason = (
+                    f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within the "
+                    "test"
+                )
                 for database in self._databases.values():
-                    database.joining.give_up(
-                        f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within "
-                        "the test"
-                    )
-                self._layers.set_apart(self._turn.item)
-            else:
+                    stack.enter_context(database.joining.interrupted(reason, set_apart))
+            elif self._turn is not None:
                 self._clean_up()
-        with self._layers.of(fixturedef, request.node):
+            stack.enter_context(self._layers.of(fixturedef, request.node))
             return (yield)
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:

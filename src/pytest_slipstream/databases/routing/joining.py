@@ -11,7 +11,8 @@ application transaction open, and the test goes on as under `reset`, or the appl
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -146,6 +147,7 @@ class Joining:
         self._active = False
         self._node_id = ""
         self._reason: str | None = None
+        self._interruption: tuple[str, Callable[[], None]] | None = None
         self._current: TestConnection | None = None
         self._warm: dict[Hashable, TestConnection] = {}
         self._known: dict[str, str] = {}
@@ -189,6 +191,22 @@ class Joining:
             self._drop(current)
         return Ended(reason, left_open)
 
+    @contextmanager
+    def interrupted(self, reason: str, then: Callable[[], None]) -> Iterator[None]:
+        """While a wider fixture is set up within the test: what it writes must outlive the test.
+
+        Most of them write nothing; the first use of a connection gives up.
+
+        Args:
+            reason: Why.
+            then: Called after that, and before the connection is used.
+        """
+        before, self._interruption = self._interruption, (reason, then)
+        try:
+            yield
+        finally:
+            self._interruption = before
+
     def discard(self) -> None:
         """The slot was made anew, or ends: connections to what it was are of no use."""
         self.generation += 1
@@ -222,6 +240,10 @@ class Joining:
         Raises:
             IsolationError: Another one is in use, and has an open transaction.
         """
+        if self._active and self._interruption is not None:
+            reason, then = self._interruption
+            self.give_up(reason)
+            then()
         if self._current is None or not self._active or self._current.key == key:
             return self._current if self._active else None
         self.give_up("it uses a second connection, of another driver, event loop or parameters")
