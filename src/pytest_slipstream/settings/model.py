@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 EngineName = Literal["sqlite", "postgresql", "mysql"]
-IsolationName = Literal["reset", "clone", "none"]
+IsolationName = Literal["reset", "rollback", "clone", "none"]
 Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 

@@ -13,6 +13,8 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
+    "psycopg": ("psycopg_sync",),
+    "asyncpg": ("asyncpg_connection",),
 }
 """Each driver's module, with the files that know it."""
 
