@@ -1,7 +1,7 @@
 """``module:object`` sources: find the object, tell its kind, make the schema or call it.
 
-The kind is told by what the object is, without importing SQLAlchemy: an object can only be a
-MetaData when SQLAlchemy is loaded already.
+The kind is told by what the object is, without importing SQLAlchemy or Peewee: an object can only
+be a MetaData or a model when its library is loaded already.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import groupby
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeGuard
 
+from pytest_slipstream.databases.sources import models
 from pytest_slipstream.databases.sources.forms import ObjectSource
 from pytest_slipstream.errors import TemplateError
 
@@ -40,7 +44,7 @@ def load(source: ObjectSource) -> object:
     seen = f"module {source.module!r}"
     for name in source.attribute.split("."):
         try:
-            value = getattr(value, name)
+            value = _attribute(value, name)
         except AttributeError as error:
             near = difflib.get_close_matches(name, dir(value), n=3)
             listed = ", ".join(repr(candidate) for candidate in near)
@@ -50,6 +54,15 @@ def load(source: ObjectSource) -> object:
             ) from error
         seen += f"'s {name!r}"
     return value
+
+
+def _attribute(value: object, name: str) -> object:
+    """An attribute; of a package also a module that nobody has imported yet."""
+    if not hasattr(value, name) and isinstance(value, ModuleType) and hasattr(value, "__path__"):
+        inside = f"{value.__name__}.{name}"
+        if find_spec(inside) is not None:
+            return importlib.import_module(inside)
+    return getattr(value, name)
 
 
 def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
@@ -71,14 +84,25 @@ def loaded(source: ObjectSource) -> object | None:
 
 
 def parts(value: object) -> Iterator[object]:
-    """What ``value`` consists of, in order: MetaData, callables, None for any other kind."""
+    """What ``value`` consists of, in order: MetaData, models, callables, None for any other kind.
+
+    Models that follow one another are one part: their order is that of their foreign keys.
+    """
     if isinstance(value, list | tuple):
-        for item in value:
-            yield from parts(item)
+        for are_models, items in groupby(value, models.is_model):
+            if are_models:
+                yield models.Models(
+                    tuple(each for item in items for each in models.of(item).classes)
+                )
+            else:
+                for item in items:
+                    yield from parts(item)
         return
     metadata = _metadata(value)
     if metadata is not None:
         yield metadata
+    elif models.is_model(value) or (isinstance(value, ModuleType) and "peewee" in sys.modules):
+        yield models.of(value)
     else:
         yield value if callable(value) else None
 
