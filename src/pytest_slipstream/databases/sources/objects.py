@@ -12,7 +12,6 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from itertools import groupby
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeGuard
@@ -41,10 +40,12 @@ def load(source: ObjectSource) -> object:
             f"{source}: module {source.module!r} does not import: {summary(error)}",
             hint=_import_hint(source, error),
         ) from error
+    if source.attribute == "*":
+        return value
     seen = f"module {source.module!r}"
     for name in source.attribute.split("."):
         try:
-            value = _attribute(value, name)
+            value = getattr(value, name)
         except AttributeError as error:
             near = difflib.get_close_matches(name, dir(value), n=3)
             listed = ", ".join(repr(candidate) for candidate in near)
@@ -54,15 +55,6 @@ def load(source: ObjectSource) -> object:
             ) from error
         seen += f"'s {name!r}"
     return value
-
-
-def _attribute(value: object, name: str) -> object:
-    """An attribute; of a package also a module that nobody has imported yet."""
-    if not hasattr(value, name) and isinstance(value, ModuleType) and hasattr(value, "__path__"):
-        inside = f"{value.__name__}.{name}"
-        if find_spec(inside) is not None:
-            return importlib.import_module(inside)
-    return getattr(value, name)
 
 
 def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
@@ -78,7 +70,7 @@ def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
 def loaded(source: ObjectSource) -> object | None:
     """The object when its module has been imported and has it; nothing is imported."""
     value: object = sys.modules.get(source.module)
-    for name in source.attribute.split("."):
+    for name in source.attribute.split(".") if source.attribute != "*" else ():
         value = getattr(value, name, None)
     return value
 
