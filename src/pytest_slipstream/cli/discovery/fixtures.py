@@ -57,7 +57,7 @@ def find(project: Project) -> list[Superfluous]:
                 continue
             decorates = source.is_test and node in source.tree.body and _is_decorator(node)
             if decorates or _is_fixture(source, node):
-                does = tuple(dict.fromkeys(_work(source, node)))
+                does = tuple(dict.fromkeys(_work_with_helpers(source, node)))
                 gives = not decorates and _gives(node)
                 if does:
                     place = source.place(node)
@@ -82,6 +82,19 @@ def _is_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         isinstance(each, ast.Return) and isinstance(each.value, ast.Name) and each.value.id in inner
         for each in node.body
     )
+
+
+def _work_with_helpers(source: Source, node: ast.AST) -> Iterator[str]:
+    """What it does, and what functions of its own module do that it calls."""
+    called = {
+        inner.func.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
+    }
+    yield from _work(source, node)
+    for each in source.tree.body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name in called:
+            yield from _work(source, each)
 
 
 def _work(source: Source, node: ast.AST) -> Iterator[str]:
