@@ -6,30 +6,29 @@ from statistics import median
 
 from examples.check import EXAMPLES
 from examples.halves import Outcome, run
-from examples.server import VARIABLE, empty_database
+from examples.server import empty_database, environment
 
 from benchmarks.measuring import Findings, Row, Target
-from pytest_slipstream.databases.urls import url
 
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "before": ("before", ()),
     "after": ("after", ()),
-    "after, -n 2": ("after", ("-n", "2")),
+    "after, two workers": ("after", ("-n", "2")),
 }
 
 
 def examples(rounds: int) -> Findings:
-    """Both examples, before and after, in turns. Seconds are those that pytest prints."""
+    """All examples, before and after, in turns. Seconds are those that pytest prints."""
     rows: list[Row] = []
     targets: list[Target] = []
     with empty_database() as address:
-        environment = {VARIABLE: url(address, driver="asyncpg")}
+        server = environment(address)
         for example in EXAMPLES:
             taken: dict[str, list[Outcome]] = {way: [] for way in WAYS}
-            succeed(run(example.name, "after", environment=environment))
+            succeed(run(example.name, "after", environment=server))
             for _ in range(rounds):
                 for way, (half, options) in WAYS.items():
-                    outcome = run(example.name, half, *options, environment=environment)
+                    outcome = run(example.name, half, *options, environment=server)
                     taken[way].append(succeed(outcome))
             tests_s = {
                 way: median(each.tests_s for each in outcomes) for way, outcomes in taken.items()
@@ -45,8 +44,8 @@ def examples(rounds: int) -> Findings:
             ]
             targets.append(
                 Target(
-                    f"examples/{example.name}: `after` faster than `before`, in sequence",
-                    tests_s["before"] / tests_s["after"],
+                    f"examples/{example.name}: `{example.way}` faster than `before` in sequence",
+                    tests_s["before"] / tests_s[example.way],
                     example.slower,
                     "times",
                     at_least=True,
