@@ -18,6 +18,7 @@ Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
 _SQLITE = {"engine": "sqlite"}
+_STRICT = {"engine": "sqlite", "strict": True}
 _POSTGRESQL = {"engine": "postgresql"}
 _EMBEDDED = {"engine": "postgresql", "server": "embedded"}
 
@@ -82,6 +83,22 @@ class DatabaseSettings(
             extra=_SQLITE,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
+            "refuse: of the wrong type, too long, out of range, no date.",
+            extra=_SQLITE,
+        ),
+    ] = False
+    stands_for: Annotated[
+        Literal["postgresql", "mysql"] | None,
+        Meta(
+            description="Strict SQLite: the engine of production, where the real ones differ; with "
+            "`mysql`, text is compared without regard to case.",
+            extra=_STRICT,
+        ),
+    ] = None
     tcp: Annotated[
         bool,
         Meta(

@@ -51,7 +51,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     default: Any
     description: str
-    needs: dict[str, str]
+    needs: dict[str, Any]
 
     @property
     def flag(self) -> str:

@@ -65,9 +65,13 @@ def _without_effect(option: Option, settings: DatabaseSettings) -> str | None:
         return None
     for name, needed in option.needs.items():
         if getattr(settings, name) != needed:
-            seen = repr(getattr(settings, name)) if name == "engine" else "a URL"
-            return f"has an effect only with {name} = {needed!r}, and {name} is {seen}"
+            seen = "a URL" if name == "server" else _shown(getattr(settings, name))
+            return f"has an effect only with {name} = {_shown(needed)}, and {name} is {seen}"
     return None
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _server_problem(server: str) -> str | None:
