@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pytest_slipstream.databases.engines.sqlite import content
+from pytest_slipstream.databases.engines.sqlite import collations, content
 from pytest_slipstream.databases.engines.sqlite.content import quoted
 from pytest_slipstream.databases.engines.sqlite.rules import RealEngine, Rule, rule
 from pytest_slipstream.errors import TemplateError
@@ -50,8 +50,11 @@ def build(connection: sqlite3.Connection, database: str, real: RealEngine | None
     Raises:
         TemplateError: The schema or the seed made rows that strict SQLite would refuse.
     """
-    for table, sql in _tables(connection):
-        checks = list(table_checks(connection, table, sql, real))
+    tables = _tables(connection)
+    if real == "mysql":
+        collations.ignore_case(connection, database, tables)
+    for table in tables:
+        checks = list(table_checks(connection, table, real))
         if not checks:
             continue
         if found := _first_refused(connection, table, checks):
@@ -73,7 +76,7 @@ def build(connection: sqlite3.Connection, database: str, real: RealEngine | None
         )
 
 
-def _tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+def _tables(connection: sqlite3.Connection) -> list[str]:
     """The tables that somebody declared: not SQLite's own, no virtual ones nor their shadows."""
     found = [
         (name, sql)
@@ -82,14 +85,14 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     ]
     shadows = tuple(f"{name}_" for name, sql in found if content.is_virtual(sql))
     return [
-        (name, sql)
+        name
         for name, sql in found
         if not content.is_virtual(sql) and not (shadows and name.startswith(shadows))
     ]
 
 
 def table_checks(
-    connection: sqlite3.Connection, table: str, sql: str, real: RealEngine | None
+    connection: sqlite3.Connection, table: str, real: RealEngine | None
 ) -> Iterator[Check]:
     """What the columns of a table refuse; a generated one is made of others."""
     name = quoted(table)
