@@ -167,6 +167,13 @@ class Settings(
     keep: Annotated[
         bool, Meta(description="Keep the database of every failed test and print how to open it.")
     ] = False
+    seed_factories: Annotated[
+        bool,
+        Meta(
+            description="Seed `random`, Faker, factory_boy and polyfactory for every test from its "
+            "node id, so that it always gets the same data."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(

@@ -1,8 +1,9 @@
-"""Whole runs with ``strict = true``: nothing in the application changes, wrong values are refused."""
+"""Whole runs with ``strict = true``: the application is as it was, wrong values are refused."""
 
 from __future__ import annotations
 
 import pytest
+
 from projects import Project
 
 STRICT = """
@@ -50,9 +51,9 @@ def test_a_seed_that_strict_refuses_is_an_error(strict: Project):
                 from sqlalchemy import create_engine
 
                 def fill(url):
-                    engine = create_engine(url)
+                    engine, name = create_engine(url), "a" * 21
                     with engine.begin() as connection:
-                        connection.exec_driver_sql("INSERT INTO role (name) VALUES (?)", ("a" * 21,))
+                        connection.exec_driver_sql("INSERT INTO role (name) VALUES (?)", (name,))
                     engine.dispose()
             """
         }
@@ -60,8 +61,9 @@ def test_a_seed_that_strict_refuses_is_an_error(strict: Project):
     result = strict.run(tests="def test(): pass")
     result.stdout.fnmatch_lines(
         [
-            "*the template of the database 'main' has a row that strict = true refuses: role.name "
-            "is VARCHAR(20) and takes a text of at most 20 characters, not 'aaaaaaaaaaaaaaaaaaaaa'*",
+            "*the template of the database 'main' has a row that strict = true refuses: "
+            "role.name is VARCHAR(20) and takes a text of at most 20 characters, not "
+            "'aaaaaaaaaaaaaaaaaaaaa'*",
             "*hint: correct the value in the seed, or the column's type in the schema*",
         ]
     )
