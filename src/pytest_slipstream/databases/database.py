@@ -21,6 +21,7 @@ from pytest_slipstream.databases.engines.protocol import (
     Progress,
     Slot,
 )
+from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.settings import DatabaseSettings
@@ -57,6 +58,10 @@ class Database:
         self.slot_name = naming.slot_name(around.owner.testrun_uid, around.owner.worker, name)
         self.address: Address = self.engine.address(self.slot_name)
         self.entrance = around.door.add(name, self.address)
+        if settings.strict:
+            strict = StrictConnections(settings.stands_for)
+            self.entrance.on_connect(strict.opened)
+            self.entrance.connection_class = strict.connection_class
         self.seconds_open = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None

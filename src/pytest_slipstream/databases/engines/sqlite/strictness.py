@@ -25,8 +25,8 @@ TRIGGER_PREFIX = "slipstream_strict_"
 NO_VALUE = "what was given"
 """Stands in a message for the value, where SQLite cannot put it there."""
 
-_COMPUTED_MESSAGES_SINCE = (3, 47)
-_SHOWN_CHARACTERS = 80
+COMPUTED_MESSAGES_SINCE = (3, 47)
+SHOWN_CHARACTERS = 80
 _ANYTHING = Rule("false", "a value")
 
 
@@ -121,18 +121,22 @@ def triggers(table: str, checks: list[Check], version: tuple[int, ...]) -> Itera
         checks: Not empty.
         version: SQLite's.
     """
-    computed = version >= _COMPUTED_MESSAGES_SINCE
-    cases = " ".join(
-        f"WHEN {_refused(check)} THEN RAISE(ABORT, "
-        f"{_message(check) if computed else _literal(check.message + NO_VALUE)})"
-        for check in checks
-    )
+    raising = " ".join(_raise(check, version) for check in checks)
     columns = ", ".join(dict.fromkeys(quoted(check.column) for check in checks))
     for event, when in (("insert", "INSERT"), ("update", f"UPDATE OF {columns}")):
         yield (
             f"CREATE TRIGGER {quoted(f'{TRIGGER_PREFIX}{event}_{table}')} BEFORE {when} "
-            f"ON {quoted(table)} BEGIN SELECT CASE {cases} END; END"
+            f"ON {quoted(table)} BEGIN SELECT CASE {raising} END; END"
         )
+
+
+def _raise(check: Check, version: tuple[int, ...]) -> str:
+    if version >= COMPUTED_MESSAGES_SINCE:
+        return f"WHEN {_refused(check)} THEN RAISE(ABORT, {_message(check)})"
+    # `likely` gives back its argument; the application's connections remember it (`connections`).
+    value = f"typeof(likely(new.{quoted(check.column)})) <> ''"
+    message = _literal(check.message + NO_VALUE)
+    return f"WHEN ({_refused(check)}) AND {value} THEN RAISE(ABORT, {message})"
 
 
 def _refused(check: Check) -> str:
@@ -141,7 +145,7 @@ def _refused(check: Check) -> str:
 
 def _message(check: Check) -> str:
     """The message with the value, as an SQL expression."""
-    value = f"substr(quote(new.{quoted(check.column)}), 1, {_SHOWN_CHARACTERS})"
+    value = f"substr(quote(new.{quoted(check.column)}), 1, {SHOWN_CHARACTERS})"
     return f"{_literal(check.message)} || {value}"
 
 

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Door
 
 ENGINE = "sqlite"
-_URI = 7  # the position of the argument ``uri`` of `sqlite3.connect`
+_POSITIONS = (
+    "database",
+    "timeout",
+    "detect_types",
+    "isolation_level",
+    "check_same_thread",
+    "factory",
+    "cached_statements",
+    "uri",
+)
 
 
 def patches(module: ModuleType, door: Door) -> list[Patch]:
@@ -19,12 +28,13 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
     original = module.connect
 
     def connect(*args: Any, **kwargs: Any) -> Any:
-        is_uri = args[_URI] if len(args) > _URI else kwargs.get("uri", False)
-        database = args[0] if args else kwargs.get("database")
-        entrance = door.to_file(database, is_uri=bool(is_uri))
-        connection = original(*args, **kwargs)
-        if entrance is not None:
-            entrance.opened(connection)
+        given = dict(zip(_POSITIONS, args, strict=False)) | kwargs
+        entrance = door.to_file(given.get("database"), is_uri=bool(given.get("uri", False)))
+        if entrance is None:
+            return original(*args, **kwargs)
+        factory = entrance.connection_class(given.get("factory", module.Connection))
+        connection = original(**{**given, "factory": factory})
+        entrance.opened(connection)
         return connection
 
     return [Patch(module, "connect", connect), Patch(module.dbapi2, "connect", connect)]
