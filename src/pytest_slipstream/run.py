@@ -20,6 +20,7 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
+from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
@@ -82,6 +83,8 @@ class Run:
         hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
+        if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
+            manager.register(SeededFactories(), "slipstream-factories")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings, self.record), "slipstream-summary")

@@ -21,6 +21,7 @@ from pytest_slipstream.databases.engines.protocol import (
     Progress,
     Slot,
 )
+from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.joining import Ended
 from pytest_slipstream.databases.routing.pools import Pools
@@ -60,6 +61,10 @@ class Database:
         self.entrance = around.door.add(name, self.address)
         self.joining = self.entrance.joining
         self.joining.possible = settings.isolation == "rollback"
+        if settings.strict:
+            strict = StrictConnections(settings.stands_for)
+            self.entrance.on_connect(strict.opened)
+            self.entrance.connection_class = strict.connection_class
         self.seconds_open = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None

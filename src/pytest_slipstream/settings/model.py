@@ -19,6 +19,7 @@ Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
 _SQLITE = {"engine": ("sqlite",)}
+_STRICT = {**_SQLITE, "strict": (True,)}
 _SERVER = {"engine": ("postgresql", "mysql")}
 _EMBEDDED = {**_SERVER, "server": ("embedded",)}
 _POSTGRESQL = {"engine": ("postgresql",)}
@@ -88,6 +89,22 @@ class DatabaseSettings(
             extra=_SQLITE,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
+            "refuse: of the wrong type, too long, out of range, no date.",
+            extra=_SQLITE,
+        ),
+    ] = False
+    stands_for: Annotated[
+        Literal["postgresql", "mysql"] | None,
+        Meta(
+            description="Strict SQLite: the engine of production, where the real ones differ; with "
+            "`mysql`, text is compared without regard to case.",
+            extra=_STRICT,
+        ),
+    ] = None
     tcp: Annotated[
         bool,
         Meta(
@@ -156,6 +173,13 @@ class Settings(
     keep: Annotated[
         bool, Meta(description="Keep the database of every failed test and print how to open it.")
     ] = False
+    seed_factories: Annotated[
+        bool,
+        Meta(
+            description="Seed `random`, Faker, factory_boy and polyfactory for every test from its "
+            "node id, so that it always gets the same data."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(

@@ -52,7 +52,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     default: Any
     description: str
-    needs: dict[str, tuple[str, ...]]
+    needs: dict[str, tuple[Any, ...]]
 
     @property
     def flag(self) -> str:

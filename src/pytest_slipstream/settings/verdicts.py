@@ -65,10 +65,14 @@ def _without_effect(option: Option, settings: DatabaseSettings) -> str | None:
         return None
     for name, needed in option.needs.items():
         if getattr(settings, name) not in needed:
-            seen = repr(getattr(settings, name)) if name == "engine" else "a URL"
-            valid = " or ".join(map(repr, needed))
+            seen = "a URL" if name == "server" else _shown(getattr(settings, name))
+            valid = " or ".join(map(_shown, needed))
             return f"has an effect only with {name} = {valid}, and {name} is {seen}"
     return None
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _server_problem(server: str, engine: str) -> str | None:

@@ -22,6 +22,8 @@ from pytest_slipstream.databases.routing.import_hook import ImportHook
 from pytest_slipstream.databases.routing.joining import Joining
 
 OnConnect = Callable[[Any], None]
+ConnectionClass = Callable[[Any], Any]
+"""The class that makes a connection of the application, of the one that it asked for."""
 
 
 class Entrance:
@@ -36,6 +38,7 @@ class Entrance:
         self.database = database
         self.address = address
         self.joining = Joining(database, address.engine)
+        self.connection_class: ConnectionClass = lambda wanted: wanted
         self._callbacks: list[OnConnect] = []
 
     def on_connect(self, callback: OnConnect) -> None:
