@@ -16,6 +16,7 @@ import pytest
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.database import Database
+from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class SlotOfTest:
 class DatabaseFixtures:
     """The fixtures as methods of a plugin, so that their state is the run's."""
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
-        self._databases = databases
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
         self._engines: dict[str, Engine] = {}
         self._async_engines: dict[str, AsyncEngine] = {}
 
@@ -86,6 +87,10 @@ class DatabaseFixtures:
             if named:
                 return self._databases[named if isinstance(named, str) else named[0]]
         return next(iter(self._databases.values()))
+
+    @property
+    def _databases(self) -> Mapping[str, Database]:
+        return self._lanes.current.databases
 
     @pytest.fixture
     def db(self, request: pytest.FixtureRequest) -> SlotOfTest:

@@ -1,0 +1,118 @@
+"""The lanes of this process, and the one that the running test is on.
+
+The invariant: one lane is entered at any time. Its variables are in the environment, its databases
+are what tests and fixtures get, and the application's SQLAlchemy engines reach them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_slipstream.databases import environment
+from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.lanes.choice import by_markers, by_path
+from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.settings import Settings
+
+_CANDIDATES = pytest.StashKey[tuple[str, ...]]()
+
+
+class Lane:
+    """One lane: its databases by their keys, and its environment variables."""
+
+    def __init__(self, name: str, databases: Mapping[str, Database]) -> None:
+        self.name = name
+        self.databases = databases
+        self.variables = environment.Variables(
+            {
+                variable: value
+                for database in databases.values()
+                for variable, value in environment.rendered(
+                    database.settings, database.address
+                ).items()
+            }
+        )
+
+
+class Lanes:
+    """The lanes whose tests are run; the first of them is entered at once.
+
+    Args:
+        settings: With at least one database.
+        around: What all databases share.
+    """
+
+    def __init__(self, settings: Settings, around: Surroundings) -> None:
+        self._settings = settings.every_lane
+        self._rootdir = around.rootdir
+        self._lanes = {
+            name: Lane(
+                name,
+                {
+                    key: Database(key, database, around, name if name in settings.lanes else "")
+                    for key, database in lane.databases.items()
+                },
+            )
+            for name, lane in settings.lanes_to_run.items()
+        }
+        self.current = next(iter(self._lanes.values()))
+        self.current.variables.set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The lanes whose tests are run, in the order in which they are."""
+        return tuple(self._lanes)
+
+    @property
+    def databases(self) -> tuple[Database, ...]:
+        """The databases of all lanes that are run."""
+        return tuple(one for lane in self._lanes.values() for one in lane.databases.values())
+
+    def of(self, item: pytest.Item) -> str:
+        """The lane that a test is on."""
+        return self._candidates(item)[0]
+
+    def check(self, item: pytest.Item) -> None:
+        """Refuse a test that is on two lanes.
+
+        Raises:
+            ConfigurationError: Its markers, or the patterns that its file matches, name both.
+        """
+        found = self._candidates(item)
+        if len(found) > 1:
+            markers = ", ".join(f"@pytest.mark.{self._settings[name].marker}" for name in found)
+            raise ConfigurationError(
+                f"{item.nodeid} is on the lanes {' and '.join(found)}, and can be on one only",
+                hint=f"mark it with one of {markers}",
+            )
+
+    def _candidates(self, item: pytest.Item) -> tuple[str, ...]:
+        if _CANDIDATES not in item.stash:
+            nearest_first = reversed(item.listchain())
+            levels = [[mark.name for mark in node.own_markers] for node in nearest_first]
+            default = next(iter(self._settings))
+            item.stash[_CANDIDATES] = by_markers(levels, self._settings) or (default,)
+        return item.stash[_CANDIDATES]
+
+    def by_path(self, item: pytest.Item) -> tuple[str, ...]:
+        """The lanes that a test is on by the patterns that its file matches."""
+        path = Path(os.path.relpath(item.path, self._rootdir)).as_posix()
+        return by_path(path, self._settings)
+
+    def enter(self, name: str) -> None:
+        """From here on, `name` is the lane that everything is on."""
+        if name == self.current.name:
+            return
+        self.current.variables.restore()
+        self.current = self._lanes[name]
+        self.current.variables.set()
+        for database in self.current.databases.values():
+            database.unclean = database.is_open  # tests of other lanes may have found a way to it
+
+    def close(self) -> None:
+        """Put the environment back."""
+        self.current.variables.restore()
