@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.orm import Session
 
-_ASYNC_DRIVERS = {
-    "postgresql": ("asyncpg", "psycopg"),
-    "sqlite": ("aiosqlite",),
-}
-
 
 class SlotOfTest:
     """The slot that the running test owns: the value of the fixture `db`.
@@ -108,7 +103,7 @@ class DatabaseFixtures:
         database = self._of(request)
         if database.name not in self._engines:
             sqlalchemy = _sqlalchemy("sqlalchemy", "db_engine")
-            url = urls.url(database.address, _sync_driver(database))
+            url = urls.sync_url(database.address, database.settings.driver)
             with _driver_named(database):
                 self._engines[database.name] = sqlalchemy.create_engine(url)
         return self._engines[database.name]
@@ -130,7 +125,7 @@ class DatabaseFixtures:
         if database.name not in self._async_engines:
             asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
             database.around.pools.watch()
-            url = urls.url(database.address, _async_driver(database))
+            url = urls.async_url(database.address, database.settings.driver)
             null_pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine").NullPool
             options = {"poolclass": null_pool} if database.settings.engine == "sqlite" else {}
             with _driver_named(database):
@@ -209,14 +204,3 @@ def _driver_named(database: Database) -> Iterator[None]:
             f"{database.settings.driver!r}: {error}",
             hint="install it, or name another driver in the database's table",
         ) from error
-
-
-def _sync_driver(database: Database) -> str | None:
-    driver = database.settings.driver
-    return None if driver in ("asyncpg", "aiosqlite") else driver
-
-
-def _async_driver(database: Database) -> str:
-    known = _ASYNC_DRIVERS[database.settings.engine]
-    driver = database.settings.driver
-    return driver if driver in known else known[0]

@@ -12,6 +12,10 @@ from pytest_slipstream.databases.engines.protocol import Address
 
 DEFAULT_DRIVERS = {"postgresql": "psycopg", "sqlite": ""}
 
+ASYNC_DRIVERS = {"postgresql": ("asyncpg", "psycopg"), "sqlite": ("aiosqlite",)}
+"""The first is taken where the configuration names none of them."""
+_ONLY_ASYNC = ("asyncpg", "aiosqlite")
+
 
 def url(address: Address, driver: str | None = None) -> str:
     """A SQLAlchemy URL.
@@ -33,6 +37,17 @@ def url(address: Address, driver: str | None = None) -> str:
         return f"{scheme}://{login}@/{quote(address.database)}?{query}"
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{scheme}://{login}@{host}:{address.port}/{quote(address.database)}"
+
+
+def sync_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for a synchronous engine: with ``driver``, unless that is asynchronous."""
+    return url(address, None if driver in _ONLY_ASYNC else driver)
+
+
+def async_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for an asynchronous engine: with ``driver``, unless that is synchronous."""
+    known = ASYNC_DRIVERS[address.engine]
+    return url(address, driver if driver in known else known[0])
 
 
 def _sqlite_url(scheme: str, path: str) -> str:

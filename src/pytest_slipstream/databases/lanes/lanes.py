@@ -7,35 +7,22 @@ are what tests and fixtures get, and the application's SQLAlchemy engines reach 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_slipstream.databases import environment
 from pytest_slipstream.databases.database import Database, Surroundings
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
+from pytest_slipstream.databases.lanes.lane import Lane
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.settings import Settings
 
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.lanes.sqlalchemy_engines import SQLAlchemyEngines
+
 _CANDIDATES = pytest.StashKey[tuple[str, ...]]()
-
-
-class Lane:
-    """One lane: its databases by their keys, and its environment variables."""
-
-    def __init__(self, name: str, databases: Mapping[str, Database]) -> None:
-        self.name = name
-        self.databases = databases
-        self.variables = environment.Variables(
-            {
-                variable: value
-                for database in databases.values()
-                for variable, value in environment.rendered(
-                    database.settings, database.address
-                ).items()
-            }
-        )
 
 
 class Lanes:
@@ -61,6 +48,7 @@ class Lanes:
         }
         self.current = next(iter(self._lanes.values()))
         self.current.variables.set()
+        self._engines: SQLAlchemyEngines | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,15 +92,36 @@ class Lanes:
         return by_path(path, self._settings)
 
     def enter(self, name: str) -> None:
-        """From here on, `name` is the lane that everything is on."""
+        """From here on, ``name`` is the lane that everything is on.
+
+        Raises:
+            ConfigurationError: An engine of the application cannot reach it; nothing has changed.
+        """
+        self._watch()
         if name == self.current.name:
             return
+        if self._engines is not None:
+            try:
+                self._engines.enter(self._lanes[name])
+            except ConfigurationError:
+                self._engines.enter(self.current)
+                raise
         self.current.variables.restore()
         self.current = self._lanes[name]
         self.current.variables.set()
         for database in self.current.databases.values():
             database.unclean = database.is_open  # tests of other lanes may have found a way to it
 
+    def _watch(self) -> None:
+        """Follow the engines, where there is a choice, once the application imported SQLAlchemy."""
+        if self._engines is None and len(self._lanes) > 1 and "sqlalchemy.pool" in sys.modules:
+            from pytest_slipstream.databases.lanes.sqlalchemy_engines import SQLAlchemyEngines
+
+            self._engines = SQLAlchemyEngines(self._lanes, self.current)
+
     def close(self) -> None:
-        """Put the environment back."""
+        """Put environment and engines back."""
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
         self.current.variables.restore()
