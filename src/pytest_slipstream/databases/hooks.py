@@ -218,7 +218,7 @@ class DatabaseHooks:
         finally:
             if self._settings.lanes:
                 seconds = clock.seconds() - turn.began_at
-                lane = self._lanes.current.name
+                lane = self._lanes.of(turn.item)
                 self._emit(events.TestRan(node_id=turn.item.nodeid, lane=lane, seconds=seconds))
 
     def _clean(self, turn: Turn) -> None:

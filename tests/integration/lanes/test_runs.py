@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from projects import Project
@@ -146,10 +148,135 @@ def test_wider_fixtures_are_set_up_for_each_lane(project: Project) -> None:
         """,
     )
     result.assert_outcomes(passed=4)
-    said = [line.lstrip(".") for line in result.outlines if "SET UP" in line or "TORN" in line]
-    assert said == [
-        "SET UP sqlite",
-        "TORN DOWN sqlite",
-        "SET UP postgresql",
-        "TORN DOWN postgresql",
+    assert re.findall(r"(SET UP|TORN DOWN) (\w+)", result.stdout.str()) == [
+        ("SET UP", "sqlite"),
+        ("TORN DOWN", "sqlite"),
+        ("SET UP", "postgresql"),
+        ("TORN DOWN", "postgresql"),
     ]
+
+
+def test_two_workers(project: Project) -> None:
+    result = project.run(
+        "-n2",
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.fixture(scope="session")
+            def owner():
+                return db.add("owner")
+
+            @pytest.mark.parametrize("n", range(6))
+            @pytest.mark.parametrize(
+                "lane", ["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)]
+            )
+            def test_it(owner, lane, n):
+                assert (db.engine.dialect.name, db.names()) == (lane, ["owner"])
+                db.add("ada")
+        """,
+    )
+    result.assert_outcomes(passed=12)
+    result.stdout.fnmatch_lines(["lane fast: 6 tests, 50 %*", "lane real: 6 tests, 50 %*"])
+
+
+def test_a_path_puts_tests_on_a_lane_and_a_marker_says_more(project: Project) -> None:
+    """A path's lane has its marker, so `-m` selects the same tests as `--lane`."""
+    tests = """
+        import pytest
+        from app.db import engine
+
+        def test_by_path():
+            assert engine.dialect.name == "postgresql"
+
+        @pytest.mark.fast
+        def test_by_marker():
+            assert engine.dialect.name == "sqlite"
+    """
+    project.write({"e2e/deep/test_e2e.py": tests})
+    project.run("--strict-markers").assert_outcomes(passed=2)
+    selected = project.run("-m", "e2e", "--collect-only", "-q").stdout
+    selected.fnmatch_lines(["*::test_by_path", "*1/2 tests collected (1 deselected)*"])
+
+
+def test_a_test_on_two_lanes_is_an_error(project: Project) -> None:
+    tests = """
+        import pytest
+
+        @pytest.mark.fast
+        @pytest.mark.e2e
+        def test_it():
+            pass
+    """
+    result = project.run(tests=tests)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    message = [
+        "*test_it.py::test_it is on the lanes fast and real, and can be on one only",
+        "*hint: mark it with one of @pytest.mark.fast, @pytest.mark.e2e",
+    ]
+    (result.stderr if result.errlines else result.stdout).fnmatch_lines(message)
+    result = project.run("-n1")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(message)
+
+
+def test_an_unknown_lane_is_an_error(project: Project) -> None:
+    result = project.run("--lane=rael", tests=BOTH)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: --lane is 'rael', and must be one of fast, real, all",
+            "hint: did you mean 'real'?",
+        ]
+    )
+
+
+def test_strategies_and_kept_databases_of_each_lane(project: Project) -> None:
+    result = project.run(
+        "--slipstream-keep",
+        "--slipstream-isolation=real.main=clone",
+        tests="""
+            import pytest
+            from app import db
+
+            @pytest.mark.e2e
+            @pytest.mark.parametrize("n", range(2))
+            def test_fails(n):
+                assert db.names() == []
+                db.add("evidence")
+                assert False
+
+            @pytest.mark.e2e
+            def test_clone(db):
+                assert db["main"].url == db.url
+
+            def test_fast(db):
+                assert db["main"].url == db.url
+        """,
+    )
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(["*1 by clone*", "kept slipstream_k_main_test_fails*", "*psql*"])
+    assert [event["strategy"] for event in project.events("TestCleaned")] == ["reset", "clone"]
+
+
+def test_ddl_in_a_test_of_each_lane(project: Project) -> None:
+    """The slot is made anew, and the engine's pool on that lane follows."""
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from app import db
+            from sqlalchemy import text
+
+            @pytest.mark.parametrize("n", range(2))
+            @pytest.mark.parametrize(
+                "lane", ["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)]
+            )
+            def test_it(lane, n):
+                with db.engine.begin() as connection:
+                    connection.execute(text("create table extra (a int)"))
+                assert (db.engine.dialect.name, db.names()) == (lane, [])
+        """,
+    )
+    result.assert_outcomes(passed=4)
