@@ -166,13 +166,14 @@ def _live(kind: type[_T]) -> list[_T]:
 def _like(engine: Any, url: URL) -> Engine:
     """An engine at ``url``, with those of the other's options that belong to no product."""
     options: dict[str, Any] = {}
+    is_async = engine.dialect.is_async
     default = engine.dialect.get_pool_class(engine.url)
-    if isinstance(engine.pool, NullPool) and not issubclass(default, NullPool):
-        options["poolclass"] = NullPool
+    if isinstance(engine.pool, NullPool) and (is_async or not issubclass(default, NullPool)):
+        options["poolclass"] = NullPool  # connections of a pool would belong to one event loop
     for name in ("json_serializer", "json_deserializer"):
         if (value := getattr(engine.dialect, f"_{name}", None)) is not None:
             options[name] = value
-    if not engine.dialect.is_async:
+    if not is_async:
         return create_engine(url, **options)
     from sqlalchemy.ext.asyncio import create_async_engine
 
