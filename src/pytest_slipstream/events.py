@@ -69,6 +69,21 @@ class StrategyChanged(Event, frozen=True):
     reason: str
 
 
+class DriverLeftAlone(Event, frozen=True):
+    """A driver is not as expected: its connections are not routed, and cannot join a rollback."""
+
+    driver: str
+    reason: str
+
+
+class Uncontained(Event, frozen=True):
+    """A rollback did not contain what a test did; ``reset`` cleaned after it."""
+
+    database: str
+    node_id: str
+    reason: str
+
+
 class LeftoverFound(Event, frozen=True):
     """A test left something running or open; it was ended.
 
@@ -155,6 +170,8 @@ AnyEvent = (
     | TemplateCollected
     | SlotReady
     | StrategyChanged
+    | DriverLeftAlone
+    | Uncontained
     | LeftoverFound
     | TestCleaned
     | TestRan

@@ -16,6 +16,7 @@ from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_session
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
 from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
+from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
@@ -41,6 +42,7 @@ class Run:
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._progress = Progress()
         self._pools = Pools()
+        self.door = Door(self.record.write)
         around = Surroundings(
             rootdir=config.rootpath,
             cache_dir=cache_directory(settings.cache_dir, os.environ),
@@ -48,8 +50,10 @@ class Run:
             emit=self.record.write,
             progress=self._progress,
             pools=self._pools,
+            door=self.door,
         )
         self.lanes = Lanes(settings, around)
+        self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -98,6 +102,7 @@ class Run:
         try:
             self._close_databases()
         finally:
+            self.door.take_down()
             self._pools.close()
             self.record.close()
             self.lanes.close()

@@ -21,6 +21,7 @@ from pytest_slipstream.databases.engines.protocol import (
     Progress,
     Slot,
 )
+from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -36,6 +37,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     emit: Emit
     progress: Progress
     pools: Pools
+    door: Door
 
 
 class Database:
@@ -61,6 +63,7 @@ class Database:
         self.engine = engines.load(key, settings, cache_dir=around.cache_dir, owner=owner)
         self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, key)
         self.address: Address = self.engine.address(self.slot_name)
+        self.entrance = around.door.add(self.name, self.address)
         self.seconds_open = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None

@@ -5,7 +5,6 @@ Pure: nothing here connects or starts anything.
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from pytest_slipstream.databases.engines.protocol import Address
@@ -83,6 +82,8 @@ def is_local(host: str) -> bool:
     """Whether ``host`` is this machine: a socket directory, ``localhost`` or a loopback address."""
     if not host or host.startswith(("/", "@")) or host == "localhost":
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

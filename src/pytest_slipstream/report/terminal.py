@@ -5,7 +5,6 @@ Every figure in it is computed here from events; nothing else is asked.
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -93,6 +92,8 @@ def _template(own: Sequence[events.Event]) -> str:
 
 
 def _costs(own: Sequence[events.Event]) -> str:
+    from statistics import median  # not before the end of the run
+
     cleaned = [event for event in _only(events.TestCleaned, own) if event.node_id]
     if not cleaned:
         return ""
@@ -101,7 +102,7 @@ def _costs(own: Sequence[events.Event]) -> str:
     tests = ", ".join(f"{count} by {name}" for name, count in sorted(strategies.items()))
     return (
         f"{len({event.node_id for event in cleaned})} tests cleaned ({tests}): "
-        f"median {statistics.median(seconds) * 1e3:.2f} ms, {sum(seconds):.2f} s in all"
+        f"median {median(seconds) * 1e3:.2f} ms, {sum(seconds):.2f} s in all"
     )
 
 

@@ -163,7 +163,7 @@ class SqliteSlot:
         path = self.address.path
         is_uri = path.startswith("file:")
         with closing(
-            sqlite3.connect(path, uri=is_uri, timeout=_SLOW_READER_S, isolation_level=None)
+            sqlite3.Connection(path, uri=is_uri, timeout=_SLOW_READER_S, isolation_level=None)
         ) as connection:
             return content.digest(connection)
 
