@@ -215,6 +215,7 @@ class DatabaseHooks:
         try:
             self._layers.pop_ended(self._surviving(turn.item, nextitem))
             self._clean(turn)
+            self._lanes.check_others(turn.item.nodeid)
         finally:
             if self._settings.lanes:
                 seconds = clock.seconds() - turn.began_at

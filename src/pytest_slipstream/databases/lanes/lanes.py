@@ -1,7 +1,8 @@
 """The lanes of this process, and the one that the running test is on.
 
 The invariant: one lane is entered at any time. Its variables are in the environment, its databases
-are what tests and fixtures get, and the application's SQLAlchemy engines reach them.
+are what tests and fixtures get, the application's SQLAlchemy engines reach them, and no new
+connection reaches another lane's.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.lanes import peewee_databases
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
-from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.errors import ConfigurationError, IsolationError
 from pytest_slipstream.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,8 +49,8 @@ class Lanes:
             for name, lane in settings.lanes_to_run.items()
         }
         self.current = next(iter(self._lanes.values()))
-        self.current.variables.set()
         self._engines: SQLAlchemyEngines | None = None
+        self._set_up()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,21 +98,56 @@ class Lanes:
 
         Raises:
             ConfigurationError: An engine of the application cannot reach it; nothing has changed.
+            IsolationError: What the tests of the last lane left could not be cleaned.
         """
         self._watch()
         if name == self.current.name:
             return
+        for database in self.current.databases.values():
+            if database.is_open and database.unclean:
+                database.clean("", "reset")
         if self._engines is not None:
             try:
                 self._engines.enter(self._lanes[name])
             except ConfigurationError:
                 self._engines.enter(self.current)
                 raise
+        peewee_databases.close(self.databases)
         self.current.variables.restore()
         self.current = self._lanes[name]
+        self._set_up()
+
+    def _set_up(self) -> None:
         self.current.variables.set()
-        for database in self.current.databases.values():
-            database.unclean = database.is_open  # tests of other lanes may have found a way to it
+        for lane in self._lanes.values():
+            for database in lane.databases.values():
+                refusal = None if lane is self.current else self._refusal(lane, database)
+                database.entrance.refusal = refusal
+
+    def _refusal(self, lane: Lane, database: Database) -> IsolationError:
+        return IsolationError(
+            f"a connection to the database {database.key!r} of the lane {lane.name!r} is refused, "
+            f"because the lane {self.current.name!r} is entered: the URL was read on another lane",
+            hint="read the URL where the connection is made; with Peewee, initialise a "
+            f"DatabaseProxy in a fixture; or run the lane alone: --lane {self.current.name}",
+        )
+
+    def check_others(self, node_id: str) -> None:
+        """Find out whether a test wrote into another lane's database by a connection kept open.
+
+        Raises:
+            IsolationError: It did; that database is clean again.
+        """
+        others = [database for database in self.databases if database.entrance.refusal is not None]
+        for database in others:
+            if database.is_open and (tables := database.slot.touched()):
+                database.clean("", "reset")
+                raise IsolationError(
+                    f"{node_id} is on the lane {self.current.name!r}, and wrote into the database "
+                    f"{database.name!r} of another lane: {', '.join(tables)}",
+                    hint="close the connection, or the pool, that was opened on the other lane; or "
+                    f"run the lane alone: --lane {self.current.name}",
+                )
 
     def _watch(self) -> None:
         """Follow the engines, where there is a choice, once the application imported SQLAlchemy."""
