@@ -11,6 +11,14 @@ from pytest_slipstream.databases.engines.protocol import Address
 
 DEFAULT_DRIVERS = {"mysql": "pymysql", "postgresql": "psycopg", "sqlite": ""}
 
+ASYNC_DRIVERS = {
+    "mysql": ("asyncmy", "aiomysql"),
+    "postgresql": ("asyncpg", "psycopg"),
+    "sqlite": ("aiosqlite",),
+}
+"""The first is taken where the configuration names none of them."""
+_ONLY_ASYNC = ("asyncpg", "aiosqlite", "asyncmy", "aiomysql")
+
 
 def url(address: Address, driver: str | None = None) -> str:
     """A SQLAlchemy URL.
@@ -38,6 +46,17 @@ def url(address: Address, driver: str | None = None) -> str:
 
 def _is_by_tcp(address: Address) -> bool:
     return bool(address.host) and not address.host.startswith("/")
+
+
+def sync_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for a synchronous engine: with ``driver``, unless that is asynchronous."""
+    return url(address, None if driver in _ONLY_ASYNC else driver)
+
+
+def async_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for an asynchronous engine: with ``driver``, unless that is synchronous."""
+    known = ASYNC_DRIVERS[address.engine]
+    return url(address, driver if driver in known else known[0])
 
 
 def _sqlite_url(scheme: str, path: str) -> str:

@@ -155,6 +155,29 @@ class DatabaseSettings(
     ] = False
 
 
+class LaneSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One lane: a table ``[tool.slipstream.lanes.<name>]``, with all its databases resolved."""
+
+    databases: Annotated[
+        dict[str, DatabaseSettings],
+        Meta(description="The databases of the lane's tests, by name."),
+    ]
+    marker: Annotated[
+        str,
+        Meta(description="The marker of the lane's tests; without it, the lane's own name."),
+    ] = ""
+    paths: Annotated[
+        Sources,
+        Meta(
+            description="Patterns of test files, relative to pytest's rootdir, whose tests are on "
+            "this lane unless a marker says otherwise. `*` stands for any characters, `/` among "
+            "them; a directory stands for all below it."
+        ),
+    ] = ()
+
+
 class Settings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -163,6 +186,21 @@ class Settings(
     databases: Annotated[
         dict[str, DatabaseSettings], Meta(description="The databases, by name.")
     ] = {}
+    lanes: Annotated[
+        dict[str, LaneSettings],
+        Meta(description="The lanes beside the default lane, by name."),
+    ] = {}
+    lane: Annotated[
+        str,
+        Meta(description="Run the tests of this lane only; `all` for those of every lane."),
+    ] = "all"
+    default_lane: Annotated[
+        str,
+        Meta(
+            description="What the lane of all other tests is called: the one of the databases as "
+            "they stand in `[tool.slipstream.databases]`."
+        ),
+    ] = "fast"
     audit: Annotated[
         bool,
         Meta(
@@ -190,3 +228,25 @@ class Settings(
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
+
+    @property
+    def every_lane(self) -> dict[str, LaneSettings]:
+        """The default lane and those beside it, by name."""
+        default = LaneSettings(marker=self.default_lane, databases=self.databases)
+        return {self.default_lane: default, **self.lanes}
+
+    @property
+    def lanes_to_run(self) -> dict[str, LaneSettings]:
+        """The lanes whose tests are run; the first is the one that modules are imported on."""
+        every = self.every_lane
+        return every if self.lane == "all" else {self.lane: every[self.lane]}
+
+    @property
+    def every_database(self) -> dict[str, DatabaseSettings]:
+        """The databases of all lanes; ``main`` of the lane ``real`` is called ``real.main``."""
+        beside = {
+            f"{lane}.{key}": database
+            for lane, settings in self.lanes.items()
+            for key, database in settings.databases.items()
+        }
+        return self.databases | beside

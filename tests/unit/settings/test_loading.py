@@ -208,10 +208,6 @@ def test_braces_can_be_escaped(project):
             ["tool.slipstream.isolation", "[tool.slipstream.databases.main]"],
         ),
         (POSTGRESQL + "audit = true", [f"{MAIN}.audit", "belongs to [tool.slipstream]"]),
-        (
-            '[tool.slipstream.lanes.real]\nmarker = "e2e"',
-            ["tool.slipstream.lanes is not known in this version", "databases"],
-        ),
         ("[tool.slipstream]\nconcurrency = 16", ["tool.slipstream.concurrency is not known"]),
         ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
