@@ -69,9 +69,12 @@ def column_list(table: Table, alias: str = "") -> str:
 
 def filled(table: Table, database: str, source: str) -> str:
     """Copy all rows of a table from another database into the empty one."""
+    columns, moment = column_list(table), ""
+    if table.kind == "versioned":
+        columns, moment = f"{columns}, row_start, row_end", " FOR SYSTEM_TIME ALL"
     return (
-        f"INSERT INTO {quoted(database, table.name)} ({column_list(table)}) "
-        f"SELECT {column_list(table)} FROM {quoted(source, table.name)}"
+        f"INSERT INTO {quoted(database, table.name)} ({columns}) "
+        f"SELECT {columns} FROM {quoted(source, table.name)}{moment}"
     )
 
 

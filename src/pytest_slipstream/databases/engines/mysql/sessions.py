@@ -38,6 +38,7 @@ _NEUTRAL = {
 _OF_FLAVOUR = {
     "mariadb": {
         "check_constraint_checks": "0",
+        "system_versioning_insert_history": "1",
         "innodb_lock_wait_timeout": "0",
         "lock_wait_timeout": "0",
         "max_statement_time": "0",
