@@ -16,10 +16,16 @@ ENGINE = "postgresql"
 
 def patches(module: ModuleType, door: Door) -> list[Patch]:
     """Replace `psycopg.Connection.connect`, and `psycopg.connect`, which is the same."""
-    from pytest_slipstream.databases.routing.drivers import psycopg_joined, psycopg_sync_joined
+    from pytest_slipstream.databases.routing.drivers import (
+        psycopg_joined,
+        psycopg_routed,
+        psycopg_sync_joined,
+    )
 
     original = vars(module.Connection)["connect"].__func__
-    classes = psycopg_sync_joined.Classes()
+    classes = psycopg_routed.Classes(
+        psycopg_sync_joined.JoinedConnection, psycopg_sync_joined.JoinedCursor
+    )
 
     def connect(cls: Any, /, conninfo: Any = "", **kwargs: Any) -> Any:
         if cls.__module__.startswith("pytest_slipstream."):
@@ -28,7 +34,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if entrance is None or not entrance.joining.possible:
             connection = original(cls, conninfo, **kwargs)
         else:
-            open_one = _opener(original, psycopg_sync_joined.TestSession, conninfo, kwargs)
+            open_one = _opener(original, psycopg_routed.TestSession, conninfo, kwargs)
             connection = original(classes.connection(cls), conninfo, **kwargs)
             connection.stand_at(entrance, parameters, open_one, classes)
         if entrance is not None:
