@@ -13,6 +13,7 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
+    "psycopg2": ("psycopg2_door",),
     "psycopg": ("psycopg_sync",),
     "asyncpg": ("asyncpg_connection",),
 }

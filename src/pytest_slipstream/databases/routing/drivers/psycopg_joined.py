@@ -71,6 +71,8 @@ class PgSession:
         self.connection = connection
         self.pgconn: Any = connection.pgconn
         self.speaker: Any = None
+        self.holder: tuple[int, Any] | None = None
+        """The thread, and the task if there is one, that carries out an operation."""
         self.defers = bool(self._run(_HAS_DEFERRABLE).ntuples)
 
     def _run(self, command: bytes) -> Any:
@@ -96,7 +98,9 @@ class PgSession:
             raise Uncontained(f"its transaction cannot be committed: {error}") from error
 
     def violation(self) -> str | None:
-        """What a deferred constraint has to say, if it was not asked yet."""
+        """What a deferred constraint has to say to what was committed while others were open."""
+        if not self.defers or self.is_aborted():
+            return None
         try:
             self._run(b"SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
