@@ -6,6 +6,8 @@ begun without one. The invariant: between two operations a connection is on nobo
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,33 @@ class Routed(Joined):
                 joining.adopt(test)
         return test
 
+    def hold(self, test: TestConnection, *, waits: bool) -> None:
+        """An operation is about to take the lock of the test's connection.
+
+        Args:
+            test: The test's connection.
+            waits: Whether other tasks of this thread go on while this one waits for the lock.
+
+        Raises:
+            IsolationError: It would wait for itself.
+        """
+        holder, (thread, task) = session(test).holder, _running()
+        if holder is not None and holder[0] == thread and (not waits or holder[1] is task):
+            assert self.entrance is not None
+            self.entrance.joining.give_up(
+                "it uses a connection while an operation of another one goes on"
+            )
+
+    def enter(self, test: TestConnection | None) -> None:
+        super().enter(test)
+        if test is not None:
+            session(test).holder = _running()
+
+    def leave(self) -> None:
+        if self.test is not None:
+            session(self.test).holder = None
+        super().leave()
+
     def _new(self) -> TestConnection:
         assert self.entrance is not None
         connection = self._open()
@@ -103,6 +132,24 @@ class Routed(Joined):
     @server_cursor_factory.setter
     def server_cursor_factory(self, wanted: Any) -> None:
         self._server_cursor_factory = self._classes.cursor(wanted) if self._classes else wanted
+
+
+def opener(conninfo: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
+    """What opens a test's connection to where the application's connects to."""
+    options = {
+        name: value
+        for name, value in kwargs.items()
+        if name not in ("context", "row_factory", "cursor_factory", "autocommit")
+    }
+    return lambda: TestSession.connect(conninfo, autocommit=True, **options)
+
+
+def _running() -> tuple[int, Any]:
+    """The thread and the task that run now."""
+    try:
+        return threading.get_ident(), asyncio.current_task()
+    except RuntimeError:
+        return threading.get_ident(), None
 
 
 class Classes:

@@ -21,7 +21,11 @@ class _RoutingLock:
     def __enter__(self) -> None:
         while True:
             test = self._connection.route()
-            lock = self._connection.own_lock if test is None else session(test).connection.lock
+            if test is None:
+                lock = self._connection.own_lock
+            else:
+                lock = session(test).connection.lock
+                self._connection.hold(test, waits=False)
             lock.acquire()
             if test is None or test is self._connection.current():
                 break
