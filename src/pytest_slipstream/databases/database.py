@@ -25,6 +25,7 @@ from pytest_slipstream.databases.engines.sqlite.connections import StrictConnect
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.joining import Ended
 from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.errors import IsolationError
 from pytest_slipstream.settings import DatabaseSettings
 
 Emit = Callable[[events.Event], None]
@@ -174,6 +175,7 @@ class Database:
             self.around.pools.discard()  # they may hold a session that was ended
         if cleaning.cannot is not None:
             self.slot.prepare()
+        violation = ended.violation if ended is not None else None
         self.unclean = False
         for leftover in cleaning.leftovers:
             self._leftover(node_id, leftover.kind, leftover.detail)
@@ -188,6 +190,11 @@ class Database:
                 escalated=cleaning.cannot,
             )
         )
+        if violation is not None:
+            raise IsolationError(
+                f"{node_id} committed to the database {self.name!r} what a deferred constraint "
+                f"forbids: {violation}"
+            )
         return cleaning
 
     def _contained(self, node_id: str, ended: Ended, cleaning: Cleaning) -> str:

@@ -28,6 +28,9 @@ _NOTHING = ("SAVEPOINT slipstream_nothing", "RELEASE SAVEPOINT slipstream_nothin
 class Physical(Protocol):
     """The test's connection, as its driver does these things; called by the hooks' thread."""
 
+    def violation(self) -> str | None:
+        """What a deferred constraint has to say to what was committed in the turn, or None."""
+
     def roll_back(self) -> None:
         """End the transaction of the turn, on whatever event loop it lives, or the connection."""
 
@@ -119,10 +122,15 @@ class TestConnection:
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a turn went: ``reason`` why it was not contained; connections left in a transaction."""
+    """How a turn went.
+
+    ``reason`` why it was not contained; connections that were left in a transaction; what a
+    deferred constraint had to say in the end.
+    """
 
     reason: str | None = None
     left_open: int = 0
+    violation: str | None = None
 
 
 class Joining:
@@ -182,6 +190,7 @@ class Joining:
         if not ended or current is None:
             return Ended(reason) if ended else None
         left_open = len(current.transactions.open)
+        violation = current.physical.violation() if not (left_open or commit) else None
         current.transactions.clear()
         if commit:
             current.physical.commit()
@@ -189,7 +198,7 @@ class Joining:
             current.physical.roll_back()
         if not current.physical.is_usable():
             self._drop(current)
-        return Ended(reason, left_open)
+        return Ended(reason, left_open, violation)
 
     @contextmanager
     def interrupted(self, reason: str, then: Callable[[], None]) -> Iterator[None]:
@@ -288,7 +297,8 @@ class Joining:
                     f"because {why.reason}",
                     hint='mark the test with @pytest.mark.db(isolation="reset")',
                 ) from None
-            current.transactions.clear()
+            # What was set for the session by then would last.
+            self._drop(current)
         self._current, self._active = None, False
 
 

@@ -13,7 +13,8 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
-    "psycopg": ("psycopg_sync",),
+    "psycopg2": ("psycopg2_door",),
+    "psycopg": ("psycopg_sync", "psycopg_async"),
     "asyncpg": ("asyncpg_connection",),
 }
 """Each driver's module, with the files that know it."""

@@ -232,6 +232,14 @@ class Session:
         if self.defers:
             self.run(*_CHECK)
 
+    def violation(self) -> str | None:
+        """What a deferred constraint has to say at the test's end."""
+        try:
+            self.check_deferred()
+        except (OSError, Refused) as error:
+            return str(error) if isinstance(error, Refused) else None
+        return None
+
     def roll_back(self) -> None:
         """End the transaction of the turn."""
         if self._holder is not None:  # the test left a statement running
@@ -271,7 +279,7 @@ class Session:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         holder = self._holder
-        if holder is not None and holder.loop.is_running():
+        if holder is not None and holder.is_speaking and holder.loop.is_running():
             return  # it is woken up by the shutdown, and closes the socket
         if holder is not None and not holder.loop.is_closed():
             holder.loop.remove_reader(self)

@@ -17,6 +17,7 @@ from psycopg import pq
 from psycopg._cursor_base import BaseCursor
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import Composable
+from psycopg.transaction import BaseTransaction
 
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import Patch
@@ -71,6 +72,8 @@ class PgSession:
         self.connection = connection
         self.pgconn: Any = connection.pgconn
         self.speaker: Any = None
+        self.holder: tuple[int, Any] | None = None
+        """The thread, and the task if there is one, that carries out an operation."""
         self.defers = bool(self._run(_HAS_DEFERRABLE).ntuples)
 
     def _run(self, command: bytes) -> Any:
@@ -96,7 +99,9 @@ class PgSession:
             raise Uncontained(f"its transaction cannot be committed: {error}") from error
 
     def violation(self) -> str | None:
-        """What a deferred constraint has to say, if it was not asked yet."""
+        """What a deferred constraint has to say to what was committed while others were open."""
+        if not self.defers or self.is_aborted():
+            return None
         try:
             self._run(b"SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
@@ -296,8 +301,11 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if statement.kind is Kind.COMMIT and session(self.test).defers:
             yield from self._check_deferred()
         text = command if isinstance(command, str) else bytes(command).decode()
+        texts: Texts = ()
+        if statement.kind is Kind.SAVEPOINT and not self._autocommit:
+            texts = self.test.transactions.begin(self, aborted=session(self.test).is_aborted())
         try:
-            texts = self.test.plan(self, text).texts
+            texts += self.test.plan(self, text).texts
         except Uncontained as why:
             assert self.entrance is not None
             self.entrance.joining.give_up(why.reason)
@@ -358,6 +366,32 @@ def cursor_patch() -> Patch:
         return connection.pgconn if isinstance(connection, Joined) else slot.__get__(cursor)
 
     return Patch(BaseCursor, "_pgconn", property(get, slot.__set__))
+
+
+class _Status:
+    """libpq's connection as a transaction block looks at it: with the application's status."""
+
+    def __init__(self, application: Joined) -> None:
+        self._application = application
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._application.pgconn, name)
+
+    @property
+    def transaction_status(self) -> pq.TransactionStatus:
+        return self._application.status()
+
+
+def transaction_patch() -> Patch:
+    """A transaction block is an outer one if the application is in no transaction yet."""
+    original = BaseTransaction._push_savepoint
+
+    def push(block: Any) -> None:
+        if isinstance(block._conn, Joined):
+            block.pgconn = _Status(block._conn)
+        original(block)
+
+    return Patch(BaseTransaction, "_push_savepoint", push)
 
 
 def session(test: TestConnection) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,16 @@ ENGINE = "postgresql"
 
 def patches(module: ModuleType, door: Door) -> list[Patch]:
     """Replace `psycopg.Connection.connect`, and `psycopg.connect`, which is the same."""
-    from pytest_slipstream.databases.routing.drivers import psycopg_joined, psycopg_sync_joined
+    from pytest_slipstream.databases.routing.drivers import (
+        psycopg_joined,
+        psycopg_routed,
+        psycopg_sync_joined,
+    )
 
     original = vars(module.Connection)["connect"].__func__
-    classes = psycopg_sync_joined.Classes()
+    classes = psycopg_routed.Classes(
+        psycopg_sync_joined.JoinedConnection, psycopg_sync_joined.JoinedCursor
+    )
 
     def connect(cls: Any, /, conninfo: Any = "", **kwargs: Any) -> Any:
         if cls.__module__.startswith("pytest_slipstream."):
@@ -28,7 +33,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if entrance is None or not entrance.joining.possible:
             connection = original(cls, conninfo, **kwargs)
         else:
-            open_one = _opener(original, psycopg_sync_joined.TestSession, conninfo, kwargs)
+            open_one = psycopg_routed.opener(conninfo, kwargs)
             connection = original(classes.connection(cls), conninfo, **kwargs)
             connection.stand_at(entrance, parameters, open_one, classes)
         if entrance is not None:
@@ -38,17 +43,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
     method = classmethod(connect)
     return [
         psycopg_joined.cursor_patch(),
+        psycopg_joined.transaction_patch(),
         Patch(module.Connection, "connect", method),
         Patch(module, "connect", method.__get__(None, module.Connection)),
     ]
-
-
-def _opener(
-    connect: Callable[..., Any], kind: type, conninfo: Any, kwargs: dict[str, Any]
-) -> Callable[[], Any]:
-    options = {
-        name: value
-        for name, value in kwargs.items()
-        if name not in ("context", "row_factory", "cursor_factory", "autocommit")
-    }
-    return lambda: connect(kind, conninfo, autocommit=True, **options)

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg._cursor_base import BaseCursor
 
-from pytest_slipstream.databases.routing.drivers.psycopg_joined import (
-    CONTROLLING,
-    Joined,
-    PgSession,
-    session,
-)
-from pytest_slipstream.databases.routing.joining import TestConnection
-
-if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
-
-
-class TestSession(psycopg.Connection[Any]):
-    """The test's connection."""
-
-    __test__ = False
+from pytest_slipstream.databases.routing.drivers.psycopg_joined import CONTROLLING, session
+from pytest_slipstream.databases.routing.drivers.psycopg_routed import Routed
 
 
 class _RoutingLock:
@@ -37,7 +21,11 @@ class _RoutingLock:
     def __enter__(self) -> None:
         while True:
             test = self._connection.route()
-            lock = self._connection.own_lock if test is None else session(test).connection.lock
+            if test is None:
+                lock = self._connection.own_lock
+            else:
+                lock = session(test).connection.lock
+                self._connection.hold(test, waits=False)
             lock.acquire()
             if test is None or test is self._connection.current():
                 break
@@ -51,62 +39,10 @@ class _RoutingLock:
         lock.release()
 
 
-class JoinedConnection(Joined, psycopg.Connection[Any]):
+class JoinedConnection(Routed, psycopg.Connection[Any]):
     """The application's connection."""
 
     own_lock: Any
-    _open: Callable[[], Any]
-    _classes: Classes | None = None
-    _cursor_factory: Any
-    _server_cursor_factory: Any
-
-    def stand_at(
-        self,
-        entrance: Entrance,
-        parameters: Hashable,
-        open_one: Callable[[], Any],
-        classes: Classes,
-    ) -> None:
-        """From now on it can join."""
-        self._open, self.parameters, self._classes = open_one, parameters, classes
-        self.cursor_factory = self._cursor_factory
-        self.server_cursor_factory = self._server_cursor_factory
-        self.entrance = entrance
-
-    def current(self) -> TestConnection | None:
-        """The test's connection, if there is one now."""
-        return self.entrance.joining.current if self.entrance is not None else None
-
-    def route(self) -> TestConnection | None:
-        """The test's connection, if the next operation joins it."""
-        if self.is_alone():
-            return None
-        assert self.entrance is not None
-        joining = self.entrance.joining
-        with joining.lock:
-            test = joining.find(self.key)
-            if test is None and joining.active:
-                test = joining.kept(self.key) or self._new()
-                session(test).begin()
-                joining.adopt(test)
-        return test
-
-    def _new(self) -> TestConnection:
-        assert self.entrance is not None
-        connection = self._open()
-        self.entrance.opened(connection)
-        for setting in self.settings + self.pending_settings:
-            connection.execute(setting)
-        return TestConnection(self.key, PgSession(connection), "postgresql")
-
-    @contextmanager
-    def kept_apart(self) -> Generator[None, None, None]:
-        """Operations within do not join."""
-        self.apart = True
-        try:
-            yield
-        finally:
-            self.apart = False
 
     # What psycopg's Connection has
 
@@ -118,24 +54,6 @@ class JoinedConnection(Joined, psycopg.Connection[Any]):
     @lock.setter
     def lock(self, value: Any) -> None:
         self.own_lock = value
-
-    @property
-    def cursor_factory(self) -> Any:
-        """As psycopg's."""
-        return self._cursor_factory
-
-    @cursor_factory.setter
-    def cursor_factory(self, wanted: Any) -> None:
-        self._cursor_factory = self._classes.cursor(wanted) if self._classes else wanted
-
-    @property
-    def server_cursor_factory(self) -> Any:
-        """As psycopg's."""
-        return self._server_cursor_factory
-
-    @server_cursor_factory.setter
-    def server_cursor_factory(self, wanted: Any) -> None:
-        self._server_cursor_factory = self._classes.cursor(wanted) if self._classes else wanted
 
     def commit(self) -> None:
         if self.pending_settings:
@@ -166,7 +84,7 @@ class JoinedConnection(Joined, psycopg.Connection[Any]):
         super().close()
 
 
-class _Cursor(BaseCursor[Any, Any]):
+class JoinedCursor(BaseCursor[Any, Any]):
     """A cursor that tells its connection what it is about to run."""
 
     def _announce(self, query: Any) -> Any:
@@ -199,29 +117,3 @@ class _Cursor(BaseCursor[Any, Any]):
     def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
         self._announce(statement)
         return super().copy(statement, *args, **kwargs)  # type: ignore[misc]
-
-
-class Classes:
-    """The classes that the application asked for, each with joining mixed in."""
-
-    def __init__(self) -> None:
-        self._made: dict[type, type] = {}
-
-    def connection(self, wanted: type) -> type:
-        """A class of connections."""
-        return self._mixed(wanted, JoinedConnection, (JoinedConnection,))
-
-    def cursor(self, wanted: Any) -> Any:
-        """A class of cursors; a factory that is no class stays as it is."""
-        if not isinstance(wanted, type):
-            return wanted
-        return self._mixed(wanted, _Cursor, (_Cursor, wanted))
-
-    def _mixed(self, wanted: type, mixin: type, bases: tuple[type, ...]) -> type:
-        if issubclass(wanted, mixin):
-            return wanted
-        if wanted not in self._made:
-            if len(bases) == 1 and not issubclass(mixin, wanted):
-                bases = (wanted, mixin)
-            self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
-        return self._made[wanted]

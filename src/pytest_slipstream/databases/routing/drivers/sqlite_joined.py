@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 _DML = re.compile(
     r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL
 )
+_PRAGMA = re.compile(
+    r"\b(foreign_keys|recursive_triggers|case_sensitive_like|ignore_check_constraints|query_only|"
+    r"reverse_unordered_selects|full_column_names|short_column_names)\s*[=(]\s*['\"]?(\w+)",
+    re.IGNORECASE,
+)
+"""The settings by which the results of statements differ."""
+_JOURNAL_MODE = re.compile(r"\bjournal_mode\s*=\s*['\"]?(\w+)", re.IGNORECASE)
 _OPENING = ("timeout", "detect_types", "cached_statements", "uri")
 _SHARED_CALLS = (
     "create_function",
@@ -102,6 +109,14 @@ class Shared:
     def run(self, texts: Texts) -> None:
         for text in texts:
             self.connection.execute(text)
+
+    def violation(self) -> str | None:
+        """What a deferred constraint has to say to what was committed while others were open."""
+        try:
+            self.check_deferred()
+        except sqlite3.Error as error:
+            return str(error)
+        return None
 
     def roll_back(self) -> None:
         try:
@@ -192,15 +207,28 @@ class JoinedConnection(sqlite3.Connection):
     def speak_alone(self, sql: object) -> None:
         """A statement goes to its own connection."""
         self._spoke = True
-        if not isinstance(sql, str) or self._entrance is None:
+        if self._entrance is None or not isinstance(sql, str):
             return
         if statements.read(sql, "sqlite").kind is Kind.SETTING:
-            self._settings[sql.partition("=")[0].split()[-1].lower()] = sql
+            found = _PRAGMA.search(sql)
+            if found is not None:
+                self._settings[found[1].lower()] = f"PRAGMA {found[1]} = {found[2]}".lower()
 
-    def is_setting(self, test: TestConnection | None, sql: str) -> bool:
+    def is_setting(self, sql: str) -> bool:
         """Whether a statement concerns the session, and is for this connection alone."""
-        inside = test is not None and test.transactions.is_open(self)
-        return not inside and statements.read(sql, "sqlite").kind is Kind.SETTING
+        if self._entrance is None or statements.read(sql, "sqlite").kind is not Kind.SETTING:
+            return False
+        current = self._entrance.joining.current
+        if current is None:
+            return True
+        if current.transactions.is_open(self):
+            return False
+        mode = _JOURNAL_MODE.search(sql)
+        if mode is not None:
+            cursor = sqlite3.Cursor(self).execute("PRAGMA journal_mode")
+            if cursor.fetchone()[0] != mode[1].lower():
+                self.give_up("it changes the journal mode")
+        return True
 
     def begins(self, sql: str) -> bool:
         """Whether a transaction begins before a statement, as this connection is configured."""
@@ -394,8 +422,9 @@ class JoinedCursor(sqlite3.Cursor):
         self, run: Any, sql: Any, parameters: tuple[Any, ...], *, implicit: bool = True
     ) -> Any:
         application = self._application
-        test = application.joined()
-        if test is None or not isinstance(sql, str) or application.is_setting(test, sql):
+        alone = isinstance(sql, str) and application.is_setting(sql)
+        test = None if alone else application.joined()
+        if test is None or not isinstance(sql, str):
             self._bind(application)
             application.speak_alone(sql)
             return run(sql, *parameters)
