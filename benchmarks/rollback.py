@@ -1,7 +1,7 @@
 """The strategy `rollback` beside the fixture of SQLAlchemy's manual, in whole runs of pytest.
 
-A test's cost is the slope between a short run and a long one, less that of a test without a database:
-so pytest's own part counts for nobody, and the plugin's counts for slipstream.
+A test's cost is the slope between a short run and a long one, less that of a test without a
+database: so pytest's own part counts for nobody, and the plugin's counts for slipstream.
 """
 
 from __future__ import annotations
