@@ -46,8 +46,9 @@ class DatabaseSettings(
         Sources,
         Meta(
             description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
-            "or declarative base, a list of those, or a callable that takes the URL, sync or "
-            "async), an Alembic ini file, a `.sql` file or a directory of them; several in order."
+            "or declarative base, Peewee models or their base class, a list of those, or a "
+            "callable that takes the URL, sync or async), `module:*` (the Peewee models of a "
+            "module), an Alembic ini file, a `.sql` file or a directory of them; several in order."
         ),
     ] = ()
     seed: Annotated[

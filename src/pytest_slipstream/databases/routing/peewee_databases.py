@@ -15,6 +15,7 @@ from typing import Any
 from pytest_slipstream.databases import naming
 
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
+_SERVER_STATUS_IN_TRANS = 1  # of MySQL's protocol
 
 
 class PeeweeDatabases:
@@ -113,7 +114,11 @@ def _is_in_transaction(database: Any) -> bool:
 
 def _driver_is_in_transaction(connection: Any) -> bool:
     status = getattr(getattr(connection, "info", None), "transaction_status", None)
-    return status in _IN_TRANSACTION or getattr(connection, "in_transaction", None) is True
+    return (
+        status in _IN_TRANSACTION  # psycopg, psycopg2
+        or getattr(connection, "in_transaction", None) is True  # sqlite3
+        or bool(getattr(connection, "server_status", 0) & _SERVER_STATUS_IN_TRANS)  # PyMySQL
+    )
 
 
 def _roll_back(database: Any) -> None:

@@ -14,10 +14,9 @@ from typing import Any, TypeGuard
 
 import msgspec
 
+from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.errors import MissingExtraError, TemplateError
-
-_PRODUCTS = {"postgresql": "PostgresqlDatabase", "sqlite": "SqliteDatabase"}
 
 
 class Models(msgspec.Struct, frozen=True):
@@ -97,7 +96,7 @@ def create(models: Models, address: Address) -> None:
     tables = all_tables(models)
     _refuse_unresolved(peewee, tables)
     try:
-        with _database(peewee, tables, address) as database:
+        with _database(tables, address) as database:
             with database.bind_ctx(tables, bind_refs=False, bind_backrefs=False):
                 database.create_tables(tables)
                 if address.engine != "sqlite":  # which has no ALTER TABLE for it
@@ -110,9 +109,10 @@ def create(models: Models, address: Address) -> None:
         ) from error
 
 
-def _database(peewee: Any, tables: Iterable[type[Any]], address: Address) -> Any:
+def _database(tables: Iterable[type[Any]], address: Address) -> Any:
     """A Database for ``address``, with the column types that the application has added to its."""
-    kind = getattr(peewee, _PRODUCTS[address.engine])
+    db_url: Any = import_module("playhouse.db_url")
+    kind = db_url.schemes[address.engine]
     options: dict[str, Any] = {}
     for model in tables:
         bound = model._meta.database
@@ -120,12 +120,10 @@ def _database(peewee: Any, tables: Iterable[type[Any]], address: Address) -> Any
         if isinstance(bound, kind):
             options["field_types"] = bound.get_context_options()["field_types"]
             break
-    if address.engine == "sqlite":
+    if address.path:
         return kind(address.path, uri=address.path.startswith("file:"), **options)
-    login = {"host": address.host, "port": address.port, "user": address.user}
-    if address.password:
-        login["password"] = address.password
-    return kind(address.database, **{key: each for key, each in login.items() if each}, **options)
+    url = urls.url(address, driver="")
+    return kind(**db_url.parse(url, unquote_password=True, unquote_user=True), **options)
 
 
 def _deferred(tables: Iterable[type[Any]]) -> Iterator[tuple[type[Any], Any]]:
