@@ -12,7 +12,8 @@ from __future__ import annotations
 import gc
 import hashlib
 import sys
-from collections.abc import Generator, Iterator
+import sysconfig
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -43,8 +44,8 @@ class SeededFactories:
 
     def __init__(self) -> None:
         self._taken: list[tuple[pytest.FixtureDef[object] | None, Taken]] = []
-        self._unique: list[Any] = []
-        self._modules_loaded = 0
+        self._unique: list[Any] | None = None
+        self._modules: set[str] = set()
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         """Tests that are parametrised with made data have the same ids on every worker."""
@@ -111,13 +112,26 @@ class SeededFactories:
             unique._seen.clear()
             unique._seen.update({call: set(given) for call, given in seen.items()})
 
-    def _all_unique(self) -> list[Any]:
-        """Faker's ``unique`` objects; nobody lists them, and importing a module makes new ones."""
-        proxy = sys.modules.get("faker.proxy")
-        if proxy is not None and len(sys.modules) != self._modules_loaded:
-            self._modules_loaded = len(sys.modules)
-            self._unique = [each for each in gc.get_objects() if type(each) is proxy.UniqueProxy]
+    def _all_unique(self) -> Sequence[Any]:
+        """Faker's ``unique`` objects; nobody lists them.
+
+        They are looked for at first, and when a module of the project's has been imported since.
+        """
+        faker = sys.modules.get("faker.proxy")
+        if faker is None or len(sys.modules) == len(self._modules):
+            return self._unique or ()
+        new, self._modules = sys.modules.keys() - self._modules, set(sys.modules)
+        if self._unique is None or any(_is_of_the_project(sys.modules[name]) for name in new):
+            self._unique = [each for each in gc.get_objects() if type(each) is faker.UniqueProxy]
         return self._unique
+
+
+_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+
+
+def _is_of_the_project(module: object) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and not file.startswith(_LIBRARIES)
 
 
 def _generators() -> Iterator[Any]:
