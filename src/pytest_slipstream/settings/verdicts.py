@@ -98,7 +98,7 @@ def _env_problem(variable: str, template: str, engine: str) -> str | None:
     if not variable or "=" in variable or "\0" in variable + template:
         return "cannot be an environment variable"
     product = _PRODUCTS.get(template.partition("://")[0].partition("+")[0])
-    if product not in (None, engine):
+    if product not in (None, engine) and "{" in template:
         return f"is {template!r}, a URL of {product}, and the engine is {engine!r}"
     valid = _OF_SQLITE if engine == "sqlite" else PLACEHOLDERS
     listed = ", ".join(f"{{{name}}}" for name in valid)
