@@ -14,12 +14,9 @@ from typing import Any
 import msgspec
 
 from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.settings.lane_verdicts import lane_key_problem, unknown_problem
 from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
-from pytest_slipstream.settings.verdicts import (
-    database_key_problem,
-    lane_key_problem,
-    unknown_problem,
-)
+from pytest_slipstream.settings.verdicts import database_key_problem
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -18,6 +18,7 @@ import msgspec
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.settings import file
 from pytest_slipstream.settings.file import ROOT, Given, Table, as_table
+from pytest_slipstream.settings.lane_verdicts import lane_problems
 from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
 from pytest_slipstream.settings.options import (
     DATABASE_OPTIONS,
@@ -26,7 +27,7 @@ from pytest_slipstream.settings.options import (
     TOP_OPTIONS,
     Option,
 )
-from pytest_slipstream.settings.verdicts import database_problems, lane_problems, shared
+from pytest_slipstream.settings.verdicts import database_problems, shared
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
     ("false", "0", "no", "off"), False

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from keyword import iskeyword
 from string import Formatter
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
+from pytest_slipstream.settings.model import DatabaseSettings
 from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
 
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir", "socket")
-MAX_KEY = 20
-ALL_LANES = "all"
+MAX_DATABASE_KEY = 20
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
 _OF_SQLITE = ("url", "database")
@@ -26,13 +24,7 @@ _SCHEMES = {"postgresql": ("postgresql", "postgres"), "mysql": ("mysql", "mariad
 _PRODUCTS = {"sqlite": "sqlite"} | {
     scheme: engine for engine, schemes in _SCHEMES.items() for scheme in schemes
 }
-_TAKEN_MARKERS = frozenset(
-    ("db", "filterwarnings", "parametrize", "skip", "skipif", "usefixtures", "xfail")
-)
-
-
 _T = TypeVar("_T")
-Shared = tuple[str, str, str]
 
 
 def key_problem(key: str) -> str | None:
@@ -46,57 +38,12 @@ def database_key_problem(key: str) -> str | None:
     """Why ``key`` cannot name a database, or None."""
     if problem := key_problem(key):
         return problem
-    if len(key) > MAX_KEY:
+    if len(key) > MAX_DATABASE_KEY:
         return (
-            f"has {len(key)} characters and may have {MAX_KEY}, because it is part of "
+            f"has {len(key)} characters and may have {MAX_DATABASE_KEY}, because it is part of "
             "database names, which servers cut at 63 bytes"
         )
     return None
-
-
-def lane_key_problem(key: str) -> str | None:
-    """Why ``key`` cannot name a lane, or None."""
-    if key == ALL_LANES:
-        return "stands for all lanes together, so no lane can have it"
-    return key_problem(key)
-
-
-def unknown_problem(name: str, known: Iterable[str]) -> str | None:
-    """Why ``name`` is none of those that are configured, or None."""
-    known = tuple(known)
-    if name in known:
-        return None
-    return f"is not configured; there are: {', '.join(known) or 'none'}"
-
-
-def lane_problems(settings: Settings) -> Iterable[tuple[str, str]]:
-    """What is wrong with the lanes: pairs of a key below ``[tool.slipstream]`` and the problem."""
-    if settings.default_lane in settings.lanes:
-        yield (
-            f"lanes.{settings.default_lane}",
-            "is the default lane, which has the databases as they stand in "
-            "[tool.slipstream.databases]",
-        )
-    elif problem := lane_key_problem(settings.default_lane):
-        yield "default_lane", f"is {settings.default_lane!r}: the name {problem}"
-    if settings.lane != ALL_LANES and settings.lane not in settings.every_lane:
-        valid = ", ".join([*settings.every_lane, ALL_LANES])
-        yield "lane", f"is {settings.lane!r}, and must be one of {valid}"
-    for name, lane in settings.lanes.items():
-        yield from _one_lane_problems(f"lanes.{name}", lane)
-    if found := shared(settings.every_lane, lambda lane: [lane.marker]):
-        marker, first, second = found
-        yield f"lanes.{second}.marker", f"is {marker!r}, which is the marker of lane {first!r} too"
-
-
-def _one_lane_problems(key: str, lane: LaneSettings) -> Iterable[tuple[str, str]]:
-    if not lane.marker.isidentifier() or iskeyword(lane.marker):
-        yield f"{key}.marker", f"is {lane.marker!r}, and must be a Python name"
-    if lane.marker in _TAKEN_MARKERS:
-        yield f"{key}.marker", f"is {lane.marker!r}, which has a meaning of its own"
-    for pattern in lane.paths:
-        if not pattern.strip() or pattern.startswith(("/", "./", "../")):
-            yield f"{key}.paths", f"has {pattern!r}, which is not relative to pytest's rootdir"
 
 
 def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
@@ -114,7 +61,9 @@ def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
             yield f"env.{variable}", problem
 
 
-def shared(owners: Mapping[str, _T], values: Callable[[_T], Iterable[str]]) -> Shared | None:
+def shared(
+    owners: Mapping[str, _T], values: Callable[[_T], Iterable[str]]
+) -> tuple[str, str, str] | None:
     """A value that two owners have, and their names; None when there is none."""
     seen: dict[str, str] = {}
     for owner, what in owners.items():
@@ -156,7 +105,7 @@ def _env_problem(variable: str, template: str, engine: str) -> str | None:
     if not variable or "=" in variable or "\0" in variable + template:
         return "cannot be an environment variable"
     product = _PRODUCTS.get(template.partition("://")[0].partition("+")[0])
-    if product not in (None, engine):
+    if product not in (None, engine) and "{" in template:
         return f"is {template!r}, a URL of {product}, and the engine is {engine!r}"
     valid = _OF_SQLITE if engine == "sqlite" else PLACEHOLDERS
     listed = ", ".join(f"{{{name}}}" for name in valid)

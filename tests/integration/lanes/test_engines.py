@@ -23,6 +23,7 @@ ENGINES = {
             URL.replace("sqlite:", "sqlite+aiosqlite:"), poolclass=NullPool
         )
         async_session = async_sessionmaker(asynchronous)
+        pooled = create_async_engine(URL.replace("sqlite:", "sqlite+aiosqlite:"))
 
 
         @lru_cache
@@ -78,6 +79,14 @@ def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
                     assert await session.scalar(COUNT) == 3
                     assert (await session.connection()).dialect.name == lane
 
+            @lanes
+            @pytest.mark.asyncio
+            @pytest.mark.parametrize("n", range(2))
+            async def test_async_with_a_pool_and_loops_of_the_function(lane, n):
+                async with engines.pooled.begin() as connection:
+                    assert connection.dialect.name == lane
+                    await connection.execute(ADD)
+
             @pytest.mark.e2e
             def test_made_late_from_a_url_read_at_import():
                 assert engines.URL.startswith("sqlite:")
@@ -86,7 +95,7 @@ def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
                     assert connection.scalar(COUNT) == 2
         """,
     )
-    result.assert_outcomes(passed=9)
+    result.assert_outcomes(passed=13)
 
 
 def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:

@@ -228,7 +228,7 @@ def test_braces_can_be_escaped(project):
             '[tool.slipstream.databases.main]\nengine = "postgres"',
             ["'postgres'", "did you mean 'postgresql'?"],
         ),
-        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, clone, none"]),
+        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, rollback, clone, none"]),
         (POSTGRESQL + 'tests = "some"', [f"{MAIN}.tests is 'some'", "one of all, marked"]),
         (POSTGRESQL + "tcp = 1", [f"{MAIN}.tcp is 1, and must be true or false"]),
         (POSTGRESQL + "schema = 3", [f"{MAIN}.schema is 3", "a text or a list of texts"]),

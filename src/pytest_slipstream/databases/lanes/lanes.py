@@ -7,9 +7,7 @@ connection reaches another lane's.
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,7 +35,6 @@ class Lanes:
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
         self._settings = settings.every_lane
-        self._rootdir = around.rootdir
         self._lanes = {
             name: Lane(
                 name,
@@ -90,8 +87,7 @@ class Lanes:
 
     def by_path(self, item: pytest.Item) -> tuple[str, ...]:
         """The lanes that a test is on by the patterns that its file matches."""
-        path = Path(os.path.relpath(item.path, self._rootdir)).as_posix()
-        return by_path(path, self._settings)
+        return by_path(item.nodeid.partition("::")[0], self._settings)
 
     def enter(self, name: str) -> None:
         """From here on, ``name`` is the lane that everything is on.

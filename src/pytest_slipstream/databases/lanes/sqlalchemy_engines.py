@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, exc
@@ -32,12 +32,14 @@ class _Places:
     """What an engine has on each lane that it has been on: URL, dialect and pool.
 
     Args:
+        run: Whose it is.
         engine: As it was made.
         home: The lane that it was made on.
         database: The key of its database.
     """
 
-    def __init__(self, engine: Any, home: Lane, database: str) -> None:
+    def __init__(self, run: SQLAlchemyEngines, engine: Any, home: Lane, database: str) -> None:
+        self.run = run
         self.home = home
         self.database = database
         self._at = home.name
@@ -96,24 +98,29 @@ class SQLAlchemyEngines:
         """
         _close_sessions()
         self._entered = lane
-        for engine in _live(Engine):
+        engines = _live(Engine)
+        for engine in engines:
             self._point(engine)
-        _follow_roots()
+        _follow_roots(engines)
 
     def _point(self, engine: Any) -> None:
         if "_proxied" in vars(engine):
             return
-        places = vars(engine).get(_KEY) or self._found(engine)
+        places = self._known(engine) or self._found(engine)
         if places is None:
             return
         if not places.has(self._entered.name):
             places.add(self._entered.name, self._made(engine, places))
         places.put(engine, self._entered.name)
 
+    def _known(self, engine: Any) -> _Places | None:
+        places: _Places | None = vars(engine).get(_KEY)
+        return places if places is not None and places.run is self else None
+
     def _found(self, engine: Any) -> _Places | None:
         for word in re.findall(r"\w+", engine.url.database or ""):
             if word in self._slots:
-                places = vars(engine)[_KEY] = _Places(engine, *self._slots[word])
+                places = vars(engine)[_KEY] = _Places(self, engine, *self._slots[word])
                 _defer_to_connection(engine.dialect)
                 return places
         return None
@@ -148,14 +155,19 @@ class SQLAlchemyEngines:
         yield make_url(render(database.address, database.settings.driver))
 
     def close(self) -> None:
-        """Put every engine back, and follow no more."""
+        """Put every engine back, and follow no more.
+
+        An engine keeps its pools of the other lanes, as it keeps its own, until the process ends:
+        nobody could close an asynchronous one now.
+        """
         Engine.__init__ = self._initialise  # type: ignore[method-assign]
-        for engine in _live(Engine):
-            places = vars(engine).pop(_KEY, None)
+        engines = _live(Engine)
+        for engine in engines:
+            places = self._known(engine)
             if places is not None:
                 places.put(engine, places.home.name)
                 vars(engine.dialect).pop(_CHARACTERISTICS, None)
-        _follow_roots()
+        _follow_roots(engines)
 
 
 def _live(kind: type[_T]) -> list[_T]:
@@ -187,10 +199,10 @@ def _parsed(text: str) -> URL | None:
         return None
 
 
-def _follow_roots() -> None:
+def _follow_roots(engines: Iterable[Any]) -> None:
     """What `Engine.execution_options` returned has the parts of the engine that it came from."""
-    for engine in _live(Engine):
-        root: Any = engine
+    for engine in engines:
+        root = engine
         while "_proxied" in vars(root):
             root = root._proxied
         if root is not engine:
