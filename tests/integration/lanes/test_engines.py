@@ -112,8 +112,11 @@ def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
     result = project.run(
         "--slipstream-audit",
         tests="""
+            import gc
             import pytest
+            from pytest_slipstream.databases.lanes.live_objects import live
             from sqlalchemy import text
+            from sqlalchemy.engine import Engine
             from app.db import engine
 
             PARTS = engine.url, engine.dialect, engine.pool
@@ -132,6 +135,8 @@ def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
             @pytest.mark.parametrize("n", range(2))
             def test_real(n):
                 assert engine.dialect.name == "postgresql"
+                gc.collect()
+                assert len(live(Engine)) == 2  # the application's, and that of the other pool
                 with engine.begin() as found:
                     assert found.scalar(text("select count(*) from role")) == 2
                     found.execute(text("insert into role (name) values ('x')"))
