@@ -8,6 +8,7 @@ connection reaches another lane's.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,8 +118,8 @@ class Lanes:
         self.current.variables.set()
         for lane in self._lanes.values():
             for database in lane.databases.values():
-                refusal = None if lane is self.current else self._refusal(lane, database)
-                database.entrance.refusal = refusal
+                refusal = partial(self._refusal, lane, database)
+                database.entrance.refusal = None if lane is self.current else refusal
 
     def _refusal(self, lane: Lane, database: Database) -> IsolationError:
         return IsolationError(
