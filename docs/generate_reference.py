@@ -94,7 +94,10 @@ def _elsewhere(option: Option) -> Iterator[str]:
     yield flag
     yield f"`{option.environment}`"
     if option.needs:
-        needs = " and ".join(f'`{name} = "{value}"`' for name, value in option.needs.items())
+        needs = " and ".join(
+            " or ".join(f'`{name} = "{value}"`' for value in values)
+            for name, values in option.needs.items()
+        )
         yield f"only with {needs}"
 
 

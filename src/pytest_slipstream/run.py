@@ -21,6 +21,7 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
+from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
@@ -75,6 +76,8 @@ class Run:
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
+        if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
+            manager.register(SeededFactories(), "slipstream-factories")
         if self.settings.lanes:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")

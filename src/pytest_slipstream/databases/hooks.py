@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,10 @@ class DatabaseHooks:
             read_mark(mark, item.nodeid, configured) for mark in item.iter_markers("db")
         ]
         closure = getattr(item, "fixturenames", ())
-        return choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        chosen = choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        for name, database in self._lanes.databases_of(item).items():
+            database.joining.possible |= chosen.get(name) == "rollback"
+        return chosen
 
     def strategies(self, item: pytest.Item) -> dict[str, str]:
         """The databases that a test uses, each with its strategy."""
@@ -108,7 +113,7 @@ class DatabaseHooks:
         try:
             self._lanes.enter(self._lanes.of(turn.item))
             for name, wanted in self.strategies(turn.item).items():
-                turn.strategies[name] = self._databases[name].begin(wanted)
+                turn.strategies[name] = self._databases[name].begin(wanted, turn.item.nodeid)
         except SlipstreamError as error:
             return error
         return None
@@ -121,12 +126,19 @@ class DatabaseHooks:
         if fixturedef.scope == "function":
             self._begin_body()
             return (yield)
-        if self._turn is not None:
-            if self._turn.in_body:
-                self._layers.set_apart(self._turn.item)
-            else:
+        with ExitStack() as stack:
+            if self._turn is not None and self._turn.in_body:
+                set_apart = partial(self._layers.set_apart, self._turn.item)
+                set_apart()
+                reason = (
+                    f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within the "
+                    "test"
+                )
+                for database in self._databases.values():
+                    stack.enter_context(database.joining.interrupted(reason, set_apart))
+            elif self._turn is not None:
                 self._clean_up()
-        with self._layers.of(fixturedef, request.node):
+            stack.enter_context(self._layers.of(fixturedef, request.node))
             return (yield)
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
@@ -162,6 +174,9 @@ class DatabaseHooks:
             return
         self._turn.in_body = True
         self._pools.begin_test()
+        for name, strategy in self._turn.strategies.items():
+            if strategy == "rollback":
+                self._databases[name].joining.begin(self._turn.item.nodeid)
         if self._audit is not None:
             for name in self._turn.strategies:
                 self._audit.expect(self._databases[name])

@@ -60,6 +60,16 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
         ],
     )
     yield from _listed(
+        "not contained by a rollback, and cleaned by reset",
+        [f"{event.node_id}: {event.reason}" for event in _only(events.Uncontained, happened)],
+    )
+    yield from _listed(
+        "drivers left alone, whose connections cannot join a rollback",
+        sorted(
+            {f"{event.driver}: {event.reason}" for event in _only(events.DriverLeftAlone, happened)}
+        ),
+    )
+    yield from _listed(
         "left behind and ended",
         [
             f"{event.node_id}: {event.kind} {event.detail}"

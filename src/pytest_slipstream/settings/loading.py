@@ -158,7 +158,7 @@ def _names_and_text(
 def _fits(option: Option, table: Table) -> bool:
     wanted = option.needs.get("engine")
     engine = table.get("engine")
-    return wanted is None or engine is None or engine.value == wanted
+    return wanted is None or engine is None or engine.value in wanted
 
 
 def _overlay(option: Option, origin: str, texts: list[str], table: Table) -> None:

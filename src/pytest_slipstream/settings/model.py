@@ -2,7 +2,8 @@
 made from the structs below.
 
 A field's description is its documentation. ``extra`` names the settings of the same database that
-the option needs; with others, a value is an error, because it would do nothing.
+the option needs, each with its valid values; with others, a value is an error, because it would do
+nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-EngineName = Literal["sqlite", "postgresql"]
-IsolationName = Literal["reset", "clone", "none"]
+EngineName = Literal["sqlite", "postgresql", "mysql"]
+IsolationName = Literal["reset", "rollback", "clone", "none"]
 Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
-_SQLITE = {"engine": "sqlite"}
-_POSTGRESQL = {"engine": "postgresql"}
-_EMBEDDED = {"engine": "postgresql", "server": "embedded"}
+_SQLITE = {"engine": ("sqlite",)}
+_STRICT = {**_SQLITE, "strict": (True,)}
+_SERVER = {"engine": ("postgresql", "mysql")}
+_EMBEDDED = {**_SERVER, "server": ("embedded",)}
+_POSTGRESQL = {"engine": ("postgresql",)}
+_EMBEDDED_POSTGRESQL = {**_POSTGRESQL, "server": ("embedded",)}
 
 
 class DatabaseSettings(
@@ -27,21 +31,24 @@ class DatabaseSettings(
 ):
     """One database: a table ``[tool.slipstream.databases.<name>]``."""
 
-    engine: Annotated[EngineName, Meta(description="The database product.")]
+    engine: Annotated[
+        EngineName, Meta(description="The database product; `mysql` is MySQL and MariaDB.")
+    ]
     server: Annotated[
         str,
         Meta(
             description="`embedded` (slipstream starts and stops it) or the URL of a running "
             "server. SQLite has no server.",
-            extra=_POSTGRESQL,
+            extra=_SERVER,
         ),
     ] = "embedded"
     schema: Annotated[
         Sources,
         Meta(
             description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
-            "or declarative base, a list of those, or a callable that takes the URL, sync or "
-            "async), an Alembic ini file, a `.sql` file or a directory of them; several in order."
+            "or declarative base, Peewee models or their base class, a list of those, or a "
+            "callable that takes the URL, sync or async), `module:*` (the Peewee models of a "
+            "module), an Alembic ini file, a `.sql` file or a directory of them; several in order."
         ),
     ] = ()
     seed: Annotated[
@@ -58,7 +65,8 @@ class DatabaseSettings(
         str | None,
         Meta(
             description="The SQLAlchemy driver in `{url}` and in the `db_engine` fixtures, for "
-            "example `asyncpg`, `psycopg`, `aiosqlite`. Without it: `psycopg`, or plain `sqlite`."
+            "example `asyncpg`, `psycopg`, `aiosqlite`, `asyncmy`. Without it: `psycopg`, "
+            "`pymysql`, or plain `sqlite`."
         ),
     ] = None
     env: Annotated[
@@ -82,6 +90,22 @@ class DatabaseSettings(
             extra=_SQLITE,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
+            "refuse: of the wrong type, too long, out of range, no date.",
+            extra=_SQLITE,
+        ),
+    ] = False
+    stands_for: Annotated[
+        Literal["postgresql", "mysql"] | None,
+        Meta(
+            description="Strict SQLite: the engine of production, where the real ones differ; with "
+            "`mysql`, text is compared without regard to case.",
+            extra=_STRICT,
+        ),
+    ] = None
     tcp: Annotated[
         bool,
         Meta(
@@ -101,7 +125,7 @@ class DatabaseSettings(
         str,
         Meta(
             description="Embedded PostgreSQL: the cluster's locale (the encoding is UTF8).",
-            extra=_EMBEDDED,
+            extra=_EMBEDDED_POSTGRESQL,
         ),
     ] = "C.UTF-8"
     server_options: Annotated[
@@ -128,7 +152,7 @@ class DatabaseSettings(
     ] = 16
     allow_remote: Annotated[
         bool,
-        Meta(description="Allow a server URL whose host is not this machine.", extra=_POSTGRESQL),
+        Meta(description="Allow a server URL whose host is not this machine.", extra=_SERVER),
     ] = False
 
 
@@ -188,6 +212,13 @@ class Settings(
     keep: Annotated[
         bool, Meta(description="Keep the database of every failed test and print how to open it.")
     ] = False
+    seed_factories: Annotated[
+        bool,
+        Meta(
+            description="Seed `random`, Faker, factory_boy and polyfactory for every test from its "
+            "node id, so that it always gets the same data."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(

@@ -42,7 +42,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         required: Whether it has no default.
         default: The value without any.
         description: One or two sentences of Markdown.
-        needs: Settings of the same database without which the option has no effect.
+        needs: Settings of the same database, with the values of which one is needed for the option
+            to have an effect.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     default: Any
     description: str
-    needs: dict[str, str]
+    needs: dict[str, tuple[Any, ...]]
 
     @property
     def flag(self) -> str:

@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 from pytest_slipstream.settings.model import DatabaseSettings
 from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
 
-PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir")
+PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir", "socket")
 MAX_DATABASE_KEY = 20
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
 _OF_SQLITE = ("url", "database")
-_SCHEMES = ("postgresql", "postgres")
-_PRODUCTS = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
+_SCHEMES = {"postgresql": ("postgresql", "postgres"), "mysql": ("mysql", "mariadb")}
+_PRODUCTS = {"sqlite": "sqlite"} | {
+    scheme: engine for engine, schemes in _SCHEMES.items() for scheme in schemes
+}
 _T = TypeVar("_T")
 
 
@@ -49,7 +51,7 @@ def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
     for option in DATABASE_OPTIONS:
         if problem := _without_effect(option, settings):
             yield option.name, problem
-    if problem := _server_problem(settings.server):
+    if problem := _server_problem(settings.server, settings.engine):
         yield "server", problem
     for name, sources in (("schema", settings.schema), ("seed", settings.seed)):
         if any(not source.strip() for source in sources):
@@ -76,21 +78,26 @@ def _without_effect(option: Option, settings: DatabaseSettings) -> str | None:
     if getattr(settings, option.name) == option.default:
         return None
     for name, needed in option.needs.items():
-        if getattr(settings, name) != needed:
-            seen = repr(getattr(settings, name)) if name == "engine" else "a URL"
-            return f"has an effect only with {name} = {needed!r}, and {name} is {seen}"
+        if getattr(settings, name) not in needed:
+            seen = "a URL" if name == "server" else _shown(getattr(settings, name))
+            valid = " or ".join(map(_shown, needed))
+            return f"has an effect only with {name} = {valid}, and {name} is {seen}"
     return None
 
 
-def _server_problem(server: str) -> str | None:
-    if server == "embedded":
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _server_problem(server: str, engine: str) -> str | None:
+    if server == "embedded" or engine not in _SCHEMES:
         return None
     scheme = urlsplit(server).scheme if "://" in server else ""
     if not scheme:
         seen = "no URL (it has no '://')" if "@" in server else repr(server)
-        return f"is {seen}, and must be 'embedded' or a URL such as 'postgresql://user@host/'"
-    if scheme.partition("+")[0] not in _SCHEMES:
-        return f"is a URL that starts with '{scheme}://', and must start with 'postgresql://'"
+        return f"is {seen}, and must be 'embedded' or a URL such as '{engine}://user@host/'"
+    if scheme.partition("+")[0] not in _SCHEMES[engine]:
+        return f"is a URL that starts with '{scheme}://', and must start with '{engine}://'"
     return None
 
 

@@ -221,14 +221,14 @@ def test_braces_can_be_escaped(project):
             [f"{MAIN}.engine is missing", "sqlite, postgresql"],
         ),
         (
-            '[tool.slipstream.databases.main]\nengine = "mysql"',
-            [f"{MAIN}.engine is 'mysql'", "one of sqlite, postgresql"],
+            '[tool.slipstream.databases.main]\nengine = "oracle"',
+            [f"{MAIN}.engine is 'oracle'", "one of sqlite, postgresql, mysql"],
         ),
         (
             '[tool.slipstream.databases.main]\nengine = "postgres"',
             ["'postgres'", "did you mean 'postgresql'?"],
         ),
-        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, clone, none"]),
+        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, rollback, clone, none"]),
         (POSTGRESQL + 'tests = "some"', [f"{MAIN}.tests is 'some'", "one of all, marked"]),
         (POSTGRESQL + "tcp = 1", [f"{MAIN}.tcp is 1, and must be true or false"]),
         (POSTGRESQL + "schema = 3", [f"{MAIN}.schema is 3", "a text or a list of texts"]),

@@ -48,7 +48,7 @@ def test_a_wrong_flag_ends_with_exit_code_4_and_no_traceback(pytester: pytest.Py
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: --slipstream-isolation is 'rest', and must be one of reset, clone, none",
+            "ERROR: --slipstream-isolation is 'rest', and must be one of reset, rollback, *",
             "hint: did you mean 'reset'?",
         ]
     )

@@ -8,6 +8,7 @@ connection reaches another lane's.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,11 @@ class Lanes:
     def of(self, item: pytest.Item) -> str:
         """The lane that a test is on."""
         return self._candidates(item)[0]
+
+    def databases_of(self, item: pytest.Item) -> Mapping[str, Database]:
+        """The databases of a test's lane; none if that lane is not run."""
+        lane = self._lanes.get(self.of(item))
+        return lane.databases if lane is not None else {}
 
     def check(self, item: pytest.Item) -> None:
         """Refuse a test that is on two lanes.

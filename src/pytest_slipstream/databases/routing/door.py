@@ -23,6 +23,8 @@ from pytest_slipstream.databases.routing.joining import Joining
 from pytest_slipstream.errors import SlipstreamError
 
 OnConnect = Callable[[Any], None]
+ConnectionClass = Callable[[Any], Any]
+"""The class that makes a connection of the application, of the one that it asked for."""
 
 
 class Entrance:
@@ -37,6 +39,7 @@ class Entrance:
         self.database = database
         self.address = address
         self.joining = Joining(database, address.engine)
+        self.connection_class: ConnectionClass = lambda wanted: wanted
         self.refusal: Callable[[], SlipstreamError] | None = None
         self._callbacks: list[OnConnect] = []
 
