@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _ASYNC_DRIVERS = {
+    "mysql": ("asyncmy", "aiomysql"),
     "postgresql": ("asyncpg", "psycopg"),
     "sqlite": ("aiosqlite",),
 }
@@ -64,7 +65,7 @@ class SlotOfTest:
         return self._database.slot.touched()
 
     def connect(self) -> Any:
-        """A new DB-API connection (psycopg or sqlite3); the caller closes it."""
+        """A new DB-API connection (psycopg, PyMySQL or sqlite3); the caller closes it."""
         return self._database.engine.connect(self._database.address)
 
     def __repr__(self) -> str:
@@ -208,7 +209,7 @@ def _driver_named(database: Database) -> Iterator[None]:
 
 def _sync_driver(database: Database) -> str | None:
     driver = database.settings.driver
-    return None if driver in ("asyncpg", "aiosqlite") else driver
+    return None if driver in ("asyncpg", "aiosqlite", "asyncmy", "aiomysql") else driver
 
 
 def _async_driver(database: Database) -> str:

@@ -30,6 +30,7 @@ from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.engines.mysql.watch import Reading, Watch
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
 _LOCK_PATIENCE_S = 0.3
@@ -197,7 +198,7 @@ class MysqlSlot:
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
             written[name] = written.get(name, 0) + count
-        positions = {**reading.positions, **{name: self._clean.positions[name] for name in moved}}
+        positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
         self._settle(
             msgspec.structs.replace(
                 reading,
@@ -208,24 +209,27 @@ class MysqlSlot:
         )
         return ended
 
-    def _unhindered(self, act: Callable[[], T]) -> tuple[T, tuple[Leftover, ...]]:
-        """Do what needs locks; end the sessions in the slot that hold them for long."""
+    def _unhindered(
+        self, act: Callable[[], T], *, ending: bool = True
+    ) -> tuple[T, tuple[Leftover, ...]]:
+        """Do what needs locks; end the sessions in the slot that hold them for long.
+
+        Args:
+            act: What to do; more than once, if need be.
+            ending: Whether sessions may be ended; if not, the error is raised.
+        """
         start = clock.seconds()
         ended: tuple[Leftover, ...] = ()
         while True:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
-                if not sessions.is_locked(error) or ended:
+                late = clock.seconds() - start > _LOCK_PATIENCE_S
+                if not sessions.is_locked(error) or ended or (late and not ending):
                     raise
-            if clock.seconds() - start > _LOCK_PATIENCE_S:
+            if late:
                 found = leftovers.sessions_in(self._session, self.name)
-                ended = leftovers.kill(
-                    self._session,
-                    found,
-                    "lock",
-                    lambda: leftovers.sessions_in(self._session, self.name),
-                )
+                ended = leftovers.kill(self._session, self.name, found, "lock")
             self._session.rows("SELECT sleep(0.005)")
 
     def touched(self) -> tuple[str, ...]:
@@ -265,6 +269,7 @@ class MysqlSlot:
         ddl, truncated = self._redefined(reading)
         written, dirty = self._dirty(reading, truncated)
         if not written and not ddl:
+            self._move_back(reading)
             return ()
         self._pushed += 1
         name = f"{self.name}_layer{self._pushed}"
@@ -273,10 +278,36 @@ class MysqlSlot:
         self._begin(self._base())
         return self._shown(written) + ddl
 
+    def _move_back(self, reading: Reading) -> None:
+        """Nothing was written, but an insert may have failed and taken a number."""
+        moved = reading.moved_since(self._clean)
+        statements = [
+            copying.positioned(table, self.name, self._clean_base.images[table.name].position)
+            for table in self._clean_base.blueprint.tables.values()
+            if table.name in moved
+        ]
+        try:
+            self._unhindered(lambda: self._session.run(statements), ending=False)
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            return  # A fixture's open transaction is in the way; cleaning will see to it.
+        if moved:
+            self._settle(self._watch.look())
+
     def _whole(self, name: str) -> Layer:
         now, positions = blueprint.read(self._session, self.name)
         images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
+        try:
+            copying.make(self._session, name, now, images)
+        except pymysql.err.MySQLError as error:
+            self._session.run(blueprint.BACK_TO_NEUTRAL)
+            self._administration.drop(name)
+            raise IsolationError(
+                f"what a wider fixture made of the schema of {self.name} cannot be made again: "
+                f"{sessions.text(error)}",
+                hint="drop the views, routines and defaults that need what the fixture dropped",
+            ) from error
         return Layer(
             name,
             {

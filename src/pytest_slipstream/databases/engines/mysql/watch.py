@@ -80,11 +80,11 @@ class Reading(msgspec.Struct, frozen=True):
         return _differing(self.written, before.written) | _differing(self.rows, before.rows)
 
     def moved_since(self, before: Reading) -> set[str]:
-        """Tables whose next AUTO_INCREMENT value is another."""
+        """Tables whose next AUTO_INCREMENT value is another, or could not be read."""
         return {
             name
-            for name, position in self.positions.items()
-            if before.positions.get(name, position) != position
+            for name, position in before.positions.items()
+            if self.positions.get(name) != position
         }
 
 
