@@ -96,7 +96,9 @@ def _is_in_transaction(record: Any) -> bool:
     """For drivers whose connections can tell without asking the server."""
     connection = record.dbapi_connection
     if type(connection).__module__.startswith("pymysql."):
-        return bool(connection.server_status & _SERVER_STATUS_IN_TRANS)
+        # The status that comes with rows is not kept, so a result without autocommit counts too.
+        reads = not connection.get_autocommit() and getattr(connection, "_result", None) is not None
+        return reads or bool(connection.server_status & _SERVER_STATUS_IN_TRANS)
     info = getattr(connection, "info", None)
     return getattr(info, "transaction_status", None) in _IN_TRANSACTION
 

@@ -96,9 +96,13 @@ class MysqlSlot:
     def _make(self) -> None:
         """Make the database; nothing may be there under its name but what this drops."""
         base = self._base()
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         copying.make(self._session, self.name, base.blueprint, base.images)
         self._begin(base)
+
+    def _drop(self) -> None:
+        statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
+        self._unhindered(lambda: self._session.run([statement]))
 
     def _begin(self, base: Base) -> None:
         self._clean_base = base
@@ -134,8 +138,7 @@ class MysqlSlot:
             )
         written, dirty = self._dirty(reading, truncated)
         moved = reading.moved_since(self._clean)
-        tables = self._clean_base.blueprint.tables
-        problem = next(filter(None, (restoring.obstacle(tables[name]) for name in dirty)), None)
+        problem = self._obstacle(dirty)
         if problem:
             return Cleaning(tables=self._shown(written), leftovers=ended, cannot=problem)
         if dirty or moved:
@@ -172,6 +175,12 @@ class MysqlSlot:
             # What a transaction wrote before the last reading may have been committed after it.
             return written, set(base.tables)
         return written, base.reached(written)
+
+    def _obstacle(self, tables: set[str]) -> str | None:
+        """Why one of the tables cannot be put back row by row."""
+        known = self._clean_base.blueprint.tables
+        found = (restoring.obstacle(known[name]) for name in sorted(tables))
+        return next(filter(None, found), None)
 
     def _put_back(self, reading: Reading, dirty: set[str], moved: set[str]) -> tuple[Leftover, ...]:
         base = self._clean_base
@@ -268,8 +277,9 @@ class MysqlSlot:
         reading = self._watch.look()
         ddl, truncated = self._redefined(reading)
         written, dirty = self._dirty(reading, truncated)
+        if not ddl:
+            self._move_back(reading, dirty)
         if not written and not ddl:
-            self._move_back(reading)
             return ()
         self._pushed += 1
         name = f"{self.name}_layer{self._pushed}"
@@ -278,9 +288,9 @@ class MysqlSlot:
         self._begin(self._base())
         return self._shown(written) + ddl
 
-    def _move_back(self, reading: Reading) -> None:
-        """Nothing was written, but an insert may have failed and taken a number."""
-        moved = reading.moved_since(self._clean)
+    def _move_back(self, reading: Reading, dirty: set[str]) -> None:
+        """An insert that failed may have taken a number of a table that no layer will hold."""
+        moved = reading.moved_since(self._clean) - dirty
         statements = [
             copying.positioned(table, self.name, self._clean_base.images[table.name].position)
             for table in self._clean_base.blueprint.tables.values()
@@ -371,6 +381,9 @@ class MysqlSlot:
             _, dirty = self._dirty(reading, truncated)
             dirty |= layer.images.keys()
             self._clean_base = base
+            problem = self._obstacle(dirty)
+            if problem:
+                return Cleaning(leftovers=ended, cannot=problem)
             moved = {
                 name
                 for name in base.images
@@ -389,7 +402,7 @@ class MysqlSlot:
     def close(self) -> None:
         """Drop the slot and its layers."""
         leftovers.end(self._session, self.name, ())
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         for layer in self._layers:
             self._administration.drop(layer.database)
         self._session.close()
