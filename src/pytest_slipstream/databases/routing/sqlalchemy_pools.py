@@ -106,7 +106,7 @@ def _is_in_transaction(record: Any) -> bool:
 def _database(connection: Any) -> object:
     """The database that a connection was made to: libpq's, or PyMySQL's."""
     info = getattr(connection, "info", None)
-    return connection.db if info is None else info.dbname
+    return connection.db.decode() if info is None else info.dbname
 
 
 def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:
