@@ -64,3 +64,45 @@ def test_an_account_without_databases(engine: Engine, short_path: Path) -> None:
         few.open(lambda message: None)
     assert "GRANT ALL PRIVILEGES" in str(raised.value.hint)
     few.close()
+
+
+def test_a_server_that_counts_nothing_is_compared_as_a_whole(
+    engine: Engine, short_path: Path
+) -> None:
+    settings = DatabaseSettings(engine="mysql", server_options={"userstat": "OFF"})
+    owner = Owner(testrun_uid="uncounted", worker="main")
+    own = load("own", settings, cache_dir=short_path, owner=owner)
+    own.open(lambda message: None)
+    account = "counted_out"
+    with closing(own.connect(own.address("mysql"))) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET GLOBAL userstat = OFF")
+        cursor.execute(f"CREATE USER {account}@localhost")
+        for grant in (f"ALL PRIVILEGES ON {OURS}", "PROCESS ON *.*"):
+            cursor.execute(f"GRANT {grant} TO {account}@localhost")
+    url = urls.url(own.address(""), "").replace("slipstream@", f"{account}@", 1)
+    said: list[str] = []
+    few = load(
+        "few", DatabaseSettings(engine="mysql", server=url), cache_dir=short_path, owner=owner
+    )
+    few.open(said.append)
+    assert "the server counts no writes, so slots are compared as a whole" in said
+    assert few.unavailable("reset") is None
+    template = naming.template_name("few", "1" * 16)
+    schema = "CREATE TABLE t (a int AUTO_INCREMENT PRIMARY KEY); INSERT INTO t VALUES (1);"
+    few.run_script(few.begin_build(template), schema + "CREATE TABLE u (a int);")
+    few.publish(template, "few", "1" * 16)
+    slot = few.create_slot(naming.slot_name("uncounted", "main", "few"), template)
+    before = slot.digest()
+    assert slot.clean().tables == ()
+    few.run_script(slot.address, "INSERT INTO t VALUES (2);")
+    assert slot.touched() == ("few.t",)
+    assert slot.clean().tables == ("few.t",)
+    assert slot.digest() == before
+    few.run_script(slot.address, "DROP TABLE u;")
+    assert slot.clean().ddl == ("table u",)
+    slot.replace()
+    assert slot.digest() == before
+    slot.close()
+    few.close()
+    own.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pymysql
 
 from pytest_slipstream.databases import naming
-from pytest_slipstream.databases.engines.mysql import blueprint, copying, sessions
+from pytest_slipstream.databases.engines.mysql import copying, sessions
 from pytest_slipstream.databases.engines.mysql.administration import Administration
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.holdings import Holding, Reached, kind_of, refuse_alive
@@ -75,9 +75,7 @@ class MysqlStock:
         if self._administration.exists(name):
             raise SlipstreamError(f"there is a database {name!r} already")
         session = self._administration.session
-        found, positions = blueprint.read(session, holding.name)
-        images = copying.images_of(session, holding.name, found, positions)
-        copying.make(session, name, found, images)
+        copying.copy(session, holding.name, name)
         if not holding.alive:
             self._administration.drop(holding.name)
         return self._server.address(name)

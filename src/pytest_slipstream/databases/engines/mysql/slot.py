@@ -8,7 +8,6 @@ the slot again whatever happened to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -28,7 +27,7 @@ from pytest_slipstream.databases.engines.mysql.blueprint import Blueprint
 from pytest_slipstream.databases.engines.mysql.copying import Image
 from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
-from pytest_slipstream.databases.engines.mysql.watch import Reading, Watch
+from pytest_slipstream.databases.engines.mysql.watch import Reading, Sight, Watch
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
 from pytest_slipstream.errors import IsolationError
 
@@ -59,7 +58,7 @@ class MysqlSlot:
         template: What it is made from.
         schema: What stands before a table's name in messages.
         administration: Creates and drops databases.
-        data: The server's data directory, where this process may read it.
+        sight: What there is to see the slot by.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class MysqlSlot:
         template: Base,
         schema: str,
         administration: Administration,
-        data: Path | None,
+        sight: Sight,
     ) -> None:
         self.name = address.database
         self.address = address
@@ -76,7 +75,7 @@ class MysqlSlot:
         self._template = template
         self._schema = schema
         self._administration = administration
-        self._data = data
+        self._sight = sight
         self._layers: list[Layer] = []
         self._pushed = 0
         self._kept: tuple[Transaction, ...] = ()
@@ -101,12 +100,14 @@ class MysqlSlot:
         self._begin(base)
 
     def _drop(self) -> None:
+        if self._sight.rights.unseen is None:
+            leftovers.end(self._session, self.name, ())
         statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
         self._unhindered(lambda: self._session.run([statement]))
 
     def _begin(self, base: Base) -> None:
         self._clean_base = base
-        self._watch = Watch(self._session, self.name, self._data)
+        self._watch = Watch(self._session, self.name, self._sight)
         self._begin_watching()
 
     def _settle(self, reading: Reading) -> None:
@@ -201,12 +202,12 @@ class MysqlSlot:
         counts, ended = self._unhindered(
             lambda: self._session.run([*(text for _, text in plain), *special])
         )
-        if special or ended:
+        if special or ended or not self._sight.rights.counts:
             self._begin_watching()
             return ended
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
-            written[name] = written.get(name, 0) + count
+            written[name] = int(str(written.get(name, 0))) + count
         positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
         self._settle(
             msgspec.structs.replace(
@@ -256,7 +257,6 @@ class MysqlSlot:
         self._session.close()
         self._administration.execute("SELECT 1")  # revives a dead server
         self._session = Session(self.address)
-        leftovers.end(self._session, self.name, ())
         self._make()
 
     def prepare(self) -> None:
@@ -264,9 +264,7 @@ class MysqlSlot:
 
     def keep(self, name: str) -> Address:
         """Copy the database under ``name`` as it stands, and make the slot anew."""
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
+        copying.copy(self._session, self.name, name)
         self.replace()
         return msgspec.structs.replace(self.address, database=name)
 
@@ -306,26 +304,15 @@ class MysqlSlot:
             self._settle(self._watch.look())
 
     def _whole(self, name: str) -> Layer:
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
         try:
-            copying.make(self._session, name, now, images)
+            found, images = copying.copy(self._session, self.name, name)
         except pymysql.err.MySQLError as error:
-            self._session.run(blueprint.BACK_TO_NEUTRAL)
-            self._administration.drop(name)
             raise IsolationError(
                 f"what a wider fixture made of the schema of {self.name} cannot be made again: "
                 f"{sessions.text(error)}",
                 hint="drop the views, routines and defaults that need what the fixture dropped",
             ) from error
-        return Layer(
-            name,
-            {
-                table: msgspec.structs.replace(image, database=image.database and name)
-                for table, image in images.items()
-            },
-            now,
-        )
+        return Layer(name, images, found)
 
     def _part(self, name: str, tables: set[str], positions: Mapping[str, int]) -> Layer:
         known = self._clean_base.blueprint.tables
@@ -401,7 +388,6 @@ class MysqlSlot:
 
     def close(self) -> None:
         """Drop the slot and its layers."""
-        leftovers.end(self._session, self.name, ())
         self._drop()
         for layer in self._layers:
             self._administration.drop(layer.database)
