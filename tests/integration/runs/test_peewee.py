@@ -53,7 +53,6 @@ POOL = f'{BY_URL}; database = connect({URL}.replace(":", "+pool:", 1), %s)'
 WAYS = {
     "sqlite by URL": f"{BY_URL}; database = connect({URL})",
     "sqlite, pool": POOL % "max_connections=3",
-    "mysql by URL": f"{BY_URL}; database = connect({URL})",
     "mysql, pool": POOL % "max_connections=3",
     "postgresql, psycopg2": f"{BY_URL}; database = connect({URL})",
     "postgresql, psycopg2, pool": POOL % "max_connections=3",
