@@ -51,7 +51,10 @@ BY_URL = "from playhouse.db_url import connect"
 URL = 'os.environ["DATABASE_URL"]'
 POOL = f'{BY_URL}; database = connect({URL}.replace(":", "+pool:", 1), %s)'
 WAYS = {
-    "sqlite by URL": f"{BY_URL}; database = connect({URL})",
+    "sqlite by path": (
+        "from pathlib import Path; from peewee import SqliteDatabase; "
+        f"database = SqliteDatabase(Path({URL}.removeprefix('sqlite:///')))"
+    ),
     "sqlite, pool": POOL % "max_connections=3",
     "mysql, pool": POOL % "max_connections=3",
     "postgresql, psycopg2": f"{BY_URL}; database = connect({URL})",
@@ -182,7 +185,7 @@ def _left(project: Project) -> int:
     return len([name for name in left if "test_a_transaction" in name])
 
 
-@pytest.mark.parametrize("way", ["sqlite by URL", "postgresql, psycopg2"])
+@pytest.mark.parametrize("way", ["sqlite by path", "postgresql, psycopg2"])
 def test_a_connection_of_a_wider_fixture(peewee_project: Project) -> None:
     result = peewee_project.run(
         *OPTIONS,
