@@ -18,6 +18,8 @@ from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.errors import MissingExtraError, TemplateError
 
+_DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql"}
+
 
 class Models(msgspec.Struct, frozen=True):
     """Peewee models that one object stands for; their tables are created together."""
@@ -105,7 +107,7 @@ def create(models: Models, address: Address) -> None:
     except peewee.ImproperlyConfigured as error:
         raise MissingExtraError(
             f"Peewee {peewee.__version__} cannot create the tables: {error}",
-            hint='pip install "pytest-slipstream[peewee]" psycopg2-binary',
+            hint=f"pip install {_DRIVERS.get(address.engine, 'peewee')}",
         ) from error
 
 
