@@ -154,8 +154,10 @@ def strategies(rounds: int) -> Findings:
                 at_least=True,
             ),
             Target(
-                "a whole test with `reset` on MariaDB, against one with a hand-written rollback",
-                whole(ours) / whole(costs["rollback by hand"]),
+                "a whole test with `reset` on MariaDB through SQLAlchemy sessions, against "
+                "`create_savepoint`",
+                whole(costs["reset, SQLAlchemy session"])
+                / whole(costs["rollback by hand, SQLAlchemy create_savepoint"]),
                 4,
                 "times",
             ),

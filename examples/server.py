@@ -14,15 +14,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
 
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.servers import postgresql_server
+from pytest_slipstream.databases.servers import mysql_binaries, postgresql_server
 from pytest_slipstream.databases.urls import url
+from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 
 DATABASE = "hand_written"
@@ -45,6 +46,15 @@ def empty_database() -> Iterator[Address]:
             connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
     finally:
         server.close()
+
+
+def has_mysql(environ: Mapping[str, str]) -> bool:
+    """Whether MariaDB or MySQL can be started here; where CI says that it must be, it is."""
+    try:
+        mysql_binaries.find_binaries(environ)
+    except SlipstreamError:
+        return bool(environ.get("SLIPSTREAM_REQUIRE_SERVERS"))
+    return True
 
 
 def environment(address: Address) -> dict[str, str]:

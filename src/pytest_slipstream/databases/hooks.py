@@ -87,8 +87,8 @@ class DatabaseHooks:
         ]
         closure = getattr(item, "fixturenames", ())
         chosen = choose(configured, marks, not FIXTURES.isdisjoint(closure))
-        for name, strategy in chosen.items():
-            self._databases[name].joining.possible |= strategy == "rollback"
+        for name, database in self._lanes.databases_of(item).items():
+            database.joining.possible |= chosen.get(name) == "rollback"
         return chosen
 
     def strategies(self, item: pytest.Item) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A project with two lanes: SQLite for most tests, PostgreSQL for those marked ``e2e``."""
+"""Projects with two lanes: SQLite for most tests, a real engine for those marked ``e2e``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LANES = """
     env = { DATABASE_URL = "{url}" }
 
     [tool.slipstream.lanes.real]
-    databases.main.engine = "postgresql"
+    databases.main.engine = "mysql"
     marker = "e2e"
     paths = ["e2e/*"]
 """
@@ -24,5 +24,12 @@ LANES = """
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, shared_cache_dir: Path, require_servers: None) -> Project:
-    """The application of all runs, on two lanes."""
+    """The application of all runs, on SQLite and MySQL."""
     return Project(pytester, LANES)
+
+
+@pytest.fixture
+def postgresql_project(project: Project) -> Project:
+    """The same on SQLite and PostgreSQL."""
+    project.configure(LANES.replace("mysql", "postgresql"))
+    return project

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from projects import Project
 
 ENGINES = {
@@ -33,7 +35,10 @@ ENGINES = {
 }
 
 
-def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
+@pytest.mark.parametrize("engine", ["mysql", "postgresql"])
+def test_every_make_of_engine_reaches_the_lane(request: pytest.FixtureRequest, engine: str) -> None:
+    name = "project" if engine == "mysql" else "postgresql_project"
+    project: Project = request.getfixturevalue(name)
     project.write(ENGINES)
     result = project.run(
         "-Werror",
@@ -48,7 +53,7 @@ def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
             COUNT = text("select count(*) from role")
             ADD = text("insert into role (name) values ('x')")
             lanes = pytest.mark.parametrize(
-                "lane", ["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)]
+                "lane", ["sqlite", pytest.param("ENGINE", marks=pytest.mark.e2e)]
             )
 
             @lanes
@@ -63,9 +68,6 @@ def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
                 with engines.autocommit.connect() as connection:
                     assert connection.dialect.name == lane
                     connection.execute(ADD)
-                    if lane == "postgresql":
-                        autocommit = connection.connection.dbapi_connection.autocommit
-                        assert autocommit is True
                 with engines.plain.connect() as connection:
                     assert connection.scalar(COUNT) == 3
 
@@ -91,16 +93,16 @@ def test_every_make_of_engine_reaches_the_lane(project: Project) -> None:
             def test_made_late_from_a_url_read_at_import():
                 assert engines.URL.startswith("sqlite:")
                 with engines.late().connect() as connection:
-                    assert connection.dialect.name == "postgresql"
+                    assert connection.dialect.name == "ENGINE"
                     assert connection.scalar(COUNT) == 2
-        """,
+        """.replace("ENGINE", engine),
     )
     result.assert_outcomes(passed=13)
 
 
-def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
+def test_back_on_its_lane_an_engine_is_as_it_was(postgresql_project: Project) -> None:
     """Also where the order is not ours, as in a worker of pytest-xdist."""
-    project.write(
+    postgresql_project.write(
         {
             "conftest.py": """
                 def pytest_collection_finish(session):
@@ -109,11 +111,14 @@ def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
             """
         }
     )
-    result = project.run(
+    result = postgresql_project.run(
         "--slipstream-audit",
         tests="""
+            import gc
             import pytest
+            from pytest_slipstream.databases.lanes.live_objects import live
             from sqlalchemy import text
+            from sqlalchemy.engine import Engine
             from app.db import engine
 
             PARTS = engine.url, engine.dialect, engine.pool
@@ -132,6 +137,8 @@ def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
             @pytest.mark.parametrize("n", range(2))
             def test_real(n):
                 assert engine.dialect.name == "postgresql"
+                gc.collect()
+                assert len(live(Engine)) == 2  # the application's, and that of the other pool
                 with engine.begin() as found:
                     assert found.scalar(text("select count(*) from role")) == 2
                     found.execute(text("insert into role (name) values ('x')"))
@@ -141,17 +148,17 @@ def test_back_on_its_lane_an_engine_is_as_it_was(project: Project) -> None:
 
 
 def test_the_variable_that_an_engine_was_made_from_leads_to_its_counterpart(
-    project: Project,
+    postgresql_project: Project,
 ) -> None:
     """So what a lane's own value adds to the URL is kept."""
-    text = (project.path / "pyproject.toml").read_text()
+    text = (postgresql_project.path / "pyproject.toml").read_text()
     value = "postgresql+psycopg://{user}@/{database}?host={socket_dir}&port={port}"
     text += (
         "[tool.slipstream.lanes.real.databases.main.env]\n"
         f'DATABASE_URL = "{value}&application_name=shop"\n'
     )
-    (project.path / "pyproject.toml").write_text(text)
-    result = project.run(
+    (postgresql_project.path / "pyproject.toml").write_text(text)
+    result = postgresql_project.run(
         tests="""
             import pytest
             from app.db import engine
@@ -167,12 +174,14 @@ def test_the_variable_that_an_engine_was_made_from_leads_to_its_counterpart(
 
 
 def test_an_engine_without_a_driver_on_the_lane_is_an_error_that_names_it(
-    project: Project,
+    postgresql_project: Project,
 ) -> None:
-    text = (project.path / "pyproject.toml").read_text()
+    text = (postgresql_project.path / "pyproject.toml").read_text()
     text = text.replace('marker = "e2e"', 'databases.main.driver = "pg9000"\nmarker = "e2e"')
-    (project.path / "pyproject.toml").write_text(text.replace("seed", "# seed"))
-    result = project.run(tests="import pytest\nfrom app import db\n@pytest.mark.e2e\ndef test(): 1")
+    (postgresql_project.path / "pyproject.toml").write_text(text.replace("seed", "# seed"))
+    result = postgresql_project.run(
+        tests="import pytest\nfrom app import db\n@pytest.mark.e2e\ndef test(): 1"
+    )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [

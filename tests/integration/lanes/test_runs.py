@@ -24,7 +24,7 @@ BOTH = """
     @pytest.mark.e2e
     @pytest.mark.parametrize("n", range(2))
     def test_real(n):
-        assert (product(), db.names(), db.roles()) == ("postgresql", [], ["admin", "member"])
+        assert (product(), db.names(), db.roles()) == ("mysql", [], ["admin", "member"])
         assert db.add("ada") == 1
 """
 
@@ -37,9 +37,9 @@ def test_a_module_level_engine_reaches_the_lane_of_each_test(project: Project) -
             "test_it.py::test_fast[[]2]*",
             "test_it.py::test_real[[]0]*",
             "main: sqlite *",
-            "real.main: postgresql *",
+            "real.main: mysql *",
             "lane fast: 3 tests, 60 %, on sqlite in *",
-            "lane real: 2 tests, 40 %, on postgresql in *",
+            "lane real: 2 tests, 40 %, on mysql in *",
         ]
     )
 
@@ -72,7 +72,7 @@ def test_with_one_lane_modules_are_imported_on_it(project: Project) -> None:
 
             @pytest.mark.e2e
             def test_real(db_url):
-                assert AT_IMPORT == (db_url, "postgresql")
+                assert AT_IMPORT == (db_url, "mysql")
                 assert os.environ["DATABASE_URL"] == db_url
         """,
     )
@@ -101,7 +101,7 @@ def test_variables_are_the_lanes_from_first_fixture_to_last_finalizer(project: P
             @pytest.mark.e2e
             def test_real(wide, db_url):
                 assert wide == (db_url, "1")
-                assert db_url.startswith("postgresql")
+                assert db_url.startswith("mysql")
         """
     )
     result.assert_outcomes(passed=2)
@@ -151,8 +151,8 @@ def test_wider_fixtures_are_set_up_for_each_lane(project: Project) -> None:
     assert re.findall(r"(SET UP|TORN DOWN) (\w+)", result.stdout.str()) == [
         ("SET UP", "sqlite"),
         ("TORN DOWN", "sqlite"),
-        ("SET UP", "postgresql"),
-        ("TORN DOWN", "postgresql"),
+        ("SET UP", "mysql"),
+        ("TORN DOWN", "mysql"),
     ]
 
 
@@ -170,7 +170,7 @@ def test_two_workers(project: Project) -> None:
 
             @pytest.mark.parametrize("n", range(6))
             @pytest.mark.parametrize(
-                "lane", ["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)]
+                "lane", ["sqlite", pytest.param("mysql", marks=pytest.mark.e2e)]
             )
             def test_it(owner, lane, n):
                 assert (db.engine.dialect.name, db.names()) == (lane, ["owner"])
@@ -188,7 +188,7 @@ def test_a_path_puts_tests_on_a_lane_and_a_marker_says_more(project: Project) ->
         from app.db import engine
 
         def test_by_path():
-            assert engine.dialect.name == "postgresql"
+            assert engine.dialect.name == "mysql"
 
         @pytest.mark.fast
         def test_by_marker():
@@ -256,7 +256,9 @@ def test_strategies_and_kept_databases_of_each_lane(project: Project) -> None:
         """,
     )
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(["*1 by clone*", "kept slipstream_k_main_test_fails*", "*psql*"])
+    result.stdout.fnmatch_lines(
+        ["*1 by clone*", "kept slipstream_k_main_test_fails*", "*mariadb -S *"]
+    )
     assert [event["strategy"] for event in project.events("TestCleaned")] == ["reset", "clone"]
 
 
@@ -271,7 +273,7 @@ def test_ddl_in_a_test_of_each_lane(project: Project) -> None:
 
             @pytest.mark.parametrize("n", range(2))
             @pytest.mark.parametrize(
-                "lane", ["sqlite", pytest.param("postgresql", marks=pytest.mark.e2e)]
+                "lane", ["sqlite", pytest.param("mysql", marks=pytest.mark.e2e)]
             )
             def test_it(lane, n):
                 with db.engine.begin() as connection:

@@ -106,8 +106,8 @@ _SQLALCHEMY = """
     async def add_together(names):
         async with AsyncSession(engine) as session, session.begin():
             for name in names:
-                async with session.begin_nested():
-                    session.add(Person(name=name))
+                session.add(Person(name=name))
+                await session.flush()
 
     async def names():
         async with AsyncSession(engine) as session:
@@ -250,7 +250,8 @@ APPLICATIONS = {
     ),
     "aiosqlite": ("sqlite", "{url}", "", _AIOSQLITE),
     "sqlalchemy-aiosqlite": ("sqlite", "{url}", "aiosqlite", _SQLALCHEMY),
-    "tortoise-aiosqlite": ("sqlite", "sqlite://{database}", "", _TORTOISE),
+    # Tortoise's own default is WAL: a change of the file itself, which is committed at once.
+    "tortoise-aiosqlite": ("sqlite", "sqlite://{database}?journal_mode=DELETE", "", _TORTOISE),
 }
 """Each with its engine, its variable DATABASE_URL, the driver in `{url}`, and its code."""
 

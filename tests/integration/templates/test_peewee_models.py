@@ -132,6 +132,29 @@ def test_constraints_and_indexes_are_the_applications(bench: Bench) -> None:
     assert bench.rows(indexes) == [(8,)]
 
 
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+def test_column_types_that_the_application_has_added(bench: Bench) -> None:
+    bench.write(
+        {
+            "types.sql": "CREATE TYPE persons_mood AS ENUM ('glad', 'sad')",
+            "models.py": """
+                from peewee import Field, Model, PostgresqlDatabase
+
+                class MoodField(Field):
+                    field_type = "MOOD"
+
+                class Person(Model):
+                    mood = MoodField()
+                    class Meta:
+                        database = PostgresqlDatabase(None, field_types={"MOOD": "persons_mood"})
+            """,
+        }
+    )
+    bench.configure(schema=("types.sql", "models:Person"))
+    kind = "SELECT udt_name FROM information_schema.columns WHERE column_name = 'mood'"
+    assert bench.rows(kind) == [("persons_mood",)]
+
+
 def test_a_seed_by_the_applications_own_database(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

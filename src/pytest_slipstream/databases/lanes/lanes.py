@@ -8,6 +8,8 @@ connection reaches another lane's.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +65,11 @@ class Lanes:
         """The lane that a test is on."""
         return self._candidates(item)[0]
 
+    def databases_of(self, item: pytest.Item) -> Mapping[str, Database]:
+        """The databases of a test's lane; none if that lane is not run."""
+        lane = self._lanes.get(self.of(item))
+        return lane.databases if lane is not None else {}
+
     def check(self, item: pytest.Item) -> None:
         """Refuse a test that is on two lanes.
 
@@ -117,8 +124,8 @@ class Lanes:
         self.current.variables.set()
         for lane in self._lanes.values():
             for database in lane.databases.values():
-                refusal = None if lane is self.current else self._refusal(lane, database)
-                database.entrance.refusal = refusal
+                refusal = partial(self._refusal, lane, database)
+                database.entrance.refusal = None if lane is self.current else refusal
 
     def _refusal(self, lane: Lane, database: Database) -> IsolationError:
         return IsolationError(

@@ -6,13 +6,13 @@ connection is closed, so that the next use connects again, and is refused where 
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from pytest_slipstream.databases.database import Database
+from pytest_slipstream.databases.lanes.live_objects import live
 
 
 def close(databases: Iterable[Database]) -> None:
@@ -21,9 +21,8 @@ def close(databases: Iterable[Database]) -> None:
     if peewee is None:
         return
     slots = {database.slot_name for database in databases}
-    for found in gc.get_objects():
-        # type(), not isinstance(): a lazy object's __class__ may be code that does work.
-        if issubclass(type(found), peewee.Database) and _is_open(found, slots):
+    for found in live(peewee.Database):
+        if _is_open(found, slots):
             while found.in_transaction():
                 found.pop_transaction()
             found.close()

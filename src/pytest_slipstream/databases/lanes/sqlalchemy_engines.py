@@ -9,11 +9,10 @@ a slot.
 
 from __future__ import annotations
 
-import gc
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import create_engine, exc
 from sqlalchemy.engine import URL, Engine, make_url
@@ -21,11 +20,12 @@ from sqlalchemy.pool import NullPool
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.lanes.lane import Lane
+from pytest_slipstream.databases.lanes.live_objects import live
 from pytest_slipstream.errors import ConfigurationError
 
 _KEY = "_slipstream_places"
+_MADE = "_slipstream_made"
 _CHARACTERISTICS = "_set_connection_characteristics"
-_T = TypeVar("_T")
 
 
 class _Places:
@@ -98,13 +98,13 @@ class SQLAlchemyEngines:
         """
         _close_sessions()
         self._entered = lane
-        engines = _live(Engine)
+        engines = live(Engine)
         for engine in engines:
             self._point(engine)
         _follow_roots(engines)
 
     def _point(self, engine: Any) -> None:
-        if "_proxied" in vars(engine):
+        if not vars(engine).keys().isdisjoint(("_proxied", _MADE)):
             return
         places = self._known(engine) or self._found(engine)
         if places is None:
@@ -136,6 +136,7 @@ class SQLAlchemyEngines:
                 continue
             if made.dialect.is_async == engine.dialect.is_async:
                 _defer_to_connection(made.dialect)
+                vars(made)[_MADE] = True  # it lives on in its pool, and stays where it is
                 return made
         kind = "an asynchronous" if engine.dialect.is_async else "a synchronous"
         raise ConfigurationError(
@@ -161,18 +162,13 @@ class SQLAlchemyEngines:
         nobody could close an asynchronous one now.
         """
         Engine.__init__ = self._initialise  # type: ignore[method-assign]
-        engines = _live(Engine)
+        engines = live(Engine)
         for engine in engines:
             places = self._known(engine)
             if places is not None:
                 places.put(engine, places.home.name)
                 vars(engine.dialect).pop(_CHARACTERISTICS, None)
         _follow_roots(engines)
-
-
-def _live(kind: type[_T]) -> list[_T]:
-    # type(), not isinstance(): a lazy object's __class__ may be code that does work.
-    return [found for found in gc.get_objects() if issubclass(type(found), kind)]
 
 
 def _like(engine: Any, url: URL) -> Engine:
@@ -229,8 +225,8 @@ def _close_sessions() -> None:
     orm, asyncio = map(sys.modules.get, ("sqlalchemy.orm", "sqlalchemy.ext.asyncio"))
     if orm is None:
         return
-    asynchronous = _live(asyncio.AsyncSession) if asyncio is not None else []
+    asynchronous = live(asyncio.AsyncSession) if asyncio is not None else []
     not_ours = {id(session.sync_session) for session in asynchronous}  # closed on their own loop
-    for session in _live(orm.Session):
+    for session in live(orm.Session):
         if id(session) not in not_ours and session.in_transaction():
             session.close()

@@ -40,13 +40,13 @@ class Entrance:
         self.address = address
         self.joining = Joining(database, address.engine)
         self.connection_class: ConnectionClass = lambda wanted: wanted
-        self.refusal: SlipstreamError | None = None
+        self.refusal: Callable[[], SlipstreamError] | None = None
         self._callbacks: list[OnConnect] = []
 
     def passed(self) -> Entrance:
         """Somebody connects; raises `refusal` where the running test may not."""
         if self.refusal is not None:
-            raise self.refusal
+            raise self.refusal()
         return self
 
     def on_connect(self, callback: OnConnect) -> None:

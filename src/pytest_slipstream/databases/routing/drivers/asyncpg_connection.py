@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pytest_slipstream.databases.routing.drivers import Patch
+from pytest_slipstream.databases.routing.drivers import postgresql_messages as messages
 from pytest_slipstream.databases.routing.drivers.asyncpg_route import Route
 from pytest_slipstream.databases.routing.drivers.asyncpg_session import (
     Encrypted,
     Session,
     open_session,
 )
+from pytest_slipstream.databases.routing.drivers.asyncpg_transport import Transport
 from pytest_slipstream.databases.routing.drivers.asyncpg_wire import Wire
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ class LoopWithWires:
     create_connection = create_unix_connection
 
 
-class Cancelling(asyncio.Transport):
+class Cancelling(Transport):
     """The connection on which asyncpg asks to cancel what another one does.
 
     Args:
@@ -131,20 +133,14 @@ class Cancelling(asyncio.Transport):
     def __init__(self, wire: Wire) -> None:
         super().__init__()
         self._wire = wire
-        self._protocol: Any = None
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Who waits for the end of this connection."""
-        self._protocol = protocol
 
     def write(self, data: Any) -> None:
-        """The request, of which only one kind exists."""
+        """The request, of which only one kind exists, or first one for encryption."""
+        if messages.is_encryption_request(data):
+            self._wire.loop.call_soon(self.protocol.data_received, b"N")
+            return
         self._wire.cancel()
-        self._wire.loop.call_soon(self._protocol.connection_lost, None)
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """There is no socket."""
-        return default
+        self._wire.loop.call_soon(self.protocol.connection_lost, None)
 
     def close(self) -> None:
         """Nothing is open."""

@@ -10,6 +10,7 @@ import msgspec
 
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import postgresql_messages as messages
+from pytest_slipstream.databases.routing.drivers.asyncpg_settings import resets
 from pytest_slipstream.databases.routing.statements import Kind
 
 _TAGS = {
@@ -52,6 +53,13 @@ class Request(msgspec.Struct, frozen=True):
     def tag(self) -> str | None:
         """What the server says when it has carried out a transaction's control."""
         return _TAGS.get(statements.read(self.sql, "postgresql").kind)
+
+    @property
+    def answer_to_resetting(self) -> bytes | None:
+        """The answer to a pool that takes a connection back: others must not lose by it."""
+        if not (self.is_simple and resets(self.sql)):
+            return None
+        return messages.complete("RESET") + messages.ready(b"I")
 
     @property
     def answer_to_preparing(self) -> bytes | None:

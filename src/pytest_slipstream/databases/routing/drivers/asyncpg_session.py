@@ -99,6 +99,8 @@ class Session:
         transport.abort()  # closes its own descriptor of the socket, without a word to the server
         self.status = b"I"
         self.prepared: set[bytes] = set()
+        self.applied: tuple[str, ...] | None = ()
+        """The settings that were made in it; None when that is not known."""
         self.received = bytearray()
         self.open = True
         self.defers = False
@@ -221,6 +223,7 @@ class Session:
     def begin(self) -> None:
         """Begin the transaction of a turn."""
         self.run("BEGIN")
+        self.applied = ()  # those of the turn before went with its transaction
         self.defers = bool(self.run("SELECT FROM pg_constraint WHERE condeferrable LIMIT 1"))
 
     def check_deferred(self) -> None:
@@ -234,10 +237,13 @@ class Session:
 
     def violation(self) -> str | None:
         """What a deferred constraint has to say at the test's end."""
-        try:
-            self.check_deferred()
-        except (OSError, Refused) as error:
-            return str(error) if isinstance(error, Refused) else None
+        if self._holder is None and self.open and self.status == b"T":
+            try:
+                self.check_deferred()
+            except Refused as refusal:
+                return str(refusal)
+            except OSError:
+                return None
         return None
 
     def roll_back(self) -> None:
@@ -252,7 +258,7 @@ class Session:
                 self.close()
 
     def commit(self) -> None:
-        """Commit the transaction of the turn; what it set for the session must not outlive it."""
+        """Commit the transaction of the turn."""
         if not self.open:
             raise Uncontained("its connection is lost")
         if self._holder is not None and self._holder.is_speaking:
@@ -261,7 +267,6 @@ class Session:
             self.run("COMMIT")
         except (OSError, Refused) as error:
             raise Uncontained(f"the commit fails: {error}") from error
-        self.close()
 
     def is_usable(self) -> bool:
         """Whether the session lives, and nothing goes on in it."""
@@ -273,15 +278,15 @@ class Session:
 
     def close(self) -> None:
         """End the session."""
-        self.open = False
+        holder = self._holder if self._holder is not None and self._holder.is_speaking else None
         with suppress(OSError):
             self._socket.send(messages.message(b"X"))
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        holder = self._holder
-        if holder is not None and holder.is_speaking and holder.loop.is_running():
+        self.open = False
+        if holder is not None and holder.loop.is_running():
             return  # it is woken up by the shutdown, and closes the socket
-        if holder is not None and not holder.loop.is_closed():
+        if holder is not None and not holder.loop.is_closed() and self.fileno() >= 0:
             holder.loop.remove_reader(self)
             holder.loop.remove_writer(self)
         self._socket.close()

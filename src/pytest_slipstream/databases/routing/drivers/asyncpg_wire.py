@@ -22,11 +22,13 @@ from pytest_slipstream.databases.routing.drivers.asyncpg_requests import (
 )
 from pytest_slipstream.databases.routing.drivers.asyncpg_route import Route, session_of
 from pytest_slipstream.databases.routing.drivers.asyncpg_session import Refused, Session
+from pytest_slipstream.databases.routing.drivers.asyncpg_settings import Settings
+from pytest_slipstream.databases.routing.drivers.asyncpg_transport import Transport
 from pytest_slipstream.databases.routing.joining import TestConnection
 from pytest_slipstream.databases.routing.transactions import Uncontained
 
 
-class Wire(asyncio.Transport):
+class Wire(Transport):
     """One connection of the application.
 
     Args:
@@ -40,9 +42,9 @@ class Wire(asyncio.Transport):
         self.error: BaseException | None = None
         self._route = route
         self._joining = route.joining
-        self._protocol: Any = None
         self._written = bytearray()
         self._requests = Requests()
+        self._settings = Settings()
         self._request: Request | None = None
         self._exchange: Exchange | None = None
         self._session: Session | None = None
@@ -63,23 +65,6 @@ class Wire(asyncio.Transport):
         if self._route.key is not None:
             for sent in messages.cut(self._written):
                 self._take(sent)
-
-    def writelines(self, list_of_data: Any) -> None:
-        """Take several pieces."""
-        self.write(b"".join(list_of_data))
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """There is no socket of its own."""
-        return default
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Who is told of what arrives."""
-        self._protocol = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Who is told."""
-        protocol: asyncio.BaseProtocol = self._protocol
-        return protocol
 
     def is_closing(self) -> bool:
         """Whether asyncpg closed it."""
@@ -107,7 +92,7 @@ class Wire(asyncio.Transport):
             return
         self._closing = True
         with suppress(RuntimeError):  # the event loop is closed
-            self.loop.call_soon(self._protocol.connection_lost, None)
+            self.loop.call_soon(self.protocol.connection_lost, None)
         if self._session is not None:
             self.cancel()  # when it is ready again, `_release` goes on from here
         else:
@@ -118,7 +103,7 @@ class Wire(asyncio.Transport):
     def _start(self) -> None:
         if messages.is_encryption_request(self._written):
             del self._written[:8]
-            self.loop.call_soon(self._protocol.data_received, b"N")
+            self.loop.call_soon(self.protocol.data_received, b"N")
             return
         parameters = messages.startup(self._written)
         if parameters is not None:
@@ -142,7 +127,7 @@ class Wire(asyncio.Transport):
     def _fail(self, error: BaseException) -> None:
         self.error = error
         self._closing = True
-        self._protocol.connection_lost(error)
+        self.protocol.connection_lost(error)
 
     # Requests
 
@@ -229,7 +214,7 @@ class Wire(asyncio.Transport):
         before: tuple[str, ...] = ()
         forwarded = connection is None or request.tag is None
         if connection is not None:
-            answer = request.answer_to_preparing or self._violation(request, session, connection)
+            answer = self._own_answer(request, session, connection)
             if answer is not None:
                 self._answer(answer)
                 self._release()
@@ -240,6 +225,7 @@ class Wire(asyncio.Transport):
                 self._give_up(why.reason)
                 return
             before = plan.before if forwarded else plan.texts
+        before = self._with_settings(before, session, forwarded=forwarded)
         data, added = messages.query(messages.join(before)) if before else b"", 0
         if forwarded:
             translated, added = self._requests.translated(request, session.prepared)
@@ -249,18 +235,39 @@ class Wire(asyncio.Transport):
         if not self._paused:
             self.loop.add_reader(session, self._readable)
 
-    def _violation(
+    def _own_answer(
         self, request: Request, session: Session, connection: TestConnection
     ) -> bytes | None:
-        """The error of a commit that a deferred constraint forbids; the transaction is undone."""
+        """The answer to what the server of a shared session is not asked."""
+        within = connection.transactions.is_open(self)
+        if request.answer_to_resetting is not None and not within:
+            self._settings.done(request.sql, within=False)
+            return request.answer_to_resetting
         alone = connection.transactions.open == {self} and self._route.status(self) == b"T"
         if request.tag == "COMMIT" and alone:
             try:
                 session.check_deferred()
-            except Refused as refusal:
+            except Refused as refusal:  # as at a real commit, the transaction is undone
                 session.run(*connection.transactions.rollback(self, aborted=True))
+                session.applied = None
+                self._settings.ended(committed=False)
                 return refusal.answer + messages.ready(b"I")
-        return None
+        return request.answer_to_preparing
+
+    def _with_settings(
+        self, before: tuple[str, ...], session: Session, *, forwarded: bool
+    ) -> tuple[str, ...]:
+        """Add what makes the session's settings the connection's; a rollback undoes settings."""
+        undone = any(text.startswith("ROLLBACK") for text in before)
+        if undone:
+            session.applied = None
+        within_failed = session.status == b"E" and not undone
+        within_own = self._route.connection is None and session.status != b"I"
+        if not forwarded or within_failed or within_own:
+            return before
+        missing = self._settings.missing(session.applied)
+        session.applied = self._settings.wanted
+        return before + missing
 
     def _give_up(self, reason: str) -> None:
         """The request cannot be contained: it goes to a session of the connection's own."""
@@ -315,10 +322,29 @@ class Wire(asyncio.Transport):
             self._deliver(told)
 
     def _finish(self, exchange: Exchange) -> bytes:
-        end = exchange.end(self._route.status(self))
+        status, session = self._route.status(self), self._session
+        if not exchange.failed and session is not None:
+            self._note(exchange.request, session, within=status != b"I")
+        end = exchange.end(status)
         owed, self._owed = self._owed, False
         self._release()
-        return messages.ready(self._route.status(self)) if owed and not end else end
+        return messages.ready(status) if owed and not end else end
+
+    def _note(self, request: Request, session: Session, *, within: bool) -> None:
+        """What the request has done to the session's settings."""
+        settings, joined = self._settings, self._route.connection is not None
+        expected = settings.wanted
+        if request.tag in ("COMMIT", "ROLLBACK") and not within:
+            settings.ended(committed=request.tag == "COMMIT")
+        else:
+            settings.done(request.sql, within=within)
+        if not joined:
+            session.applied = settings.wanted  # the server ends what is local by itself
+        elif settings.dirty:
+            session.applied = None
+        elif settings.wanted[: len(expected)] == expected and session.applied == expected:
+            session.applied = settings.wanted
+        settings.dirty = False
 
     def _answer(self, data: bytes) -> None:
         """Answer without the server: asyncpg is still within its call of `write`."""
@@ -326,7 +352,7 @@ class Wire(asyncio.Transport):
 
     def _deliver(self, data: bytes) -> None:
         if not self._closing:
-            self._protocol.data_received(data)
+            self.protocol.data_received(data)
 
     def _release(self) -> None:
         """The session is free for the next one."""

@@ -78,7 +78,7 @@ def cancel_request(pid: int, secret: int) -> bytes:
     return struct.pack("!iiii", 16, _CANCEL_REQUEST, pid, secret)
 
 
-def is_encryption_request(stream: bytearray) -> bool:
+def is_encryption_request(stream: bytes | bytearray) -> bool:
     """Whether a client asks for encryption before it starts."""
     return len(stream) >= 8 and struct.unpack("!ii", stream[:8]) in (
         (8, _SSL_REQUEST),
@@ -93,8 +93,8 @@ def startup(stream: bytearray) -> dict[str, str] | None:
     length = int.from_bytes(stream[:4], "big")
     words = bytes(stream[8:length]).split(b"\0")
     del stream[:length]
-    names = (word.decode() for word in words)
-    return dict(zip(names, names, strict=False))
+    pairs = iter([word.decode() for word in words])
+    return {name: value for name, value in zip(pairs, pairs, strict=False) if name}
 
 
 class Extended(msgspec.Struct, frozen=True):

@@ -319,7 +319,8 @@ class JoinedConnection(sqlite3.Connection):
 
     @property
     def total_changes(self) -> int:
-        test = self.joined()
+        # Any thread may ask: aiosqlite's callers do.
+        test = self._entrance.joining.current if self._entrance is not None else None
         connection = self if test is None else _shared(test).connection
         return int(_OWN["total_changes"].__get__(connection))
 
