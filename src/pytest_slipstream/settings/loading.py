@@ -57,7 +57,6 @@ def load(
             else:
                 _overlay(option, origin, values, tables.top)
     decoded = {name: _database(name, table) for name, table in tables.databases.items()}
-    decoded = {name: _standing(name, decoded) for name in decoded}
     lanes = {name: _lane(name, table, decoded) for name, table in tables.lanes.items()}
     databases = {
         name: _standing(database, [lane.databases[name].engine for lane in lanes.values()])
@@ -66,19 +65,6 @@ def load(
     settings = Settings(databases=databases, lanes=lanes, **_decode(ROOT, tables.top, TOP_OPTIONS))
     _judge(settings, tables.top)
     return settings
-
-
-def _standing(name: str, databases: Mapping[str, DatabaseSettings]) -> DatabaseSettings:
-    """Strict SQLite stands for the real engine that its database has on other lanes, if it is one.
-
-    ``main`` of the lane ``real`` is called ``real.main``.
-    """
-    own, key = databases[name], name.rpartition(".")[2]
-    lanes = {each.engine for other, each in databases.items() if other.rpartition(".")[2] == key}
-    if not own.strict or own.stands_for is not None or len(lanes) != 2:
-        return own
-    (real,) = lanes - {"sqlite"}
-    return msgspec.structs.replace(own, stands_for=real)
 
 
 def _judge(settings: Settings, top: Table) -> None:

@@ -216,30 +216,3 @@ def test_two_databases_of_a_lane_cannot_share_a_variable(project):
     text = FAST + '[tool.slipstream.databases.audit]\nengine = "sqlite"\n' + REAL
     with pytest.raises(ConfigurationError, match=r"by tool\.slipstream\.lanes\.real\.databases\."):
         project(text + 'databases.audit.env = { DATABASE_URL = "{url}" }')
-
-
-@pytest.mark.parametrize(
-    ("lanes", "own", "expected"),
-    [
-        ({"real": "mysql"}, "", "mysql"),
-        ({"real": "postgresql"}, "", "postgresql"),
-        ({"real": "mysql"}, 'stands_for = "postgresql"', "postgresql"),
-        ({"real": "mysql", "other": "postgresql"}, "", None),
-        ({}, "", None),
-    ],
-)
-def test_strict_sqlite_stands_for_the_only_real_engine(project, lanes, own, expected):
-    settings = project(
-        f'[tool.slipstream.databases.main]\nengine = "sqlite"\nstrict = true\n{own}\n'
-        '[tool.slipstream.databases.other]\nengine = "postgresql"\n'
-        + "".join(
-            f'[tool.slipstream.lanes.{name}]\ndatabases.main.engine = "{engine}"\n'
-            for name, engine in lanes.items()
-        )
-    )
-    assert settings.databases["main"].stands_for == expected
-    assert all(lane.databases["main"].stands_for is None for lane in settings.lanes.values())
-
-
-def test_sqlite_that_is_not_strict_stands_for_nothing(project):
-    assert project(FAST + REAL.replace("postgresql", "mysql")).databases["main"].stands_for is None
