@@ -58,9 +58,11 @@ def load(
                 _overlay(option, origin, values, tables.top)
     decoded = {name: _database(name, table) for name, table in tables.databases.items()}
     lanes = {name: _lane(name, table, decoded) for name, table in tables.lanes.items()}
-    settings = Settings(
-        databases=_of_lane("", decoded), lanes=lanes, **_decode(ROOT, tables.top, TOP_OPTIONS)
-    )
+    databases = {
+        name: _standing(database, [lane.databases[name].engine for lane in lanes.values()])
+        for name, database in _of_lane("", decoded).items()
+    }
+    settings = Settings(databases=databases, lanes=lanes, **_decode(ROOT, tables.top, TOP_OPTIONS))
     _judge(settings, tables.top)
     return settings
 
@@ -192,6 +194,14 @@ def _of_lane(lane: str, databases: Mapping[str, DatabaseSettings]) -> dict[str, 
 def _lane(name: str, table: Table, databases: Mapping[str, DatabaseSettings]) -> LaneSettings:
     values = _decode(f"{ROOT}.lanes.{name}", table, LANE_OPTIONS)
     return LaneSettings(databases=_of_lane(name, databases), **{"marker": name, **values})
+
+
+def _standing(database: DatabaseSettings, engines: Iterable[str]) -> DatabaseSettings:
+    """Strict SQLite stands for the engine of the other lanes, if they have one between them."""
+    real = set(engines) - {"sqlite"}
+    if database.strict and database.stands_for is None and len(real) == 1:
+        return msgspec.structs.replace(database, stands_for=real.pop())
+    return database
 
 
 def _database(name: str, table: Table) -> DatabaseSettings:

@@ -102,7 +102,8 @@ class DatabaseSettings(
         Literal["postgresql", "mysql"] | None,
         Meta(
             description="Strict SQLite: the engine of production, where the real ones differ; with "
-            "`mysql`, text is compared without regard to case.",
+            "`mysql`, text is compared without regard to case. Without it, the engine that the "
+            "other lanes have for this database.",
             extra=_STRICT,
         ),
     ] = None

@@ -61,6 +61,18 @@ def test_a_lane_takes_over_what_it_does_not_change_save_for_what_is_of_the_produ
     assert settings.databases["main"].env["POOL"] == "1"
 
 
+def test_strict_sqlite_stands_for_the_engine_of_the_other_lanes(project):
+    strict = f"{FAST}strict = true\n"
+    other = REAL.replace("real", "other").replace("postgresql", "mysql")
+    assert project(strict).databases["main"].stands_for is None
+    assert project(strict + REAL).databases["main"].stands_for == "postgresql"
+    assert project(strict + other).databases["main"].stands_for == "mysql"
+    assert project(strict + REAL + other).databases["main"].stands_for is None
+    named = f'{strict}stands_for = "mysql"\n{REAL}'
+    assert project(named).databases["main"].stands_for == "mysql"
+    assert project(FAST + REAL).databases["main"].stands_for is None
+
+
 def test_a_lane_of_the_same_product_takes_over_all(project):
     settings = project(FAST + '[tool.slipstream.lanes.real]\ndatabases.main.isolation = "clone"')
     lane, default = settings.lanes["real"].databases["main"], settings.databases["main"]
