@@ -21,7 +21,6 @@ from pytest_slipstream.databases.engines.protocol import (
     Progress,
     Slot,
 )
-from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.joining import Ended
 from pytest_slipstream.databases.routing.pools import Pools
@@ -70,6 +69,8 @@ class Database:
         self.joining = self.entrance.joining
         self.joining.possible = settings.isolation == "rollback"
         if settings.strict:
+            from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
+
             strict = StrictConnections(settings.stands_for)
             self.entrance.on_connect(strict.opened)
             self.entrance.connection_class = strict.connection_class
