@@ -238,10 +238,10 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if self.test is not None:
             return session(self.test).pgconn
         current = self.entrance.joining.current if self.entrance is not None else None
-        if current is not None and session(current).speaker is self:
-            pgconn = session(current).pgconn
-            if pgconn.transaction_status == _ACTIVE:  # in the middle of a COPY
-                return pgconn
+        physical = session(current) if current is not None else None
+        if isinstance(physical, PgSession) and physical.speaker is self:
+            if physical.pgconn.transaction_status == _ACTIVE:  # in the middle of a COPY
+                return physical.pgconn
         return self._own_pgconn
 
     @pgconn.setter
