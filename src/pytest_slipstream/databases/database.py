@@ -21,6 +21,7 @@ from pytest_slipstream.databases.engines.protocol import (
     Progress,
     Slot,
 )
+from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.joining import Ended
 from pytest_slipstream.databases.routing.pools import Pools
@@ -46,21 +47,32 @@ class Database:
     """A configured database; nothing is started before `open`.
 
     Args:
-        name: Its key in the configuration.
+        key: Its key in the configuration.
         settings: Its table in the configuration.
         around: What it shares with the others.
+        lane: The lane that it is of, if not of the default lane.
     """
 
-    def __init__(self, name: str, settings: DatabaseSettings, around: Surroundings) -> None:
-        self.name = name
+    def __init__(
+        self, key: str, settings: DatabaseSettings, around: Surroundings, lane: str = ""
+    ) -> None:
+        self.key = key
+        self.name = f"{lane}.{key}" if lane else key
         self.settings = settings
         self.around = around
-        self.engine = engines.load(name, settings, cache_dir=around.cache_dir, owner=around.owner)
-        self.slot_name = naming.slot_name(around.owner.testrun_uid, around.owner.worker, name)
+        owner = around.owner
+        if lane:  # an owner of its own: names and locks of slots are made from it
+            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{lane}")
+        self.engine = engines.load(key, settings, cache_dir=around.cache_dir, owner=owner)
+        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, key)
         self.address: Address = self.engine.address(self.slot_name)
-        self.entrance = around.door.add(name, self.address)
+        self.entrance = around.door.add(self.name, self.address)
         self.joining = self.entrance.joining
         self.joining.possible = settings.isolation == "rollback"
+        if settings.strict:
+            strict = StrictConnections(settings.stands_for)
+            self.entrance.on_connect(strict.opened)
+            self.entrance.connection_class = strict.connection_class
         self.seconds_open = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None
@@ -99,13 +111,13 @@ class Database:
         )
         template = templates.ready(
             self.engine,
-            self.name,
+            self.key,
             self.settings,
             info.identity,
             rootdir=self.around.rootdir,
             cache_dir=self.around.cache_dir,
             progress=lambda message: progress(f"{self.name}: {message}"),
-            emit=emit,
+            emit=lambda event: emit(msgspec.structs.replace(event, database=self.name)),
         )
         start = clock.seconds()
         self._slot = self.engine.create_slot(self.slot_name, template)
@@ -236,7 +248,7 @@ class Database:
         """Set the slot aside as a failed test left it, and go on with a new one."""
         self.joining.end(commit=True)  # what the test wrote is what is to be seen
         self.joining.discard()
-        address = self.slot.keep(naming.kept_name(self.name, node_id, number))
+        address = self.slot.keep(naming.kept_name(self.key, node_id, number))
         self.around.pools.discard()
         self.unclean = False
         self._kept = True

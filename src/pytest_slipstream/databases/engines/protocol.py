@@ -23,8 +23,8 @@ Progress = Callable[[str], None]
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """Where a database is; every URL and placeholder is rendered from it (`databases.urls`).
 
-    ``host`` is a socket directory for a server without TCP. ``path`` is SQLite's file (or a
-    ``file:`` URI for one in memory).
+    ``host`` is a socket directory for a server without TCP. ``socket`` is the file itself, which
+    MySQL's drivers are told. ``path`` is SQLite's file (or a ``file:`` URI for one in memory).
     """
 
     engine: str
@@ -34,6 +34,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     password: str = ""
     socket_dir: str = ""
+    socket: str = ""
     path: str = ""
 
 

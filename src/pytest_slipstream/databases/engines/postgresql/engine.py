@@ -176,7 +176,8 @@ class PostgresqlEngine:
                 size_bytes=int(str(size)),
             )
             for name, comment, size in rows
-            if (remark := read_remark(comment)) is not None
+            # The size of a database that is dropped meanwhile is NULL.
+            if size is not None and (remark := read_remark(comment)) is not None
         ]
 
     def build_lock(self, template: str) -> AbstractContextManager[None]:

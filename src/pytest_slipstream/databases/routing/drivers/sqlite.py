@@ -37,13 +37,18 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if entrance is None:
             return original(*args, **kwargs)
         factory = given.get("factory", module.Connection)
-        if not (entrance.joining.possible and inspect.isclass(factory)):
+        if not inspect.isclass(factory):
             connection = original(*args, **kwargs)
             entrance.opened(connection)
             return connection
-        connection = original(**{**given, "factory": joined.connection(factory)})
+        factory = entrance.connection_class(factory)
+        joins = entrance.joining.possible
+        if joins:
+            factory = joined.connection(factory)
+        connection = original(**{**given, "factory": factory})
         entrance.opened(connection)
-        connection.stand_at(entrance, given, joined)
+        if joins:
+            connection.stand_at(entrance, given, joined)
         return connection
 
     return [Patch(module, "connect", connect), Patch(module.dbapi2, "connect", connect)]
