@@ -137,7 +137,7 @@ def read(sql: str, engine: str) -> Statement:
     if _CONTROL.search(text) and first != "create":  # a routine's or a trigger's body is no control
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
-        return _control(text, first)
+        return _control(text, first, engine)
     if _OUTSIDE[engine].match(text):
         return _uncontained(text, "cannot be rolled back")
     if first == "set" and _OF_TRANSACTION.match(text):
@@ -149,21 +149,24 @@ def read(sql: str, engine: str) -> Statement:
     return _WRITE if words else _READ
 
 
-def _control(text: str, first: str) -> Statement:
+def _control(text: str, first: str, engine: str) -> Statement:
     for kind, pattern in _PATTERNS:
         found = pattern.fullmatch(text)
         if found is None:
             continue
         if kind is Kind.UNCONTAINED:
             break
-        return Statement(kind, _folded(found[1]) if pattern.groups else "")
+        return Statement(kind, _folded(found[1], engine) if pattern.groups else "")
     if first in ("begin", "end") and ";" in text.rstrip().rstrip(";"):
         return _uncontained(text, "has several statements, of which some end a transaction")
     return _uncontained(text, "controls the transaction in a way that a savepoint does not have")
 
 
-def _folded(name: str) -> str:
-    return name if name[0] in "\"`'[" else name.lower()
+def _folded(name: str, engine: str) -> str:
+    """A name as the product compares it."""
+    quoted = name[0] in "\"`'["
+    bare = name[1:-1].replace('""', '"') if quoted else name
+    return bare if quoted and engine == "postgresql" else bare.lower()
 
 
 def _uncontained(text: str, why: str) -> Statement:
