@@ -69,7 +69,11 @@ _READING = frozenset(
 _CHANGING = re.compile(
     r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b", re.IGNORECASE
 )
-_OF_TRANSACTION = re.compile(r"set\s+(?:local|constraints)\b", re.IGNORECASE)
+_OF_TRANSACTION = re.compile(
+    r"set\s+(?:local\s+(?!transaction)|constraints\b|"
+    r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)",
+    re.IGNORECASE,
+)
 _ASSIGNING = re.compile(r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\(", re.I)
 _CONTROL = re.compile(
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
@@ -114,7 +118,8 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
     "mysql": re.compile(
         r"(?:alter|create(?!\s+temporary)|drop(?!\s+temporary)|rename|truncate|analyze|optimize|"
         r"repair|check\s+table|cache\s+index|load\s+index|flush|reset|grant|revoke|lock|unlock|"
-        r"install|uninstall|xa|set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
+        r"install|uninstall|xa|use|"
+        r"set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
         r"set\s+@@(?:session\.|local\.)?autocommit|set\s+password|change\s+master|"
         r"start\s+(?:slave|replica))\b",
         re.IGNORECASE,
@@ -138,10 +143,10 @@ def read(sql: str, engine: str) -> Statement:
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
         return _control(text, first, engine)
-    if _OUTSIDE[engine].match(text):
-        return _uncontained(text, "cannot be rolled back")
     if first == "set" and _OF_TRANSACTION.match(text):
         return _READ
+    if _OUTSIDE[engine].match(text):
+        return _uncontained(text, "cannot be rolled back")
     if first == "set" or (first == "pragma" and _ASSIGNING.search(text)):
         return _SETTING
     if first in _READING and not _CHANGING.search(text):
