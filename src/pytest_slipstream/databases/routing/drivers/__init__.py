@@ -18,6 +18,8 @@ DRIVERS = {
     "asyncpg": ("asyncpg_connection",),
     "pymysql": ("pymysql_door",),
     "MySQLdb": ("mysqlclient_door",),
+    "asyncmy": ("asyncmy_connection",),
+    "aiomysql": ("aiomysql_connection",),
 }
 """Each driver's module, with the files that know it."""
 

@@ -239,10 +239,10 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
             return session(self.test).pgconn
         current = self.entrance.joining.current if self.entrance is not None else None
         physical = session(current) if current is not None else None
-        if isinstance(physical, PgSession) and physical.speaker is self:
-            if physical.pgconn.transaction_status == _ACTIVE:  # in the middle of a COPY
-                return physical.pgconn
-        return self._own_pgconn
+        if not isinstance(physical, PgSession) or physical.speaker is not self:
+            return self._own_pgconn
+        is_copying = physical.pgconn.transaction_status == _ACTIVE
+        return physical.pgconn if is_copying else self._own_pgconn
 
     @pgconn.setter
     def pgconn(self, value: Any) -> None:

@@ -65,6 +65,7 @@ class Shared:
         )
         entrance.opened(self.connection)
         self._prepared: dict[int, int] = {}
+        self._registered: set[tuple[str, tuple[Any, ...]]] = set()
         self._violations: frozenset[Any] | None = None
 
     def begin(self, settings: Iterable[str]) -> None:
@@ -102,7 +103,14 @@ class Shared:
         calls = application.calls
         done = self._prepared.get(id(application), 0)
         for name, args, kwargs in calls[done:]:
-            getattr(self.connection, name)(*args, **kwargs)
+            known = (name, args[:2])  # a function by its name and number of arguments
+            try:
+                getattr(self.connection, name)(*args, **kwargs)
+            except sqlite3.OperationalError:
+                # Another connection's statement is under way, and may be using its own.
+                if known not in self._registered:
+                    raise
+            self._registered.add(known)
         self._prepared[id(application)] = len(calls)
         self.connection.text_factory = application.text_factory
 
