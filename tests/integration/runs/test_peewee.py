@@ -55,7 +55,8 @@ WAYS = {
         "from pathlib import Path; from peewee import SqliteDatabase; "
         f"database = SqliteDatabase(Path({URL}.removeprefix('sqlite:///')))"
     ),
-    "sqlite, pool": POOL % "max_connections=3",
+    # Threads hand each other its connections, which SQLite must be told.
+    "sqlite, pool": POOL % "max_connections=3, check_same_thread=False",
     "mysql, pool": POOL % "max_connections=3",
     "postgresql, psycopg2": f"{BY_URL}; database = connect({URL})",
     "postgresql, psycopg2, pool": POOL % "max_connections=3",
