@@ -106,11 +106,18 @@ def shell(address: Address) -> str:
     if address.engine == "sqlite":
         return f"sqlite3 {quote(address.path)}"
     if address.engine == "mysql":
-        where = f"-h {address.host} -P {address.port}"
-        where = where if _is_by_tcp(address) else f"-S {quote(address.socket)}"
-        password = f"MYSQL_PWD={quote(address.password)} " if address.password else ""
-        return f"{password}mariadb {where} -u {address.user} {address.database}"
+        command, secret = mysql_shell(address)
+        return " ".join([*(f"{name}={quote(one)}" for name, one in secret.items()), *command])
     password = f"PGPASSWORD={quote(address.password)} " if address.password else ""
     return (
         f"{password}psql -h {address.host} -p {address.port} -U {address.user} {address.database}"
     )
+
+
+def mysql_shell(address: Address) -> tuple[list[str], dict[str, str]]:
+    """The arguments of the ``mariadb`` client, or ``mysql``'s, and the environment on top."""
+    place = ["-h", address.host, "-P", str(address.port)]
+    if not _is_by_tcp(address):
+        place = ["-S", address.socket]
+    secret = {"MYSQL_PWD": address.password} if address.password else {}
+    return ["mariadb", *place, "-u", address.user, address.database], secret

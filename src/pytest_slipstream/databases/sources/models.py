@@ -18,6 +18,8 @@ from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.errors import MissingExtraError, TemplateError
 
+_DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql"}
+
 
 class Models(msgspec.Struct, frozen=True):
     """Peewee models that one object stands for; their tables are created together."""
@@ -114,7 +116,7 @@ def create(models: Models, address: Address, *, strict: bool) -> None:
     except peewee.ImproperlyConfigured as error:
         raise MissingExtraError(
             f"Peewee {peewee.__version__} cannot create the tables: {error}",
-            hint='pip install "pytest-slipstream[peewee]" psycopg2-binary',
+            hint=f"pip install {_DRIVERS.get(address.engine, 'peewee')}",
         ) from error
 
 

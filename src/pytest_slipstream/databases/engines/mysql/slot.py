@@ -8,7 +8,6 @@ the slot again whatever happened to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -28,8 +27,9 @@ from pytest_slipstream.databases.engines.mysql.blueprint import Blueprint
 from pytest_slipstream.databases.engines.mysql.copying import Image
 from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
-from pytest_slipstream.databases.engines.mysql.watch import Reading, Watch
+from pytest_slipstream.databases.engines.mysql.watch import Reading, Sight, Watch
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
 _LOCK_PATIENCE_S = 0.3
@@ -58,7 +58,7 @@ class MysqlSlot:
         template: What it is made from.
         schema: What stands before a table's name in messages.
         administration: Creates and drops databases.
-        data: The server's data directory, where this process may read it.
+        sight: What there is to see the slot by.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class MysqlSlot:
         template: Base,
         schema: str,
         administration: Administration,
-        data: Path | None,
+        sight: Sight,
     ) -> None:
         self.name = address.database
         self.address = address
@@ -75,7 +75,7 @@ class MysqlSlot:
         self._template = template
         self._schema = schema
         self._administration = administration
-        self._data = data
+        self._sight = sight
         self._layers: list[Layer] = []
         self._pushed = 0
         self._kept: tuple[Transaction, ...] = ()
@@ -95,13 +95,19 @@ class MysqlSlot:
     def _make(self) -> None:
         """Make the database; nothing may be there under its name but what this drops."""
         base = self._base()
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         copying.make(self._session, self.name, base.blueprint, base.images)
         self._begin(base)
 
+    def _drop(self) -> None:
+        if self._sight.rights.unseen is None:
+            leftovers.end(self._session, self.name, ())
+        statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
+        self._unhindered(lambda: self._session.run([statement]))
+
     def _begin(self, base: Base) -> None:
         self._clean_base = base
-        self._watch = Watch(self._session, self.name, self._data)
+        self._watch = Watch(self._session, self.name, self._sight)
         self._begin_watching()
 
     def _settle(self, reading: Reading) -> None:
@@ -133,13 +139,16 @@ class MysqlSlot:
             )
         written, dirty = self._dirty(reading, truncated)
         moved = reading.moved_since(self._clean)
-        tables = self._clean_base.blueprint.tables
-        problem = next(filter(None, (restoring.obstacle(tables[name]) for name in dirty)), None)
+        problem = self._obstacle(dirty)
         if problem:
             return Cleaning(tables=self._shown(written), leftovers=ended, cannot=problem)
+        restored = any(
+            not self._clean_base.blueprint.tables[name].is_transactional for name in written
+        )
         if dirty or moved:
-            ended += self._put_back(reading, dirty, moved)
-        return Cleaning(tables=self._shown(written), leftovers=ended)
+            differed, more = self._put_back(reading, dirty, moved)
+            restored, ended = restored or differed, ended + more
+        return Cleaning(tables=self._shown(written), leftovers=ended, restored=restored)
 
     def _quiet(self) -> tuple[tuple[Leftover, ...], Reading]:
         """A reading at a moment when no transaction of the test's is open."""
@@ -172,7 +181,16 @@ class MysqlSlot:
             return written, set(base.tables)
         return written, base.reached(written)
 
-    def _put_back(self, reading: Reading, dirty: set[str], moved: set[str]) -> tuple[Leftover, ...]:
+    def _obstacle(self, tables: set[str]) -> str | None:
+        """Why one of the tables cannot be put back row by row."""
+        known = self._clean_base.blueprint.tables
+        found = (restoring.obstacle(known[name]) for name in sorted(tables))
+        return next(filter(None, found), None)
+
+    def _put_back(
+        self, reading: Reading, dirty: set[str], moved: set[str]
+    ) -> tuple[bool, tuple[Leftover, ...]]:
+        """Whether rows differed (what was rolled back is counted as written, too); what ended."""
         base = self._clean_base
         plain: list[tuple[str, str]] = []
         special: list[str] = []
@@ -191,13 +209,14 @@ class MysqlSlot:
         counts, ended = self._unhindered(
             lambda: self._session.run([*(text for _, text in plain), *special])
         )
-        if special or ended:
+        differed = any(counts)
+        if special or ended or not self._sight.rights.counts:
             self._begin_watching()
-            return ended
+            return differed, ended
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
-            written[name] = written.get(name, 0) + count
-        positions = {**reading.positions, **{name: self._clean.positions[name] for name in moved}}
+            written[name] = int(str(written.get(name, 0))) + count
+        positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
         self._settle(
             msgspec.structs.replace(
                 reading,
@@ -206,26 +225,29 @@ class MysqlSlot:
                 signature=self._watch.signature() if moved else reading.signature,
             )
         )
-        return ended
+        return differed, ended
 
-    def _unhindered(self, act: Callable[[], T]) -> tuple[T, tuple[Leftover, ...]]:
-        """Do what needs locks; end the sessions in the slot that hold them for long."""
+    def _unhindered(
+        self, act: Callable[[], T], *, ending: bool = True
+    ) -> tuple[T, tuple[Leftover, ...]]:
+        """Do what needs locks; end the sessions in the slot that hold them for long.
+
+        Args:
+            act: What to do; more than once, if need be.
+            ending: Whether sessions may be ended; if not, the error is raised.
+        """
         start = clock.seconds()
         ended: tuple[Leftover, ...] = ()
         while True:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
-                if not sessions.is_locked(error) or ended:
+                late = clock.seconds() - start > _LOCK_PATIENCE_S
+                if not sessions.is_locked(error) or ended or (late and not ending):
                     raise
-            if clock.seconds() - start > _LOCK_PATIENCE_S:
+            if late:
                 found = leftovers.sessions_in(self._session, self.name)
-                ended = leftovers.kill(
-                    self._session,
-                    found,
-                    "lock",
-                    lambda: leftovers.sessions_in(self._session, self.name),
-                )
+                ended = leftovers.kill(self._session, self.name, found, "lock")
             self._session.rows("SELECT sleep(0.005)")
 
     def touched(self) -> tuple[str, ...]:
@@ -243,7 +265,6 @@ class MysqlSlot:
         self._session.close()
         self._administration.execute("SELECT 1")  # revives a dead server
         self._session = Session(self.address)
-        leftovers.end(self._session, self.name, ())
         self._make()
 
     def prepare(self) -> None:
@@ -251,9 +272,7 @@ class MysqlSlot:
 
     def keep(self, name: str) -> Address:
         """Copy the database under ``name`` as it stands, and make the slot anew."""
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
+        copying.copy(self._session, self.name, name)
         self.replace()
         return msgspec.structs.replace(self.address, database=name)
 
@@ -264,6 +283,8 @@ class MysqlSlot:
         reading = self._watch.look()
         ddl, truncated = self._redefined(reading)
         written, dirty = self._dirty(reading, truncated)
+        if not ddl:
+            self._move_back(reading, dirty)
         if not written and not ddl:
             return ()
         self._pushed += 1
@@ -273,18 +294,33 @@ class MysqlSlot:
         self._begin(self._base())
         return self._shown(written) + ddl
 
+    def _move_back(self, reading: Reading, dirty: set[str]) -> None:
+        """An insert that failed may have taken a number of a table that no layer will hold."""
+        moved = reading.moved_since(self._clean) - dirty
+        statements = [
+            copying.positioned(table, self.name, self._clean_base.images[table.name].position)
+            for table in self._clean_base.blueprint.tables.values()
+            if table.name in moved
+        ]
+        try:
+            self._unhindered(lambda: self._session.run(statements), ending=False)
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            return  # A fixture's open transaction is in the way; cleaning will see to it.
+        if moved:
+            self._settle(self._watch.look())
+
     def _whole(self, name: str) -> Layer:
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
-        return Layer(
-            name,
-            {
-                table: msgspec.structs.replace(image, database=image.database and name)
-                for table, image in images.items()
-            },
-            now,
-        )
+        try:
+            found, images = copying.copy(self._session, self.name, name)
+        except pymysql.err.MySQLError as error:
+            raise IsolationError(
+                f"what a wider fixture made of the schema of {self.name} cannot be made again: "
+                f"{sessions.text(error)}",
+                hint="drop the views, routines and defaults that need what the fixture dropped",
+            ) from error
+        return Layer(name, images, found)
 
     def _part(self, name: str, tables: set[str], positions: Mapping[str, int]) -> Layer:
         known = self._clean_base.blueprint.tables
@@ -340,13 +376,16 @@ class MysqlSlot:
             _, dirty = self._dirty(reading, truncated)
             dirty |= layer.images.keys()
             self._clean_base = base
+            problem = self._obstacle(dirty)
+            if problem:
+                return Cleaning(leftovers=ended, cannot=problem)
             moved = {
                 name
                 for name in base.images
                 if name in reading.positions
                 and reading.positions[name] != base.images[name].position
             }
-            ended += self._put_back(reading, dirty, moved)
+            ended += self._put_back(reading, dirty, moved)[1]
         except pymysql.err.MySQLError as error:
             return Cleaning(cannot=f"taking a layer out failed: {sessions.text(error)}")
         return Cleaning(tables=self._shown(set(layer.images)), leftovers=ended)
@@ -357,8 +396,7 @@ class MysqlSlot:
 
     def close(self) -> None:
         """Drop the slot and its layers."""
-        leftovers.end(self._session, self.name, ())
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         for layer in self._layers:
             self._administration.drop(layer.database)
         self._session.close()

@@ -238,11 +238,11 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if self.test is not None:
             return session(self.test).pgconn
         current = self.entrance.joining.current if self.entrance is not None else None
-        if current is not None and session(current).speaker is self:
-            pgconn = session(current).pgconn
-            if pgconn.transaction_status == _ACTIVE:  # in the middle of a COPY
-                return pgconn
-        return self._own_pgconn
+        physical = session(current) if current is not None else None
+        if not isinstance(physical, PgSession) or physical.speaker is not self:
+            return self._own_pgconn
+        is_copying = physical.pgconn.transaction_status == _ACTIVE
+        return physical.pgconn if is_copying else self._own_pgconn
 
     @pgconn.setter
     def pgconn(self, value: Any) -> None:

@@ -65,6 +65,7 @@ class Shared:
         )
         entrance.opened(self.connection)
         self._prepared: dict[int, int] = {}
+        self._registered: set[tuple[str, tuple[Any, ...]]] = set()
         self._violations: frozenset[Any] | None = None
 
     def begin(self, settings: Iterable[str]) -> None:
@@ -102,7 +103,14 @@ class Shared:
         calls = application.calls
         done = self._prepared.get(id(application), 0)
         for name, args, kwargs in calls[done:]:
-            getattr(self.connection, name)(*args, **kwargs)
+            known = (name, args[:2])  # a function by its name and number of arguments
+            try:
+                getattr(self.connection, name)(*args, **kwargs)
+            except sqlite3.OperationalError:
+                # Another connection's statement is under way, and may be using its own.
+                if known not in self._registered:
+                    raise
+            self._registered.add(known)
         self._prepared[id(application)] = len(calls)
         self.connection.text_factory = application.text_factory
 
@@ -142,6 +150,14 @@ class Shared:
 
     def is_aborted(self) -> bool:
         return False
+
+    def can_compile(self, sql: str, parameters: tuple[Any, ...]) -> bool:
+        """Whether a statement is valid; before one that is not, no transaction begins."""
+        try:
+            self.connection.execute(f"EXPLAIN {sql}", *parameters)
+        except sqlite3.Error:
+            return False
+        return True
 
     def check_alive(self) -> None:
         """After an error: some end the whole transaction.
@@ -230,6 +246,16 @@ class JoinedConnection(sqlite3.Connection):
                 self.give_up("it changes the journal mode")
         return True
 
+    def ends_nothing(self, test: TestConnection, sql: str) -> bool:
+        """Whether a statement is to end a transaction that is not: its own session says it."""
+        kind = statements.read(sql, "sqlite").kind
+        return kind in (Kind.COMMIT, Kind.ROLLBACK) and not test.transactions.is_open(self)
+
+    def check_deferred(self, test: TestConnection) -> None:
+        """Do what a commit does, if nobody else's work is in the way."""
+        if test.transactions.open == {self}:
+            _shared(test).check_deferred()
+
     def begins(self, sql: str) -> bool:
         """Whether a transaction begins before a statement, as this connection is configured."""
         autocommit = getattr(self, "autocommit", -1)
@@ -244,8 +270,8 @@ class JoinedConnection(sqlite3.Connection):
             shared, transactions = _shared(test), test.transactions
             if not transactions.is_open(self):
                 return
-            if how == "COMMIT" and transactions.open == {self}:
-                shared.check_deferred()
+            if how == "COMMIT":
+                self.check_deferred(test)
             try:
                 shared.run(test.plan(self, how).texts)
             except Uncontained as why:
@@ -425,14 +451,18 @@ class JoinedCursor(sqlite3.Cursor):
         application = self._application
         alone = isinstance(sql, str) and application.is_setting(sql)
         test = None if alone else application.joined()
-        if test is None or not isinstance(sql, str):
+        if test is None or not isinstance(sql, str) or application.ends_nothing(test, sql):
             self._bind(application)
             application.speak_alone(sql)
             return run(sql, *parameters)
         with test.lock:
             shared = _shared(test)
             begins = implicit and application.begins(sql)
-            passing = shared.defers and not begins and not test.transactions.is_open(application)
+            is_open = test.transactions.is_open(application)
+            is_new = begins and not is_open
+            passing = shared.defers and not (begins or is_open) and _writes(sql)
+            if statements.read(sql, "sqlite").kind is Kind.COMMIT:
+                application.check_deferred(test)
             try:
                 plan = test.plan(application, sql, autocommit=not (begins or passing))
             except Uncontained as why:
@@ -447,7 +477,7 @@ class JoinedCursor(sqlite3.Cursor):
                 return done
             except sqlite3.Error:
                 shared.check_alive()
-                if passing:
+                if passing or (is_new and not shared.can_compile(sql, parameters)):
                     application.end(test, "ROLLBACK")
                 raise
 
@@ -479,6 +509,10 @@ class Classes:
             bases = (mixin,) if issubclass(mixin, wanted) else (wanted, mixin)
             self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
         return self._made[wanted]
+
+
+def _writes(sql: str) -> bool:
+    return statements.read(sql, "sqlite").writes
 
 
 def _shared(test: TestConnection) -> Shared:
