@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from pytest_slipstream.databases.engines.sqlite import strictness
+from pytest_slipstream.errors import TemplateError
 
 
 def message(connection: Any, error: type[Exception], version: str, value: object) -> str:
@@ -54,3 +55,13 @@ def test_tables_that_are_not_checked():
         strictness.build(connection, "main", None)
         found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         assert found.fetchall() == []
+
+
+def test_a_foreign_key_to_columns_that_are_not_unique():
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript("""
+            CREATE TABLE parent (code INTEGER);
+            CREATE TABLE child (code INTEGER REFERENCES parent (code));
+        """)
+        with pytest.raises(TemplateError, match="no engine would enforce: foreign key mismatch"):
+            strictness.build(connection, "main", None)
