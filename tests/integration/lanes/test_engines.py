@@ -35,7 +35,7 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("engine", ["postgresql"])
+@pytest.mark.parametrize("engine", ["mysql", "postgresql"])
 def test_every_make_of_engine_reaches_the_lane(request: pytest.FixtureRequest, engine: str) -> None:
     name = "project" if engine == "mysql" else "postgresql_project"
     project: Project = request.getfixturevalue(name)
