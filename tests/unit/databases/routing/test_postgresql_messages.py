@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 from hypothesis import given
@@ -25,6 +26,19 @@ def test_a_stream_is_cut_the_same_wherever_it_arrives_in_pieces(
         found += messages.cut(stream)
     assert found == whole
     assert not stream
+
+
+@given(st.lists(st.tuples(KINDS, st.binary(max_size=9)), max_size=12), st.integers(0, 5))
+def test_rows_of_a_server_stay_together(sent: list[tuple[bytes, bytes]], missing: int) -> None:
+    whole = b"".join(messages.message(kind, body) for kind, body in sent)
+    stream = bytearray(whole[: len(whole) - missing])
+    found = messages.answers(stream)
+    assert b"".join(found) + stream == whole[: len(whole) - missing]
+    kinds = [each[:1] for each in found]
+    assert (b"D", b"D") not in itertools.pairwise(kinds)
+    assert [each for each in found if each[:1] != b"D"] == [
+        each for each in messages.cut(bytearray(b"".join(found))) if each[:1] != b"D"
+    ]
 
 
 def test_a_startup_message_waits_for_its_end() -> None:
