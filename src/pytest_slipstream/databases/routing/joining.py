@@ -117,7 +117,7 @@ class TestConnection:
                 texts = transactions.commit(who) + transactions.begin(who)
                 return Plan(texts[:-1], texts[-1])
         if statement.kind in control:
-            texts = control[statement.kind]() or _NOTHING
+            texts = control[statement.kind]() + transactions.pay() or _NOTHING
             return Plan(texts[:-1], texts[-1])
         before: Texts = ()
         if not autocommit:

@@ -47,6 +47,7 @@ _READING = frozenset(
     (
         "select",
         "with",
+        "pragma",
         "show",
         "explain",
         "values",

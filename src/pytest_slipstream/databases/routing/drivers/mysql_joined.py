@@ -137,7 +137,10 @@ class Joined:
         with test.lock:
             if test.transactions.is_open(self):
                 try:
-                    shared_of(test).run(test.plan(self, how).texts)
+                    if how == "COMMIT":
+                        shared_of(test).run(test.transactions.commit(self))
+                    else:
+                        shared_of(test).run(test.plan(self, how).texts)
                 except Uncontained as why:
                     self.entrance.joining.give_up(why.reason)
 
