@@ -16,7 +16,7 @@ $(VENV)/demo: pyproject.toml | $(BIN)/python
 	touch $@
 
 $(VENV)/test: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[postgresql,sqlalchemy]' --group test
+	$(BIN)/pip install --quiet --editable '.[mysql,postgresql,sqlalchemy]' --group test
 	touch $@
 
 # --group came with pip 25.1.
