@@ -22,6 +22,8 @@ class RunStarted(Event, frozen=True):
     testrun_uid: str
     version: str
     databases: tuple[str, ...] = ()
+    lanes: dict[str, tuple[str, ...]] = {}
+    """The lanes that are run, each with its engines."""
 
 
 class ServerReady(Event, frozen=True):
@@ -67,6 +69,21 @@ class StrategyChanged(Event, frozen=True):
     reason: str
 
 
+class DriverLeftAlone(Event, frozen=True):
+    """A driver is not as expected: its connections are not routed, and cannot join a rollback."""
+
+    driver: str
+    reason: str
+
+
+class Uncontained(Event, frozen=True):
+    """A rollback did not contain what a test did; ``reset`` cleaned after it."""
+
+    database: str
+    node_id: str
+    reason: str
+
+
 class LeftoverFound(Event, frozen=True):
     """A test left something running or open; it was ended.
 
@@ -91,6 +108,16 @@ class TestCleaned(Event, frozen=True):
     tables: tuple[str, ...] = ()
     ddl: tuple[str, ...] = ()
     escalated: str | None = None
+
+
+class TestRan(Event, frozen=True):
+    """A test was run on a lane; ``seconds`` from before its first fixture until all is clean."""
+
+    __test__ = False
+
+    node_id: str
+    lane: str
+    seconds: float
 
 
 class LayerPushed(Event, frozen=True):
@@ -143,8 +170,11 @@ AnyEvent = (
     | TemplateCollected
     | SlotReady
     | StrategyChanged
+    | DriverLeftAlone
+    | Uncontained
     | LeftoverFound
     | TestCleaned
+    | TestRan
     | LayerPushed
     | LayerPopped
     | TraceFound

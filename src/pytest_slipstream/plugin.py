@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slipstream import settings
+from pytest_slipstream import garbage, settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
@@ -29,9 +29,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     if configured.databases:
-        from pytest_slipstream.run import Run
+        with garbage.paused():
+            from pytest_slipstream.run import Run
 
-        early_config.stash[_RUN] = Run(configured, early_config)
+            early_config.stash[_RUN] = Run(configured, early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:

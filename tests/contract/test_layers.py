@@ -175,6 +175,19 @@ def test_rows_that_both_layers_changed_stay_as_the_upper_has_them(
     assert slot.digest() == template
 
 
+def test_rows_that_the_upper_layer_deleted_stay_deleted(slot: Slot, client: Client) -> None:
+    template = slot.digest()
+    client.commit("UPDATE users SET score = 50", "DELETE FROM pairs WHERE b = 1")
+    slot.push_layer()
+    client.commit("DELETE FROM users WHERE name = 'ann'", "DELETE FROM pairs")
+    slot.push_layer()
+    assert slot.pop_layer(1).cannot is None
+    assert client.rows("SELECT name, score FROM users") == [("root", 7)]
+    assert client.rows("SELECT b FROM pairs") == [(1,)]
+    assert slot.pop_layer().cannot is None
+    assert slot.digest() == template
+
+
 def test_the_lowest_of_three_layers_goes_first(slot: Slot, client: Client) -> None:
     template = slot.digest()
     for name in ("lowest", "middle", "upper"):

@@ -200,18 +200,6 @@ def test_only_the_transaction_of_the_test_is_ended(open_engine: Open) -> None:
     slot.close()
 
 
-def test_a_row_that_the_upper_layer_deleted_stays_deleted(open_engine: Open) -> None:
-    slot = make_slot(open_engine(), "CREATE TABLE a (b, c); INSERT INTO a VALUES (1, 1), (2, 2);")
-    with closing(sqlite3.connect(slot.address.path)) as connection:
-        for sql in ("UPDATE a SET c = 50", "DELETE FROM a WHERE b = 2"):
-            connection.execute(sql)
-            connection.commit()
-            slot.push_layer()
-        slot.pop_layer(1)
-        assert connection.execute("SELECT * FROM a").fetchall() == [(1, 1)]
-    slot.close()
-
-
 def test_full_text_is_found_after_a_lower_layer_went(open_engine: Open) -> None:
     slot = make_slot(open_engine(), "CREATE VIRTUAL TABLE words USING fts5(text)")
     with closing(sqlite3.connect(slot.address.path)) as connection:

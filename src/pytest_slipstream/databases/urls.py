@@ -5,12 +5,19 @@ Pure: nothing here connects or starts anything.
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from pytest_slipstream.databases.engines.protocol import Address
 
 DEFAULT_DRIVERS = {"mysql": "pymysql", "postgresql": "psycopg", "sqlite": ""}
+
+ASYNC_DRIVERS = {
+    "mysql": ("asyncmy", "aiomysql"),
+    "postgresql": ("asyncpg", "psycopg"),
+    "sqlite": ("aiosqlite",),
+}
+"""The first is taken where the configuration names none of them."""
+_ONLY_ASYNC = ("asyncpg", "aiosqlite", "asyncmy", "aiomysql")
 
 
 def url(address: Address, driver: str | None = None) -> str:
@@ -39,6 +46,17 @@ def url(address: Address, driver: str | None = None) -> str:
 
 def _is_by_tcp(address: Address) -> bool:
     return bool(address.host) and not address.host.startswith("/")
+
+
+def sync_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for a synchronous engine: with ``driver``, unless that is asynchronous."""
+    return url(address, None if driver in _ONLY_ASYNC else driver)
+
+
+def async_url(address: Address, driver: str | None = None) -> str:
+    """A SQLAlchemy URL for an asynchronous engine: with ``driver``, unless that is synchronous."""
+    known = ASYNC_DRIVERS[address.engine]
+    return url(address, driver if driver in known else known[0])
 
 
 def _sqlite_url(scheme: str, path: str) -> str:
@@ -75,6 +93,8 @@ def is_local(host: str) -> bool:
     """Whether ``host`` is this machine: a socket directory, ``localhost`` or a loopback address."""
     if not host or host.startswith(("/", "@")) or host == "localhost":
         return True
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

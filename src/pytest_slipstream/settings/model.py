@@ -14,11 +14,12 @@ import msgspec
 from msgspec import Meta
 
 EngineName = Literal["sqlite", "postgresql", "mysql"]
-IsolationName = Literal["reset", "clone", "none"]
+IsolationName = Literal["reset", "rollback", "clone", "none"]
 Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
 _SQLITE = {"engine": ("sqlite",)}
+_STRICT = {**_SQLITE, "strict": (True,)}
 _SERVER = {"engine": ("postgresql", "mysql")}
 _EMBEDDED = {**_SERVER, "server": ("embedded",)}
 _POSTGRESQL = {"engine": ("postgresql",)}
@@ -45,8 +46,9 @@ class DatabaseSettings(
         Sources,
         Meta(
             description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
-            "or declarative base, a list of those, or a callable that takes the URL, sync or "
-            "async), an Alembic ini file, a `.sql` file or a directory of them; several in order."
+            "or declarative base, Peewee models or their base class, a list of those, or a "
+            "callable that takes the URL, sync or async), `module:*` (the Peewee models of a "
+            "module), an Alembic ini file, a `.sql` file or a directory of them; several in order."
         ),
     ] = ()
     seed: Annotated[
@@ -88,6 +90,23 @@ class DatabaseSettings(
             extra=_SQLITE,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
+            "refuse: of the wrong type, too long, out of range, no date.",
+            extra=_SQLITE,
+        ),
+    ] = False
+    stands_for: Annotated[
+        Literal["postgresql", "mysql"] | None,
+        Meta(
+            description="Strict SQLite: the engine of production, where the real ones differ; with "
+            "`mysql`, text is compared without regard to case. Without it, the engine that the "
+            "other lanes have for this database.",
+            extra=_STRICT,
+        ),
+    ] = None
     tcp: Annotated[
         bool,
         Meta(
@@ -138,6 +157,29 @@ class DatabaseSettings(
     ] = False
 
 
+class LaneSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One lane: a table ``[tool.slipstream.lanes.<name>]``, with all its databases resolved."""
+
+    databases: Annotated[
+        dict[str, DatabaseSettings],
+        Meta(description="The databases of the lane's tests, by name."),
+    ]
+    marker: Annotated[
+        str,
+        Meta(description="The marker of the lane's tests; without it, the lane's own name."),
+    ] = ""
+    paths: Annotated[
+        Sources,
+        Meta(
+            description="Patterns of test files, relative to pytest's rootdir, whose tests are on "
+            "this lane unless a marker says otherwise. `*` stands for any characters, `/` among "
+            "them; a directory stands for all below it."
+        ),
+    ] = ()
+
+
 class Settings(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -146,6 +188,21 @@ class Settings(
     databases: Annotated[
         dict[str, DatabaseSettings], Meta(description="The databases, by name.")
     ] = {}
+    lanes: Annotated[
+        dict[str, LaneSettings],
+        Meta(description="The lanes beside the default lane, by name."),
+    ] = {}
+    lane: Annotated[
+        str,
+        Meta(description="Run the tests of this lane only; `all` for those of every lane."),
+    ] = "all"
+    default_lane: Annotated[
+        str,
+        Meta(
+            description="What the lane of all other tests is called: the one of the databases as "
+            "they stand in `[tool.slipstream.databases]`."
+        ),
+    ] = "fast"
     audit: Annotated[
         bool,
         Meta(
@@ -156,6 +213,13 @@ class Settings(
     keep: Annotated[
         bool, Meta(description="Keep the database of every failed test and print how to open it.")
     ] = False
+    seed_factories: Annotated[
+        bool,
+        Meta(
+            description="Seed `random`, Faker, factory_boy and polyfactory for every test from its "
+            "node id, so that it always gets the same data."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -166,3 +230,25 @@ class Settings(
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
+
+    @property
+    def every_lane(self) -> dict[str, LaneSettings]:
+        """The default lane and those beside it, by name."""
+        default = LaneSettings(marker=self.default_lane, databases=self.databases)
+        return {self.default_lane: default, **self.lanes}
+
+    @property
+    def lanes_to_run(self) -> dict[str, LaneSettings]:
+        """The lanes whose tests are run; the first is the one that modules are imported on."""
+        every = self.every_lane
+        return every if self.lane == "all" else {self.lane: every[self.lane]}
+
+    @property
+    def every_database(self) -> dict[str, DatabaseSettings]:
+        """The databases of all lanes; ``main`` of the lane ``real`` is called ``real.main``."""
+        beside = {
+            f"{lane}.{key}": database
+            for lane, settings in self.lanes.items()
+            for key, database in settings.databases.items()
+        }
+        return self.databases | beside

@@ -17,7 +17,8 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
 _KEY = "slipstream"
-_BOUND_TO_A_LOOP = ("asyncpg", "asyncmy", "aiomysql")
+_BOUND_TO_A_LOOP = {"asyncpg": "_transport", "asyncmy": "_transport", "aiomysql": "_writer"}
+"""Drivers whose connections work on one event loop only, and where these have their transport."""
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
 _SERVER_STATUS_IN_TRANS = 1  # MySQL's protocol
 
@@ -78,7 +79,7 @@ class SQLAlchemyPools:
         if loop is not None and dialect.driver in _BOUND_TO_A_LOOP:
             here = _running_loop()
             if here is not None and here() is not loop():
-                _leave(dbapi_connection, record)
+                _leave(dbapi_connection, record, _BOUND_TO_A_LOOP[dialect.driver])
                 raise exc.DisconnectionError("the connection belongs to another event loop")
         if made_at < self._discards:
             try:
@@ -116,16 +117,16 @@ def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:
         return None
 
 
-def _leave(dbapi_connection: Any, record: Any) -> None:
-    """Close an asynchronous connection whose event loop cannot do it any more, without a word."""
+def _leave(dbapi_connection: Any, record: Any, held_in: str) -> None:
+    """Close a connection whose event loop cannot do it any more, without a word."""
     connection = getattr(dbapi_connection, "_connection", dbapi_connection)
-    transport = getattr(connection, "_transport", None)  # asyncpg, asyncmy
-    if transport is None:
-        transport = getattr(getattr(connection, "_writer", None), "transport", None)  # aiomysql
     with suppress(RuntimeError):  # the loop is closed: nobody will tell the transport
         getattr(connection, "terminate", connection.close)()
+    held = getattr(connection, held_in)
+    transport = getattr(held, "transport", held)
     if transport is not None and getattr(transport, "_sock", None) is not None:
         transport._sock.close()
         transport._sock = None
-    # The pool must not close it once more, on the wrong loop.
+    # Neither its own finalizer nor the pool must close it once more, on the wrong loop.
+    setattr(connection, held_in, None)
     record.dbapi_connection = None

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import psutil
 from filelock import FileLock
 
 from pytest_slipstream.databases.servers.privileges import Account
@@ -61,6 +60,8 @@ def boot_id() -> str:
     try:
         return _BOOT_ID.read_text("ascii").strip()
     except OSError:
+        import psutil
+
         return str(int(psutil.boot_time() // 60))
 
 
@@ -206,6 +207,8 @@ def room_in_memory(directory: Path) -> int:
         disk = os.statvfs(directory)
     except OSError:
         return 0
+    import psutil  # here, since most runs find a server and do not ask
+
     rooms = [disk.f_bavail * disk.f_frsize, psutil.virtual_memory().available]
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()

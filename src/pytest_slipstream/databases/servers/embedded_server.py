@@ -191,10 +191,13 @@ class EmbeddedServer:
         if origin is None or not endpoints.answers(self._socket):
             return False
         running = stores.read_running(Path(origin.store))
-        if running is None or process.find(running) is None:
+        data = Path(origin.store, "data")
+        if running is None or self._product.state(data, running.pid) == "ready":
+            return True
+        if process.find(running) is None:
             # A process that cannot be seen from here answers: a container that shares the cache.
             return True
-        return self._becomes_ready(running, Path(origin.store, "data"))
+        return self._becomes_ready(running, data)
 
     def _kept_store(self, progress: Progress) -> Path | None:
         """The data of an earlier run, if it can be used; what cannot be used is removed."""

@@ -150,7 +150,7 @@ def _written_in(program: Path) -> str | None:
     with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:2] == b"#!":
             return None
-        start = data.find(b"postgres (PostgreSQL) ")
+        start = data.rfind(b"postgres (PostgreSQL) ")  # constants stand behind the code
         end = data.find(b"\n", start, start + 200)
         return data[start:end].decode("utf-8", "replace") if start >= 0 and end >= 0 else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from pytest_slipstream import garbage
 from pytest_slipstream.databases.servers.postgresql_binaries import INSTALL
 from pytest_slipstream.errors import MissingExtraError
 
@@ -15,7 +16,8 @@ def psycopg_module() -> ModuleType:
         MissingExtraError: It is not installed.
     """
     try:
-        import psycopg
+        with garbage.paused():
+            import psycopg
     except ImportError as error:
         raise MissingExtraError(
             f"PostgreSQL needs psycopg, which cannot be imported: {error}", hint=INSTALL

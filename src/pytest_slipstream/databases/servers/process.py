@@ -13,12 +13,16 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import psutil
 
 from pytest_slipstream.databases.servers.privileges import Account
 from pytest_slipstream.errors import ServerError
+
+# psutil is imported where it is needed: a run that finds its server up does without.
+if TYPE_CHECKING:
+    import psutil
 
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _POLL_S = 0.01
@@ -100,6 +104,8 @@ def run_tool(command: Sequence[str], *, account: Account) -> str | None:
 
 def find(running: Running) -> psutil.Process | None:
     """The process, if it still runs and is the one meant."""
+    import psutil
+
     try:
         process = psutil.Process(running.pid)
         if process.status() == psutil.STATUS_ZOMBIE or running.mark not in _command_line(process):
@@ -134,11 +140,15 @@ def stop(running: Running) -> None:
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
+    import psutil
+
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
+    import psutil
+
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:

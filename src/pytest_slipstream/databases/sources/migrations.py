@@ -7,7 +7,6 @@ the loggers of the application under test.
 
 from __future__ import annotations
 
-import configparser
 import importlib
 import os
 import sys
@@ -45,6 +44,8 @@ def layout(source: MigrationSource, rootdir: Path) -> Layout | None:
 
     A relative ``script_location`` is relative to the ini file, or else to ``rootdir``.
     """
+    import configparser
+
     ini = rootdir / source.text
     parser = configparser.ConfigParser({"here": ini.parent.as_posix()})
     try:

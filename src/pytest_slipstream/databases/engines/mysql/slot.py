@@ -142,9 +142,13 @@ class MysqlSlot:
         problem = self._obstacle(dirty)
         if problem:
             return Cleaning(tables=self._shown(written), leftovers=ended, cannot=problem)
+        restored = any(
+            not self._clean_base.blueprint.tables[name].is_transactional for name in written
+        )
         if dirty or moved:
-            ended += self._put_back(reading, dirty, moved)
-        return Cleaning(tables=self._shown(written), leftovers=ended)
+            differed, more = self._put_back(reading, dirty, moved)
+            restored, ended = restored or differed, ended + more
+        return Cleaning(tables=self._shown(written), leftovers=ended, restored=restored)
 
     def _quiet(self) -> tuple[tuple[Leftover, ...], Reading]:
         """A reading at a moment when no transaction of the test's is open."""
@@ -183,7 +187,10 @@ class MysqlSlot:
         found = (restoring.obstacle(known[name]) for name in sorted(tables))
         return next(filter(None, found), None)
 
-    def _put_back(self, reading: Reading, dirty: set[str], moved: set[str]) -> tuple[Leftover, ...]:
+    def _put_back(
+        self, reading: Reading, dirty: set[str], moved: set[str]
+    ) -> tuple[bool, tuple[Leftover, ...]]:
+        """Whether rows differed (what was rolled back is counted as written, too); what ended."""
         base = self._clean_base
         plain: list[tuple[str, str]] = []
         special: list[str] = []
@@ -202,9 +209,10 @@ class MysqlSlot:
         counts, ended = self._unhindered(
             lambda: self._session.run([*(text for _, text in plain), *special])
         )
+        differed = any(counts)
         if special or ended or not self._sight.rights.counts:
             self._begin_watching()
-            return ended
+            return differed, ended
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
             written[name] = int(str(written.get(name, 0))) + count
@@ -217,7 +225,7 @@ class MysqlSlot:
                 signature=self._watch.signature() if moved else reading.signature,
             )
         )
-        return ended
+        return differed, ended
 
     def _unhindered(
         self, act: Callable[[], T], *, ending: bool = True
@@ -377,7 +385,7 @@ class MysqlSlot:
                 if name in reading.positions
                 and reading.positions[name] != base.images[name].position
             }
-            ended += self._put_back(reading, dirty, moved)
+            ended += self._put_back(reading, dirty, moved)[1]
         except pymysql.err.MySQLError as error:
             return Cleaning(cannot=f"taking a layer out failed: {sessions.text(error)}")
         return Cleaning(tables=self._shown(set(layer.images)), leftovers=ended)

@@ -184,7 +184,7 @@ class MemoryHome:
 def _watch(database: str, source: sqlite3.Connection) -> sqlite3.Connection:
     """Open a new database as a copy of ``source``."""
     in_memory = database.startswith("file:")
-    watcher = sqlite3.connect(
+    watcher = sqlite3.Connection(
         database, timeout=0, isolation_level=None, check_same_thread=False, uri=in_memory
     )
     try:

@@ -63,7 +63,7 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
 def open_unchanging(path: Path) -> sqlite3.Connection:
     """A connection to a file that nobody writes any more; it takes no locks."""
     uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    return sqlite3.Connection(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
 def write_file(source: sqlite3.Connection, path: Path, *, durable: bool = False) -> None:
@@ -77,7 +77,7 @@ def write_file(source: sqlite3.Connection, path: Path, *, durable: bool = False)
     Raises:
         BusyError: Somebody is writing the source.
     """
-    target = sqlite3.connect(path, timeout=0, isolation_level=None)
+    target = sqlite3.Connection(path, timeout=0, isolation_level=None)
     try:
         if not durable:
             target.execute("PRAGMA synchronous = OFF")

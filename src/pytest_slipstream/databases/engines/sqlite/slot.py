@@ -86,7 +86,7 @@ class SqliteSlot:
             return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
         except OSError as error:
             return Cleaning(leftovers=ended, cannot=f"its file cannot be written: {error}")
-        return Cleaning(ddl=ddl, leftovers=ended)
+        return Cleaning(ddl=ddl, leftovers=ended, restored=True)
 
     def replace(self) -> None:
         """Make the slot anew from the template and its layers, under the same address.
@@ -163,7 +163,7 @@ class SqliteSlot:
         path = self.address.path
         is_uri = path.startswith("file:")
         with closing(
-            sqlite3.connect(path, uri=is_uri, timeout=_SLOW_READER_S, isolation_level=None)
+            sqlite3.Connection(path, uri=is_uri, timeout=_SLOW_READER_S, isolation_level=None)
         ) as connection:
             return content.digest(connection)
 

@@ -4,11 +4,11 @@
 -- write-ahead log ended then, which transactions came later, which advisory locks wider fixtures
 -- hold, and the digests of what no trigger sees.
 
-CREATE FUNCTION _slipstream.mark(since jsonb) RETURNS jsonb LANGUAGE sql AS $$
+CREATE FUNCTION _slipstream.mark(since jsonb, locks jsonb) RETURNS jsonb LANGUAGE sql AS $$
 SELECT since || jsonb_build_object(
     'at', clock_timestamp(), 'database', d.oid, 'unseen', _slipstream.unseen(d.oid),
     'large_objects', _slipstream.large_objects(), 'own', pg_current_xact_id_if_assigned(),
-    'locks', (SELECT coalesce(jsonb_agg(lock), '[]') FROM _slipstream.advisory_locks()))
+    'locks', locks)
 FROM pg_database d WHERE d.datname = current_database() $$;
 
 -- Where the log ends and which transaction comes next. Asked before anything is read, so that what
@@ -22,8 +22,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class WHERE relkind = 'S' AND relpersistence = 'u') THEN
         wal := NULL;
     END IF;
-    IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-               AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL)
+    IF EXISTS (SELECT FROM pg_stat_get_activity(NULL) a JOIN pg_database d ON d.oid = a.datid
+               WHERE d.datname = current_database() AND a.pid <> pg_backend_pid()
+                 AND a.backend_xid IS NOT NULL)
        OR EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database()) THEN
         next := NULL;
     END IF;
@@ -51,7 +52,7 @@ BEGIN
     INSERT INTO _slipstream.change
     SELECT h.relation FROM _slipstream.holding h JOIN pg_class c ON c.oid = h.relation
     WHERE c.relpersistence = 'u';
-    RETURN _slipstream.mark(since);
+    RETURN _slipstream.mark(since, '[]');
 END $$;
 
 CREATE FUNCTION _slipstream.clean(mark jsonb, everyone boolean) RETURNS text LANGUAGE plpgsql AS $$

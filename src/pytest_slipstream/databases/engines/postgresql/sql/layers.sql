@@ -36,7 +36,8 @@ BEGIN
     RETURN jsonb_build_object(
         'tables', ARRAY(SELECT n FROM unnest(CASE WHEN names = '{}' THEN moved ELSE names END) n
                         ORDER BY n),
-        'ddl', ddl, 'mark', _slipstream.mark(since));
+        'ddl', ddl, 'mark', _slipstream.mark(since, (
+            SELECT coalesce(jsonb_agg(lock), '[]') FROM _slipstream.advisory_locks())));
 END $$;
 
 CREATE FUNCTION _slipstream.hold_positions(into_layer int) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -105,8 +106,9 @@ BEGIN
 END $$;
 
 -- Takes what a layer had done to a table out of a layer above it. Against what lies below, rows
--- that it had added go, and rows that it had removed come back, unless the layer above has a row
--- of its own with the same key. `copy` tells equal rows apart: of two only as many go as were added.
+-- that it had added go, and rows that it had removed or changed come back, unless the layer above
+-- did something of its own to that key: has another row of it, or took away the changed one.
+-- `copy` tells equal rows apart: of two only as many go as were added.
 CREATE FUNCTION _slipstream.rebase(asked oid, removed int, above int) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -129,7 +131,7 @@ BEGIN
         DELETE FROM _slipstream.snapshot s USING numbered n, added a
         WHERE n.layer = above AND n.content = a.content AND n.copy = a.copy
           AND s.relation = asked AND s.layer = above AND s.number = n.number
-        RETURNING s.number
+        RETURNING s.number, s.key
     )
     INSERT INTO _slipstream.snapshot
     SELECT asked, above,
@@ -137,7 +139,9 @@ BEGIN
     FROM taken t
     WHERE NOT EXISTS (
         SELECT FROM numbered n WHERE n.layer = above AND n.key = t.key
-          AND n.number NOT IN (SELECT number FROM gone));
+          AND n.number NOT IN (SELECT number FROM gone))
+      AND (NOT EXISTS (SELECT FROM numbered n WHERE n.layer = removed AND n.key = t.key)
+           OR EXISTS (SELECT FROM gone WHERE gone.key = t.key));
     UPDATE _slipstream.holding SET rows = (
         SELECT count(*) FROM _slipstream.snapshot WHERE relation = asked AND layer = above)
     WHERE relation = asked AND layer = above;

@@ -1,0 +1,153 @@
+"""The door: the one place where the application's connections to a slot are noticed.
+
+The connect calls of the known drivers are replaced, from before the user's code is imported until
+the end of the run. The invariant: a call whose target is no slot goes through as it came, and
+afterwards every driver is what it was. Slipstream's own connections do not pass: they are made by
+the drivers' classes, or by a class of slipstream's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from pytest_slipstream import events
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.routing import drivers
+from pytest_slipstream.databases.routing.import_hook import ImportHook
+from pytest_slipstream.databases.routing.joining import Joining
+from pytest_slipstream.errors import SlipstreamError
+
+OnConnect = Callable[[Any], None]
+ConnectionClass = Callable[[Any], Any]
+"""The class that makes a connection of the application, of the one that it asked for."""
+
+
+class Entrance:
+    """The door as the connections to one database's slot find it.
+
+    Args:
+        database: The database's key in the configuration.
+        address: The slot's.
+    """
+
+    def __init__(self, database: str, address: Address) -> None:
+        self.database = database
+        self.address = address
+        self.joining = Joining(database, address.engine)
+        self.connection_class: ConnectionClass = lambda wanted: wanted
+        self.refusal: Callable[[], SlipstreamError] | None = None
+        self._callbacks: list[OnConnect] = []
+
+    def passed(self) -> Entrance:
+        """Somebody connects; raises `refusal` where the running test may not."""
+        if self.refusal is not None:
+            raise self.refusal()
+        return self
+
+    def on_connect(self, callback: OnConnect) -> None:
+        """Have ``callback`` called with every new physical connection of the application."""
+        self._callbacks.append(callback)
+
+    def opened(self, physical: Any) -> None:
+        """The drivers tell of a new physical connection."""
+        for callback in self._callbacks:
+            callback(physical)
+
+
+class Door:
+    """Replaces connect calls from `put_up` to `take_down`.
+
+    Args:
+        emit: Takes events.
+    """
+
+    def __init__(self, emit: Callable[[events.Event], None]) -> None:
+        self._emit = emit
+        self._entrances: list[Entrance] = []
+        self._patched: list[tuple[drivers.Patch, Any]] = []
+        self._hook = ImportHook({name: partial(self._meet, name) for name in drivers.DRIVERS})
+
+    def add(self, database: str, address: Address) -> Entrance:
+        """The entrance to a database's slot; before `put_up`."""
+        entrance = Entrance(database, address)
+        self._entrances.append(entrance)
+        return entrance
+
+    def put_up(self) -> None:
+        """Replace the connect calls of drivers, now or when they are imported."""
+        self._hook.put_up()
+
+    def take_down(self) -> None:
+        """Put everything back; safe also when nothing was replaced."""
+        self._hook.take_down()
+        while self._patched:
+            patch, original = self._patched.pop()
+            setattr(patch.holder, patch.name, original)
+
+    def to_server(self, database: Any) -> Entrance | None:
+        """Where a connection to a server's database enters; None if it is no slot.
+
+        Slots have names that nothing else has, so that however the server was named, by host,
+        address or socket, does not matter.
+        """
+        for entrance in self._entrances:
+            if database == entrance.address.database and not entrance.address.path:
+                return entrance.passed()
+        return None
+
+    def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
+        """Where a connection to a SQLite database enters; None if it is no slot."""
+        candidates = [entrance for entrance in self._entrances if entrance.address.path]
+        if not candidates:
+            return None
+        try:
+            name = os.fsdecode(database)
+        except TypeError:  # the driver's own error says more
+            return None
+        for entrance in candidates:
+            if _same_file(name, entrance.address.path, is_uri):
+                return entrance.passed()
+        return None
+
+    def _meet(self, driver: str, module: ModuleType) -> None:
+        """A driver is there: replace its connect calls, or say why not."""
+        engines = {entrance.address.engine for entrance in self._entrances}
+        for name in drivers.DRIVERS[driver]:
+            found = importlib.import_module(f"{drivers.__name__}.{name}")
+            if found.ENGINE not in engines:
+                continue
+            try:
+                patches = found.patches(module, self)
+                originals = [(patch, vars(patch.holder)[patch.name]) for patch in patches]
+                for patch, original in originals:
+                    setattr(patch.holder, patch.name, patch.replacement)
+                    self._patched.append((patch, original))
+            except (AttributeError, KeyError, TypeError, ImportError) as error:
+                # A version whose inside is not as expected: better without routing than broken.
+                self._emit(
+                    events.DriverLeftAlone(driver=driver, reason=f"{type(error).__name__}: {error}")
+                )
+
+
+def _same_file(name: str, path: str, is_uri: bool) -> bool:
+    if path.startswith("file:"):
+        return is_uri and name.split("?")[0] == path.split("?")[0]
+    if is_uri and name.startswith("file:"):
+        name = _path_of_uri(name)
+    if not name or name == ":memory:":
+        return False
+    return name == path or os.path.realpath(name) == os.path.realpath(path)
+
+
+def _path_of_uri(uri: str) -> str:
+    from urllib.parse import unquote
+
+    path = uri.removeprefix("file:").split("?")[0].split("#")[0]
+    if path.startswith("//"):
+        path = "/" + path[2:].partition("/")[2]
+    return unquote(path)
