@@ -112,7 +112,16 @@ class MysqlSlot:
         if self._sight.rights.unseen is None:
             leftovers.end(self._session, self.name, ())
         statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
-        self._unhindered(lambda: self._session.run([statement]))
+        try:
+            self._unhindered(lambda: self._session.run([statement]))
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            raise IsolationError(
+                f"the slot {self.name} cannot be made anew: a session in another database holds a "
+                f"lock in it ({sessions.text(error)})",
+                hint="end that session's transaction in the test, or connect it to the slot",
+            ) from error
 
     def _begin(self, base: Base) -> None:
         self._clean_base = base
@@ -245,18 +254,18 @@ class MysqlSlot:
             act: What to do; more than once, if need be.
             ending: Whether sessions may be ended; if not, the error is raised.
         """
-        start = clock.seconds()
+        start, may_end = clock.seconds(), ending
         ended: tuple[Leftover, ...] = ()
         while True:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
                 late = clock.seconds() - start > _LOCK_PATIENCE_S
-                if not sessions.is_locked(error) or ended or (late and not ending):
+                if not sessions.is_locked(error) or (late and not may_end):
                     raise
             if late:
-                found = leftovers.sessions_in(self._session, self.name)
-                ended = leftovers.kill(self._session, self.name, found, "lock")
+                ended = leftovers.end_holders(self._session, self.name)
+                start, may_end = clock.seconds(), False
             self._session.rows("SELECT sleep(0.005)")
 
     def touched(self) -> tuple[str, ...]:
