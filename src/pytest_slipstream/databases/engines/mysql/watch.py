@@ -176,7 +176,7 @@ def _signature_of(directory: Path) -> object:
         with os.scandir(directory) as entries:
             files = sorted((entry.name, entry.inode(), _time(entry)) for entry in entries)
     except OSError:
-        return "the directory is gone or changes"
+        return object()  # It cannot be read or changes just now: equal to no other.
     return made, files
 
 
