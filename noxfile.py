@@ -17,9 +17,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 def _install(session: nox.Session, *constraints: str) -> None:
     session.install("--upgrade", "pip")  # --group came with pip 25.1
-    session.install(
-        "-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "test", *constraints
-    )
+    session.install("-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "test", *constraints)
 
 
 @nox.session(python=False)

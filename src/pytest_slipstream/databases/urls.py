@@ -36,7 +36,8 @@ def url(address: Address, driver: str | None = None) -> str:
     if address.password:
         login += ":" + quote(address.password, safe="")
     if address.engine == "mysql" and not _is_by_tcp(address):
-        return f"{scheme}://{login}@/{quote(address.database)}?unix_socket={quote(address.socket)}"
+        query = urlencode({"unix_socket": address.socket})
+        return f"{scheme}://{login}@/{quote(address.database)}?{query}"
     if address.host.startswith("/"):
         query = urlencode({"host": address.host, "port": address.port})
         return f"{scheme}://{login}@/{quote(address.database)}?{query}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from pytest_slipstream.databases.engines.protocol import ScriptError
-from pytest_slipstream.errors import TemplateError
+from pytest_slipstream.errors import IsolationError, TemplateError
 
 ROWS_CHANGED = """
 SELECT rows_changed FROM information_schema.table_statistics
@@ -101,6 +103,29 @@ def test_history_of_a_versioned_table_needs_a_new_copy(trial):
     assert versioned.value("SELECT count(*) FROM v FOR SYSTEM_TIME ALL") == 2
     versioned.commit("DELETE FROM v")
     assert "system versioning" in versioned.escalate().cannot
+
+
+def test_a_prepared_transaction_outlives_its_connection_and_is_rolled_back(trial):
+    people = trial(PEOPLE)
+    connection = people.connect()
+    connection.autocommit(True)
+    for statement in ("XA START 'one'", "DELETE FROM people", "XA END 'one'", "XA PREPARE 'one'"):
+        connection.cursor().execute(statement)
+    connection.close()
+    cleaning = people.slot.clean()
+    assert [leftover.detail for leftover in cleaning.leftovers] == ["prepared as 'one'"]
+    assert people.differences() == set()
+
+
+def test_a_session_in_another_database_that_holds_a_lock(trial, engine):
+    people = trial(PEOPLE)
+    with closing(engine.connect(engine.address("mysql"))) as connection:
+        connection.cursor().execute(f"DELETE FROM {people.slot.name}.people")
+        assert "Lock wait timeout" in people.slot.clean().cannot
+        with pytest.raises(IsolationError, match="holds a lock in it"):
+            people.slot.replace()
+    people.slot.replace()
+    assert people.differences() == set()
 
 
 def test_a_text_that_differs_in_case_or_space_only(trial):

@@ -7,6 +7,7 @@ import pymysql
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.mysql import copying, sessions
 from pytest_slipstream.databases.engines.mysql.administration import Administration
+from pytest_slipstream.databases.engines.mysql.sessions import REGISTRY
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.holdings import Holding, Reached, kind_of, refuse_alive
 from pytest_slipstream.errors import ServerError, SlipstreamError
@@ -27,7 +28,7 @@ class MysqlStock:
             self._administration = Administration(
                 server.address(server.maintenance_database), self._gone
             )
-            self._administration.open_registry()
+            self._used = self._administration.exists(REGISTRY)
         except pymysql.err.MySQLError as error:
             raise ServerError(f"{title} cannot be reached: {sessions.text(error)}") from error
 
@@ -35,7 +36,9 @@ class MysqlStock:
         raise ServerError(f"{self.title} went away while it was looked at")
 
     def holdings(self) -> list[Holding]:
-        """All databases with slipstream's prefix."""
+        """All databases with slipstream's prefix; where there is no registry, there are none."""
+        if not self._used:
+            return []
         registered = {one.name: one for one in self._administration.published()}
         sizes = self._administration.sizes()
         found = []
@@ -82,6 +85,8 @@ class MysqlStock:
 
     def prune(self) -> list[str]:
         """Drop what dead runs left."""
+        if not self._used:
+            return []
         before = set(self._administration.names())
         self._administration.sweep("")
         return sorted(before - set(self._administration.names()))

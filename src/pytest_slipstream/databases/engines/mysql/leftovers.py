@@ -114,6 +114,25 @@ def end(session: Session, database: str, kept: Collection[Transaction]) -> tuple
     return ()
 
 
+def end_holders(session: Session, database: str) -> tuple[Leftover, ...]:
+    """End whatever may hold a lock in a database: its sessions, and prepared XA transactions.
+
+    Those belong to no database. One that a live session still holds is not rolled back by another.
+    """
+    ended = kill(session, database, sessions_in(session, database), "lock")
+    for number, length, _, data in session.rows("XA RECOVER"):
+        name = bytes(data)
+        parts = ", ".join(f"X'{part.hex()}'" for part in (name[:length], name[length:]))
+        try:
+            session.rows(f"XA ROLLBACK {parts}, {number}")
+        except pymysql.err.MySQLError:
+            continue  # its session lives
+        ended += (
+            Leftover(kind="transaction", detail=f"prepared as {name.decode(errors='replace')!r}"),
+        )
+    return ended
+
+
 def kill(
     session: Session, database: str, ended: Collection[Transaction], kind: str
 ) -> tuple[Leftover, ...]:

@@ -7,7 +7,7 @@ the slot again whatever happened to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -40,6 +40,15 @@ class Base(msgspec.Struct, frozen=True):
 
     blueprint: Blueprint
     images: Mapping[str, Image]
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The next AUTO_INCREMENT values of the tables that have one."""
+        return {
+            name: image.position
+            for name, image in self.images.items()
+            if image.position and self.blueprint.tables[name].kind != "sequence"
+        }
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -103,7 +112,16 @@ class MysqlSlot:
         if self._sight.rights.unseen is None:
             leftovers.end(self._session, self.name, ())
         statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
-        self._unhindered(lambda: self._session.run([statement]))
+        try:
+            self._unhindered(lambda: self._session.run([statement]))
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            raise IsolationError(
+                f"the slot {self.name} cannot be made anew: a session in another database holds a "
+                f"lock in it ({sessions.text(error)})",
+                hint="end that session's transaction in the test, or connect it to the slot",
+            ) from error
 
     def _begin(self, base: Base) -> None:
         self._clean_base = base
@@ -123,32 +141,38 @@ class MysqlSlot:
 
     def clean(self) -> Cleaning:
         """Put back what changed since the slot was last clean."""
+        return self._attempt(self._cleaned)
+
+    def _attempt(self, act: Callable[[], Cleaning]) -> Cleaning:
         try:
-            return self._cleaned()
+            return act()
         except pymysql.err.MySQLError as error:
             lost = sessions.is_lost(error)
             what = "the connection to the server was lost" if lost else "cleaning failed"
             return Cleaning(cannot=f"{what}: {sessions.text(error)}")
 
-    def _cleaned(self) -> Cleaning:
+    def _cleaned(self, also: Collection[str] = ()) -> Cleaning:
+        """Put back what changed, and ``also`` the tables of a layer that is gone."""
         ended, reading = self._quiet()
         ddl, truncated = self._redefined(reading)
         if ddl:
             return Cleaning(
                 ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {', '.join(ddl[:3])}"
             )
+        base = self._clean_base
         written, dirty = self._dirty(reading, truncated)
-        moved = reading.moved_since(self._clean)
-        problem = self._obstacle(dirty)
+        dirty |= set(also)
+        tables = self._shown(written)
+        found = (restoring.obstacle(base.blueprint.tables[name]) for name in sorted(dirty))
+        problem = next(filter(None, found), None)
         if problem:
-            return Cleaning(tables=self._shown(written), leftovers=ended, cannot=problem)
-        restored = any(
-            not self._clean_base.blueprint.tables[name].is_transactional for name in written
-        )
-        if dirty or moved:
-            differed, more = self._put_back(reading, dirty, moved)
-            restored, ended = restored or differed, ended + more
-        return Cleaning(tables=self._shown(written), leftovers=ended, restored=restored)
+            return Cleaning(tables=tables, leftovers=ended, cannot=problem)
+        moved = reading.moved_from(base.positions)
+        if not dirty and not moved:
+            return Cleaning(leftovers=ended)
+        differed, more = self._put_back(reading, dirty, moved)
+        rolls_back = all(base.blueprint.tables[name].is_transactional for name in written)
+        return Cleaning(tables=tables, leftovers=ended + more, restored=differed or not rolls_back)
 
     def _quiet(self) -> tuple[tuple[Leftover, ...], Reading]:
         """A reading at a moment when no transaction of the test's is open."""
@@ -180,12 +204,6 @@ class MysqlSlot:
             # What a transaction wrote before the last reading may have been committed after it.
             return written, set(base.tables)
         return written, base.reached(written)
-
-    def _obstacle(self, tables: set[str]) -> str | None:
-        """Why one of the tables cannot be put back row by row."""
-        known = self._clean_base.blueprint.tables
-        found = (restoring.obstacle(known[name]) for name in sorted(tables))
-        return next(filter(None, found), None)
 
     def _put_back(
         self, reading: Reading, dirty: set[str], moved: set[str]
@@ -236,18 +254,18 @@ class MysqlSlot:
             act: What to do; more than once, if need be.
             ending: Whether sessions may be ended; if not, the error is raised.
         """
-        start = clock.seconds()
+        start, may_end = clock.seconds(), ending
         ended: tuple[Leftover, ...] = ()
         while True:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
                 late = clock.seconds() - start > _LOCK_PATIENCE_S
-                if not sessions.is_locked(error) or ended or (late and not ending):
+                if not sessions.is_locked(error) or (late and not may_end):
                     raise
             if late:
-                found = leftovers.sessions_in(self._session, self.name)
-                ended = leftovers.kill(self._session, self.name, found, "lock")
+                ended = leftovers.end_holders(self._session, self.name)
+                start, may_end = clock.seconds(), False
             self._session.rows("SELECT sleep(0.005)")
 
     def touched(self) -> tuple[str, ...]:
@@ -296,7 +314,7 @@ class MysqlSlot:
 
     def _move_back(self, reading: Reading, dirty: set[str]) -> None:
         """An insert that failed may have taken a number of a table that no layer will hold."""
-        moved = reading.moved_since(self._clean) - dirty
+        moved = reading.moved_from(self._clean_base.positions) - dirty
         statements = [
             copying.positioned(table, self.name, self._clean_base.images[table.name].position)
             for table in self._clean_base.blueprint.tables.values()
@@ -338,20 +356,22 @@ class MysqlSlot:
     def pop_layer(self, depth: int = 0) -> Cleaning:
         """Remove a layer and put back what it held."""
         at = len(self._layers) - 1 - depth
-        layer = self._layers[at]
-        above = self._layers[at + 1 :]
-        if depth and layer.blueprint is None:
-            below = self._template.images
-            for lower in self._layers[:at]:
-                below = {**below, **lower.images}
-            self._take_out(layer, above, below)
-        del self._layers[at]
-        if layer.blueprint is not None or any(one.blueprint for one in above):
+        layer = self._layers.pop(at)
+        above = self._layers[at:]
+        try:
+            if layer.blueprint is not None or any(one.blueprint for one in above):
+                return Cleaning(cannot="a layer had changed the schema")
+            return self._attempt(lambda: self._popped(layer, at))
+        finally:
             self._administration.drop(layer.database)
-            return Cleaning(cannot="a layer had changed the schema")
-        cleaning = self._cleaned_of(layer)
-        self._administration.drop(layer.database)
-        return cleaning
+
+    def _popped(self, layer: Layer, at: int) -> Cleaning:
+        below = self._template.images
+        for lower in self._layers[:at]:
+            below = {**below, **lower.images}
+        self._take_out(layer, self._layers[at:], below)
+        self._clean_base = self._base()
+        return self._cleaned(also=layer.images.keys())
 
     def _take_out(self, layer: Layer, above: list[Layer], below: Mapping[str, Image]) -> None:
         tables = self._clean_base.blueprint.tables
@@ -362,33 +382,6 @@ class MysqlSlot:
                     self._session.run(
                         restoring.taken_out(tables[name], upper, lower, below[name].database)
                     )
-
-    def _cleaned_of(self, layer: Layer) -> Cleaning:
-        """Clean as if the test had written to all tables of a layer that is gone."""
-        base = self._base()
-        try:
-            ended, reading = self._quiet()
-            ddl, truncated = self._redefined(reading)
-            if ddl:
-                return Cleaning(
-                    ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {ddl[0]}"
-                )
-            _, dirty = self._dirty(reading, truncated)
-            dirty |= layer.images.keys()
-            self._clean_base = base
-            problem = self._obstacle(dirty)
-            if problem:
-                return Cleaning(leftovers=ended, cannot=problem)
-            moved = {
-                name
-                for name in base.images
-                if name in reading.positions
-                and reading.positions[name] != base.images[name].position
-            }
-            ended += self._put_back(reading, dirty, moved)[1]
-        except pymysql.err.MySQLError as error:
-            return Cleaning(cannot=f"taking a layer out failed: {sessions.text(error)}")
-        return Cleaning(tables=self._shown(set(layer.images)), leftovers=ended)
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""

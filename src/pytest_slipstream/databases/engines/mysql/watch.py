@@ -81,13 +81,9 @@ class Reading(msgspec.Struct, frozen=True):
         """Tables that were written to; without what actions of foreign keys wrote."""
         return _differing(self.written, before.written) | _differing(self.rows, before.rows)
 
-    def moved_since(self, before: Reading) -> set[str]:
+    def moved_from(self, positions: Mapping[str, int]) -> set[str]:
         """Tables whose next AUTO_INCREMENT value is another, or could not be read."""
-        return {
-            name
-            for name, position in before.positions.items()
-            if self.positions.get(name) != position
-        }
+        return {name for name, number in positions.items() if self.positions.get(name) != number}
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +176,7 @@ def _signature_of(directory: Path) -> object:
         with os.scandir(directory) as entries:
             files = sorted((entry.name, entry.inode(), _time(entry)) for entry in entries)
     except OSError:
-        return "the directory is gone or changes"
+        return object()  # It cannot be read or changes just now: equal to no other.
     return made, files
 
 
