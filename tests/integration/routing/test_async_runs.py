@@ -207,7 +207,7 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
             async def test_timeout(connections):
                 one, other = connections
                 await people.add("ada")
-                with pytest.raises(TimeoutError):
+                with pytest.raises(asyncio.TimeoutError):
                     await one.execute("select pg_sleep(20)", timeout=0.05)
                 assert await one.fetchval("select 1") == 1
                 assert await people.names() == ["ada"]
@@ -231,7 +231,7 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
                 one, other = connections
                 sleeping = asyncio.create_task(one.fetchval("select 7 from pg_sleep(0.3)"))
                 await asyncio.sleep(0)
-                with pytest.raises(TimeoutError):
+                with pytest.raises(asyncio.TimeoutError):
                     await other.fetchval("select 1", timeout=0.05)
                 assert await sleeping == 7
                 assert await other.fetchval("select 2") == 2
