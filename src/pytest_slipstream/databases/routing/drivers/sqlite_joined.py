@@ -461,8 +461,11 @@ class JoinedCursor(sqlite3.Cursor):
             is_open = test.transactions.is_open(application)
             is_new = begins and not is_open
             passing = shared.defers and not (begins or is_open) and _writes(sql)
-            if statements.read(sql, "sqlite").kind is Kind.COMMIT:
+            kind = statements.read(sql, "sqlite").kind
+            if kind is Kind.COMMIT:
                 application.check_deferred(test)
+            if kind is Kind.SAVEPOINT and is_new:
+                shared.run(test.plan(application, "BEGIN").texts)
             try:
                 plan = test.plan(application, sql, autocommit=not (begins or passing))
             except Uncontained as why:
