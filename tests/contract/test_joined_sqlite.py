@@ -171,10 +171,10 @@ def test_what_is_registered_is_there(entrance: Entrance) -> None:
     assert cursor.connection is connection
     cursor.execute("INSERT INTO t (a) VALUES (1)")
     assert (cursor.lastrowid, cursor.rowcount) == (1, 1)
-    with pytest.raises(IsolationError, match=r"it makes a copy by backup\(\)"):
-        connection.backup(sqlite3.connect(":memory:"))
-    connection.commit()
     copy = sqlite3.connect(":memory:")
+    with pytest.raises(IsolationError, match=r"it makes a copy by backup\(\)"):
+        connection.backup(copy)
+    connection.commit()
     connection.backup(copy)
     assert copy.execute("SELECT a FROM t").fetchall() == [(1,)]
     copy.close()
