@@ -207,7 +207,7 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
             async def test_timeout(connections):
                 one, other = connections
                 await people.add("ada")
-                with pytest.raises(TimeoutError):
+                with pytest.raises(asyncio.TimeoutError):
                     await one.execute("select pg_sleep(20)", timeout=0.05)
                 assert await one.fetchval("select 1") == 1
                 assert await people.names() == ["ada"]
@@ -231,7 +231,7 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
                 one, other = connections
                 sleeping = asyncio.create_task(one.fetchval("select 7 from pg_sleep(0.3)"))
                 await asyncio.sleep(0)
-                with pytest.raises(TimeoutError):
+                with pytest.raises(asyncio.TimeoutError):
                     await other.fetchval("select 1", timeout=0.05)
                 assert await sleeping == 7
                 assert await other.fetchval("select 2") == 2
@@ -452,3 +452,61 @@ def test_deferred_constraints_are_checked_when_the_application_commits(
     )
     result.assert_outcomes(passed=1)
     assert reasons(asyncpg_project) == []
+
+
+@pytest.fixture(params=["asyncmy", "aiomysql"])
+def mysql_project(
+    pytester: pytest.Pytester,
+    request: pytest.FixtureRequest,
+    cache_dir: Path,
+    require_mysql: None,
+) -> Project:
+    """An application on an async driver of MySQL."""
+    return made(pytester, request.param)
+
+
+def test_mysql_what_is_given_up_and_what_is_not_contained(mysql_project: Project) -> None:
+    result = mysql_project.run(
+        "--slipstream-audit",
+        tests="""
+            import asyncio
+            import pytest
+            from app import people
+
+            driver = getattr(people, "asyncmy", None) or people.aiomysql
+
+            async def test_cancelled():
+                await people.add("ada")
+                async with driver.connect(**people.TARGET) as connection:
+                    async with connection.cursor() as cursor:
+                        with pytest.raises(asyncio.TimeoutError):
+                            await asyncio.wait_for(cursor.execute("select sleep(20)"), 0.05)
+                with pytest.raises(Exception, match="on the test's connection was cancelled"):
+                    await people.names()
+
+            async def test_after_it():
+                assert await people.names() == []
+
+            async def test_ddl():
+                await people.add("ada")
+                async with driver.connect(**people.TARGET) as connection:
+                    async with connection.cursor() as cursor:
+                        await cursor.execute("alter table person add column age int")
+                assert await people.names() == ["ada"]
+
+            async def test_a_row_at_a_time():
+                await people.add("ada")
+                async with driver.connect(**people.TARGET, autocommit=True) as connection:
+                    async with connection.cursor(driver.cursors.SSCursor) as cursor:
+                        await cursor.execute("select name from person")
+                        with pytest.raises(Exception, match="while another one reads its rows"):
+                            await people.names()
+
+            def test_a_second_event_loop():
+                asyncio.run(people.add("ada"))
+                assert asyncio.run(people.names()) == ["ada"]
+        """,
+    )
+    result.assert_outcomes(passed=5)
+    assert strategies(mysql_project) == ["reset", "rollback", "reset", "reset", "reset"]
+    assert len(reasons(mysql_project)) == 4

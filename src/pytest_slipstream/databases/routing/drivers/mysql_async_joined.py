@@ -56,11 +56,6 @@ class JoinedAsync:
 
     # Where a command goes
 
-    @property
-    def is_speaking(self) -> bool:
-        """Whether a command of it is written and its answer not read."""
-        return self._stream is not None and self._stream.holder is self and self._written
-
     _written = False
 
     async def _join(self) -> TestConnection | None:

@@ -93,7 +93,7 @@ class Stream:
     def roll_back(self) -> None:
         """End the transaction of the turn, or the connection."""
         try:
-            if self._holder is not None:
+            if self.broken or self._holder is not None:
                 raise ConnectionResetError("a statement is running")
             self.run(("ROLLBACK",))
         except (OSError, Uncontained):
@@ -103,7 +103,7 @@ class Stream:
         """Commit the transaction of the turn."""
         if self.broken:
             raise Uncontained("its connection is closed")
-        if self._holder is not None and self._holder.is_speaking:
+        if self._holder is not None:
             raise Uncontained("a statement is running")
         try:
             self.run(("COMMIT",))
