@@ -123,38 +123,40 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
     return [*statements, f"DROP TABLE {keys}"]
 
 
+def differs(table: Table, database: str, source: str) -> str:
+    """The question whether a table without a primary key has other rows than its image."""
+    slot, image = quoted(database, table.name), quoted(source, table.name)
+    one, other = _less(table, slot, image), _less(table, image, slot)
+    return f"SELECT EXISTS ({one}) OR EXISTS ({other})"
+
+
+def _less(table: Table, one: str, other: str) -> str:
+    """The rows of one that the other has not, by content and number."""
+    exact = ", ".join(column.exact for column in table.columns)
+    number = f"row_number() OVER (PARTITION BY {exact}) AS slipstream_n"
+    columns = column_list(table)
+    same = " AND ".join(column.same("x", "y") for column in table.columns)
+    return (
+        f"SELECT {column_list(table, 'x')} FROM (SELECT {columns}, {number} FROM {one}) x "
+        f"WHERE NOT EXISTS (SELECT 1 FROM (SELECT {columns}, {number} FROM {other}) y "
+        f"WHERE {same} AND x.slipstream_n = y.slipstream_n)"
+    )
+
+
 def _content_taken_out(table: Table, above: str, lower: str, below: str | None) -> list[str]:
     """Add what the lower layer removed, then remove what it added, by content and number."""
     mine, theirs = quoted(above, table.name), quoted(lower, table.name)
-    base = quoted(below, table.name) if below is not None else None
     columns = column_list(table)
     result = quoted(above, "slipstream_rows")
-
-    def numbered(source: str) -> str:
-        exact = ", ".join(column.exact for column in table.columns)
-        return (
-            f"SELECT {columns}, row_number() OVER (PARTITION BY {exact}) AS slipstream_n "
-            f"FROM {source}"
-        )
-
-    def same(one: str, other: str) -> str:
-        return " AND ".join(column.same(one, other) for column in table.columns)
-
-    def less(one: str, other: str) -> str:
-        """The rows of one that the other has not, by content and number."""
-        return (
-            f"SELECT {column_list(table, 'x')} FROM ({numbered(one)}) x WHERE NOT EXISTS "
-            f"(SELECT 1 FROM ({numbered(other)}) y WHERE {same('x', 'y')} "
-            "AND x.slipstream_n = y.slipstream_n)"
-        )
-
-    removed = less(base, theirs) if base is not None else None
-    added = less(theirs, base) if base is not None else f"SELECT {columns} FROM {theirs}"
-    all_rows = f"SELECT {columns} FROM {mine}" + (f" UNION ALL {removed}" if removed else "")
+    all_rows, added = f"SELECT {columns} FROM {mine}", f"SELECT {columns} FROM {theirs}"
+    if below is not None:
+        base = quoted(below, table.name)
+        all_rows += f" UNION ALL {_less(table, base, theirs)}"
+        added = _less(table, theirs, base)
     return [
         f"DROP TABLE IF EXISTS {result}",
         f"CREATE TABLE {result} LIKE {mine}",
-        f"INSERT INTO {result} ({columns}) {less(f'({all_rows}) r', f'({added}) d')}",
+        f"INSERT INTO {result} ({columns}) {_less(table, f'({all_rows}) r', f'({added}) d')}",
         f"DELETE FROM {mine}",
         f"INSERT INTO {mine} ({columns}) SELECT {columns} FROM {result}",
         f"DROP TABLE {result}",
