@@ -6,6 +6,7 @@ Pure: text from values. All statements are for a session without foreign key che
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pytest_slipstream.databases.engines.mysql.blueprint import Definition, Table
 from pytest_slipstream.databases.engines.mysql.copying import (
@@ -62,12 +63,10 @@ def restored(
 def _differences_undone(table: Table, database: str, source: str) -> Iterator[str]:
     """Only rows that differ are written: a seed may be large, and a test changes little."""
     slot, image = quoted(database, table.name), quoted(source, table.name)
-    key = " AND ".join(f"s.{quoted(one)} = i.{quoted(one)}" for one in table.key)
+    key = _same_key(table, "s", "i")
     first = quoted(table.key[0])
-    same = " AND ".join(column.same("s", "i") for column in table.columns)
-    yield (
-        f"DELETE s FROM {slot} s LEFT JOIN {image} i ON {key} AND {same} WHERE i.{first} IS NULL"
-    )
+    same = _same_row(table, "s", "i")
+    yield f"DELETE s FROM {slot} s LEFT JOIN {image} i ON {same} WHERE i.{first} IS NULL"
     yield (
         f"INSERT INTO {slot} ({column_list(table)}) SELECT {column_list(table, 'i')} "
         f"FROM {image} i LEFT JOIN {slot} s ON {key} WHERE s.{first} IS NULL"
@@ -91,13 +90,7 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
     mine, theirs = quoted(above, table.name), quoted(lower, table.name)
     keys = quoted(above, "slipstream_keys")
     columns = ", ".join(quoted(one) for one in table.key)
-
-    def key(one: str, other: str) -> str:
-        return " AND ".join(f"{one}.{quoted(k)} = {other}.{quoted(k)}" for k in table.key)
-
-    def same(one: str, other: str) -> str:
-        return " AND ".join([key(one, other), *(c.same(one, other) for c in table.columns)])
-
+    key, same = partial(_same_key, table), partial(_same_row, table)
     untouched = f"EXISTS (SELECT 1 FROM {mine} a WHERE {same('a', 'l')})"
     changed = "TRUE"
     if below is not None:
@@ -121,6 +114,15 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
             f"FROM {base} b JOIN {keys} k ON {key('b', 'k')}"
         )
     return [*statements, f"DROP TABLE {keys}"]
+
+
+def _same_key(table: Table, one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{quoted(key)} = {other}.{quoted(key)}" for key in table.key)
+
+
+def _same_row(table: Table, one: str, other: str) -> str:
+    same = (column.same(one, other) for column in table.columns)
+    return " AND ".join([_same_key(table, one, other), *same])
 
 
 def differs(table: Table, database: str, source: str) -> str:
