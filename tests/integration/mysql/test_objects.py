@@ -88,6 +88,18 @@ def test_tables_without_transactions(trial, kind, statement):
     assert table.reset().tables == ("main.t",)
 
 
+def test_what_was_rolled_back_is_not_said_to_be_put_back(trial):
+    keyless = trial("CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x');")
+    connection = keyless.connect()
+    connection.cursor().execute("DELETE FROM t LIMIT 1")
+    connection.rollback()
+    connection.close()
+    assert not keyless.slot.clean().restored
+    keyless.commit("DELETE FROM t LIMIT 1")
+    assert keyless.slot.clean().restored
+    assert keyless.differences() == set()
+
+
 def test_a_sequence_goes_back(trial):
     numbers = trial("CREATE SEQUENCE numbers START WITH 5 NOCACHE; SELECT NEXT VALUE FOR numbers;")
     for _ in range(2):

@@ -25,8 +25,8 @@ from pytest_slipstream.settings import DatabaseSettings
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.engines.mysql.administration import Administration
+    from pytest_slipstream.databases.engines.mysql.layers import Base
     from pytest_slipstream.databases.engines.mysql.rights import Rights
-    from pytest_slipstream.databases.engines.mysql.slot import Base
 
 
 def create(name: str, settings: DatabaseSettings, *, cache_dir: Path, owner: Owner) -> MysqlEngine:
@@ -222,7 +222,7 @@ class MysqlEngine:
 
     def _base(self, template: str) -> Base:
         from pytest_slipstream.databases.engines.mysql import blueprint, copying
-        from pytest_slipstream.databases.engines.mysql.slot import Base
+        from pytest_slipstream.databases.engines.mysql.layers import Base
 
         if template not in self._bases:
             session = self._administration.session

@@ -7,7 +7,7 @@ the slot again whatever happened to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import msgspec
@@ -18,13 +18,13 @@ from pytest_slipstream.databases.engines.mysql import (
     blueprint,
     content,
     copying,
+    layers,
     leftovers,
     restoring,
     sessions,
 )
 from pytest_slipstream.databases.engines.mysql.administration import Administration
-from pytest_slipstream.databases.engines.mysql.blueprint import Blueprint
-from pytest_slipstream.databases.engines.mysql.copying import Image
+from pytest_slipstream.databases.engines.mysql.layers import Base, Layer
 from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.engines.mysql.watch import Reading, Sight, Watch
@@ -33,30 +33,6 @@ from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
 _LOCK_PATIENCE_S = 0.3
-
-
-class Base(msgspec.Struct, frozen=True):
-    """A database as it was at one moment: how it is defined, and where each table's rows lie."""
-
-    blueprint: Blueprint
-    images: Mapping[str, Image]
-
-    @property
-    def positions(self) -> dict[str, int]:
-        """The next AUTO_INCREMENT values of the tables that have one."""
-        return {
-            name: image.position
-            for name, image in self.images.items()
-            if image.position and self.blueprint.tables[name].kind != "sequence"
-        }
-
-
-class Layer(msgspec.Struct, frozen=True):
-    """What a wider fixture wrote. ``blueprint``: of the whole slot, if it changed the schema."""
-
-    database: str
-    images: Mapping[str, Image]
-    blueprint: Blueprint | None = None
 
 
 class MysqlSlot:
@@ -210,6 +186,7 @@ class MysqlSlot:
     ) -> tuple[bool, tuple[Leftover, ...]]:
         """Whether rows differed (what was rolled back is counted as written, too); what ended."""
         base = self._clean_base
+        dirty -= self._unchanged(dirty)
         plain: list[tuple[str, str]] = []
         special: list[str] = []
         for name in sorted(dirty | moved):
@@ -244,6 +221,27 @@ class MysqlSlot:
             )
         )
         return differed, ended
+
+    def _unchanged(self, tables: set[str]) -> set[str]:
+        """Tables without a primary key that are as they were: writes that were rolled back count.
+
+        The others' rows are compared by the statements that put them back.
+        """
+        base = self._clean_base
+        known = [base.blueprint.tables[name] for name in tables]
+        compared = [
+            (table.name, source)
+            for table in known
+            if table.is_transactional and not table.key
+            if (source := base.images[table.name].database) is not None
+        ]
+        found = self._session.results(
+            restoring.differs(base.blueprint.tables[name], self.name, source)
+            for name, source in compared
+        )
+        return {
+            name for (name, _), (_, rows) in zip(compared, found, strict=True) if not rows[0][0]
+        }
 
     def _unhindered(
         self, act: Callable[[], T], *, ending: bool = True
@@ -307,7 +305,13 @@ class MysqlSlot:
             return ()
         self._pushed += 1
         name = f"{self.name}_layer{self._pushed}"
-        layer = self._whole(name) if ddl else self._part(name, dirty, reading.positions)
+        if ddl:
+            layer = layers.of_all(self._session, self.name, name)
+        else:
+            self._administration.create_empty(name)
+            tables = self._clean_base.blueprint.tables
+            written_to = [tables[table] for table in sorted(dirty)]
+            layer = layers.of(self._session, self.name, name, written_to, reading.positions)
         self._layers.append(layer)
         self._begin(self._base())
         return self._shown(written) + ddl
@@ -329,30 +333,6 @@ class MysqlSlot:
         if moved:
             self._settle(self._watch.look())
 
-    def _whole(self, name: str) -> Layer:
-        try:
-            found, images = copying.copy(self._session, self.name, name)
-        except pymysql.err.MySQLError as error:
-            raise IsolationError(
-                f"what a wider fixture made of the schema of {self.name} cannot be made again: "
-                f"{sessions.text(error)}",
-                hint="drop the views, routines and defaults that need what the fixture dropped",
-            ) from error
-        return Layer(name, images, found)
-
-    def _part(self, name: str, tables: set[str], positions: Mapping[str, int]) -> Layer:
-        known = self._clean_base.blueprint.tables
-        self._administration.create_empty(name)
-        stored = [known[table] for table in sorted(tables) if known[table].kind != "sequence"]
-        self._session.run(
-            text for table in stored for text in restoring.image_made(table, self.name, name)
-        )
-        images = {table.name: Image(name, positions.get(table.name, 0)) for table in stored}
-        for table in tables - images.keys():
-            query = f"SELECT next_not_cached_value FROM {sessions.quoted(self.name, table)}"
-            images[table] = Image(None, int(self._session.rows(query)[0][0]))
-        return Layer(name, images)
-
     def pop_layer(self, depth: int = 0) -> Cleaning:
         """Remove a layer and put back what it held."""
         at = len(self._layers) - 1 - depth
@@ -369,19 +349,10 @@ class MysqlSlot:
         below = self._template.images
         for lower in self._layers[:at]:
             below = {**below, **lower.images}
-        self._take_out(layer, self._layers[at:], below)
+        tables = self._clean_base.blueprint.tables
+        layers.take_out(self._session, layer, self._layers[at:], below, tables)
         self._clean_base = self._base()
         return self._cleaned(also=layer.images.keys())
-
-    def _take_out(self, layer: Layer, above: list[Layer], below: Mapping[str, Image]) -> None:
-        tables = self._clean_base.blueprint.tables
-        for one in above:
-            for name in sorted(layer.images.keys() & one.images.keys()):
-                lower, upper = layer.images[name].database, one.images[name].database
-                if lower is not None and upper is not None:
-                    self._session.run(
-                        restoring.taken_out(tables[name], upper, lower, below[name].database)
-                    )
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""
