@@ -316,8 +316,9 @@ class JoinedCursor(sqlite3.Cursor):
             return super().executescript(script)
         if getattr(application, "autocommit", -1) == -1:
             application.end(test, "COMMIT")
+        implicit = getattr(application, "autocommit", -1) is False
         for _, statement in scripts.statements(script):
-            self._run(super().execute, statement, (), implicit=False)
+            self._run(super().execute, statement, (), implicit=implicit)
             self.fetchall()
         return self
 
