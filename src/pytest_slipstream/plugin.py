@@ -14,8 +14,10 @@ import pytest
 from pytest_slipstream import garbage, settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.events import Event
     from pytest_slipstream.run import Run
 
+_SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -28,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
+    early_config.stash[_SETTINGS] = configured
     if configured.databases:
         with garbage.paused():
             from pytest_slipstream.run import Run
@@ -42,8 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "db(isolation=None, database=None): the test uses these slipstream databases (all, if "
         "none is named), each cleaned by this isolation strategy.",
     )
-    if _RUN in config.stash:
-        config.stash[_RUN].register(config)
+    run = config.stash.get(_RUN, None)
+    if run is not None:
+        run.register(config)
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.records_durations or configured.shard is not None:
+        from pytest_slipstream.running import scheduled
+
+        scheduled.register(configured, config, run.record.write if run is not None else _ignore)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -60,3 +69,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
     if _RUN in config.stash:
         config.stash[_RUN].close()
+
+
+def _ignore(event: Event) -> None:
+    """Where no database is configured there is no run record."""

@@ -133,9 +133,13 @@ def _pieces(
 
 
 def _needed(seconds: float, cost: float, workers: int, share: float) -> int:
-    """How many pieces end soonest if all else is balanced: each piece pays the fixtures."""
+    """The fewest pieces that end about as soon as any number would, if all else is balanced.
+
+    Each piece pays the fixtures.
+    """
 
     def ends(pieces: int) -> float:
         return max(share + (pieces - 1) * cost / workers, seconds / pieces + cost)
 
-    return min(range(1, workers + 1), key=ends)
+    soonest = min(map(ends, range(1, workers + 1)))
+    return next(n for n in range(1, workers + 1) if ends(n) <= (1 + REPEATED) * soonest)

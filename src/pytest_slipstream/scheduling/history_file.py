@@ -16,7 +16,6 @@ from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.scheduling.durations import History, Machine, Samples
 
 VERSION = 1
-DEFAULT = Path(".slipstream", "durations.json")
 
 
 class _Head(msgspec.Struct):

@@ -16,6 +16,8 @@ from pytest_slipstream.settings.model import DatabaseSettings, Settings
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
+_WITHOUT_PREFIX = frozenset(("shard",))
+
 _KINDS: dict[Any, Kind] = {
     bool: "switch",
     Literal: "choice",
@@ -56,7 +58,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def flag(self) -> str:
         """The command line's option."""
-        return f"--slipstream-{self.name.replace('_', '-')}"
+        prefix = "" if self.name in _WITHOUT_PREFIX else "slipstream-"
+        return f"--{prefix}{self.name.replace('_', '-')}"
 
     @property
     def environment(self) -> str:

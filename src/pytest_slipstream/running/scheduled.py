@@ -1,0 +1,39 @@
+"""Registers what a run needs of scheduling: the recording of durations, the shard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from pytest_slipstream import events
+from pytest_slipstream.running.durations import DurationRecorder
+from pytest_slipstream.running.sharding import Sharding
+from pytest_slipstream.running.stopwatch import Stopwatch
+from pytest_slipstream.scheduling.shards import parse
+from pytest_slipstream.settings import Settings
+
+
+def register(
+    settings: Settings, config: pytest.Config, emit: Callable[[events.Event], None]
+) -> None:
+    """Register the rooms that this process needs.
+
+    Args:
+        settings: Say what is recorded, and which shard is run.
+        config: pytest's.
+        emit: Takes the events.
+
+    Raises:
+        ConfigurationError: There is no such shard.
+    """
+    manager = config.pluginmanager
+    history = config.rootpath / settings.durations_file
+    if settings.records_durations:
+        manager.register(Stopwatch(), "slipstream-stopwatch")
+        if not hasattr(config, "workerinput"):
+            manager.register(DurationRecorder(history), "slipstream-durations")
+    if settings.shard is not None:
+        shard = parse(settings.shard, os.environ)
+        manager.register(Sharding(shard, history, emit), "slipstream-shard")
