@@ -32,9 +32,9 @@ class Sample(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False)
     """What one run measured. A fixture has no call. ``at`` is in minutes since `EPOCH`."""
 
     at: int
-    setup_ms: int
-    call_ms: int
-    teardown_ms: int
+    call_ms: int = 0
+    setup_ms: int = 0
+    teardown_ms: int = 0
 
     @property
     def total_ms(self) -> int:
@@ -85,7 +85,8 @@ def sample(at: float, seconds: Seconds) -> Sample:
         at: Unix time.
         seconds: Of each phase.
     """
-    return Sample(max(0, int(at - EPOCH) // 60), *map(_rounded_ms, seconds))
+    set_up, call, teardown = map(_rounded_ms, seconds)
+    return Sample(max(0, int(at - EPOCH) // 60), call, set_up, teardown)
 
 
 def _rounded_ms(seconds: float) -> int:

@@ -19,6 +19,8 @@ from pytest_slipstream.scheduling.suite import Suite
 
 AUTO = "auto"
 
+_NEARLY = 0.95
+
 VARIABLES = (
     ("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),  # GitLab
     ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0),
@@ -124,6 +126,17 @@ def _digest(shards: list[list[str]]) -> str:
         digest.update("".join(f"{node_id}\n" for node_id in shard).encode(errors="replace"))
         digest.update(b"\0")
     return digest.hexdigest()[:8]
+
+
+def limit(suite: Suite, found: Split) -> str:
+    """What keeps the longest shard from being shorter, in words."""
+    longest, longest_s = suite.longest()
+    makespan_s, count = max(found.seconds), len(found.seconds)
+    if longest is not None and longest_s >= _NEARLY * makespan_s:
+        return "the longest test"
+    if suite.total_s / count < _NEARLY * makespan_s:
+        return "fixtures that several shards set up, and tests that stay together"
+    return "the number of shards"
 
 
 def that_pay(suite: Suite, start_s: float, most: int = 256) -> int:
