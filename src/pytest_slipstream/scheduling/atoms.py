@@ -45,7 +45,7 @@ def atoms(suite: Suite, workers: int) -> list[Atom]:
         workers: How many will share them; it decides how finely the suite is cut.
     """
     share = suite.total_s / max(1, workers)
-    grain = share / PIECES
+    grain = sum(test.seconds for test in suite.tests) / max(1, workers) / PIECES
     found = []
     for key, tests in _kept_together(suite).items():
         if key.startswith(_GROUP):
