@@ -1,20 +1,18 @@
 """What a run learns of durations, for the next one: collected from reports, written at the end.
 
-In the process that reports: the only one, or pytest-xdist's controller. The invariant: what is
-wrong with the history costs the history, never a test result, and is said once.
+In the process that reports: the only one, or pytest-xdist's controller. The invariant: a test
+counts once, with the phases of its last turn.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import median_low
 
 import pytest
 
 from pytest_slipstream.clock import clock
-from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.stopwatch import measured
-from pytest_slipstream.scheduling import history_file
 from pytest_slipstream.scheduling.durations import Sample, Seconds, recorded, sample
 from pytest_slipstream.scheduling.machine import machine_class
 
@@ -24,13 +22,12 @@ _PHASES = {"setup": 0, "call": 1, "teardown": 2}
 class DurationRecorder:
     """Records the tests that did not fail: one that fails may take less, or a timeout."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, history: RunHistory) -> None:
+        self._history = history
         self._running: dict[str, list[float]] = {}
         self._tests: dict[str, Seconds] = {}
         self._set_up: dict[str, list[float]] = {}
         self._torn_down: dict[str, list[float]] = {}
-        self._problem: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -57,16 +54,13 @@ class DurationRecorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Read the file, add to it and write it, if that makes a difference."""
+        """Add what was learnt to the history, if that makes a difference."""
         if not self._tests:
             return
-        try:
-            before = history_file.read(self._path)
-            after = recorded(before, machine_class(), *self._samples())
-            if after != before:
-                history_file.write(self._path, after)
-        except (SlipstreamError, OSError) as error:
-            self._problem = f"durations were not recorded: {error}"
+        before = self._history.read()
+        after = recorded(before, machine_class(), *self._samples())
+        if after != before:
+            self._history.write(after)
 
     def _samples(self) -> tuple[dict[str, Sample], dict[str, Sample]]:
         at = clock.unix()
@@ -80,8 +74,3 @@ class DurationRecorder:
             for key, set_up in self._set_up.items()
         }
         return tests, fixtures
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was wrong."""
-        if self._problem is not None:
-            terminalreporter.write_line(f"slipstream: {self._problem}")

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_slipstream import events
 from pytest_slipstream.running.durations import DurationRecorder
+from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.sharding import Sharding
 from pytest_slipstream.running.stopwatch import Stopwatch
 from pytest_slipstream.scheduling.shards import parse
@@ -29,11 +30,14 @@ def register(
         ConfigurationError: There is no such shard.
     """
     manager = config.pluginmanager
-    history = config.rootpath / settings.durations_file
+    shard = None if settings.shard is None else parse(settings.shard, os.environ)
+    path = config.rootpath / settings.durations_file
+    own = path if shard is None else path.with_suffix(f".{shard.number}-of-{shard.count}.json")
+    history = RunHistory(path, own)
+    manager.register(history, "slipstream-history")
     if settings.records_durations:
         manager.register(Stopwatch(), "slipstream-stopwatch")
         if not hasattr(config, "workerinput"):
             manager.register(DurationRecorder(history), "slipstream-durations")
-    if settings.shard is not None:
-        shard = parse(settings.shard, os.environ)
+    if shard is not None:
         manager.register(Sharding(shard, history, emit), "slipstream-shard")

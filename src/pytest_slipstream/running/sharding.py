@@ -6,21 +6,18 @@ The invariant: what is left out here is said, and runs on another machine. An em
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_slipstream import events
-from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.running.collected import suite
-from pytest_slipstream.scheduling import history_file
-from pytest_slipstream.scheduling.durations import History
+from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.scheduling.estimates import Estimates
 from pytest_slipstream.scheduling.prediction import duration
 from pytest_slipstream.scheduling.shards import Shard, Split, split
 
-_LINES = "slipstream_shard"
+_TOLD = "slipstream_shard"
 
 
 class Sharding:
@@ -28,15 +25,17 @@ class Sharding:
 
     Args:
         shard: The one that this machine runs.
-        history: The file of the duration history.
+        history: What past runs took.
         emit: Takes the events.
     """
 
-    def __init__(self, shard: Shard, history: Path, emit: Callable[[events.Event], None]) -> None:
+    def __init__(
+        self, shard: Shard, history: RunHistory, emit: Callable[[events.Event], None]
+    ) -> None:
         self._shard = shard
         self._history = history
         self._emit = emit
-        self._lines: list[str] = []
+        self._line = ""
         self._from_workers = False
         self._left_out = 0
 
@@ -46,11 +45,10 @@ class Sharding:
     ) -> Generator[None, Any, Any]:
         """Split what all other plugins left."""
         result = yield
-        history, problem = self._read()
-        found = split(suite(items, Estimates(history)), self._shard.count)
+        found = split(suite(items, Estimates(self._history.read())), self._shard.count)
         own = set(found.shards[self._shard.number - 1])
         deselected = [item for n, item in enumerate(items) if n not in own]
-        self._lines = [*described(self._shard, found), *([problem] if problem else [])]
+        self._line = described(self._shard, found)
         self._left_out = len(deselected)
         self._emit(
             events.ShardChosen(
@@ -66,20 +64,14 @@ class Sharding:
             config.hook.pytest_deselected(items=deselected)
         return result
 
-    def _read(self) -> tuple[History, str | None]:
-        try:
-            return history_file.read(self._history), None
-        except SlipstreamError as error:
-            return History(), f"shards are split without a history: {error}"
-
-    def pytest_report_collectionfinish(self) -> list[str]:
+    def pytest_report_collectionfinish(self) -> str:
         """Say which tests these are."""
-        return [f"slipstream: {line}" for line in self._lines]
+        return f"slipstream: {self._line}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say it at the end where only workers collected."""
-        for line in self._lines if self._from_workers else ():
-            terminalreporter.write_line(f"slipstream: {line}")
+        if self._from_workers:
+            terminalreporter.write_line(f"slipstream: {self._line}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -89,23 +81,23 @@ class Sharding:
         """
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output[_LINES] = [self._lines, self._left_out]
+            output[_TOLD] = [self._line, self._left_out, self._history.problem]
         elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._left_out:
             session.exitstatus = pytest.ExitCode.OK
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Learn from a worker of pytest-xdist what it collected; all collect the same."""
-        if told := getattr(node, "workeroutput", {}).get(_LINES):
-            self._lines, self._left_out = told
+        if told := getattr(node, "workeroutput", {}).get(_TOLD):
+            self._line, self._left_out, self._history.problem = told
             self._from_workers = True
 
 
-def described(shard: Shard, found: Split) -> list[str]:
+def described(shard: Shard, found: Split) -> str:
     """What the user is told of the shard."""
     tests = sum(map(len, found.shards))
     own, seconds = found.shards[shard.number - 1], found.seconds[shard.number - 1]
-    return [
+    return (
         f"shard {shard} of {tests} tests: {len(own)}, {duration(seconds)} predicted; "
         f"longest shard {duration(max(found.seconds))}; digest {found.digest}"
-    ]
+    )
