@@ -6,14 +6,12 @@ counts once, with the phases of its last turn.
 
 from __future__ import annotations
 
-from statistics import median_low
-
 import pytest
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.stopwatch import measured
-from pytest_slipstream.scheduling.durations import Sample, Seconds, recorded, sample
+from pytest_slipstream.scheduling.durations import Sample, Seconds, median, recorded, sample
 from pytest_slipstream.scheduling.machine import machine_class
 
 _PHASES = {"setup": 0, "call": 1, "teardown": 2}
@@ -70,7 +68,7 @@ class DurationRecorder:
             if node_id.isprintable()  # others cannot be written as JSON, and are not stable
         }
         fixtures = {
-            key: sample(at, (median_low(set_up), 0.0, median_low(self._torn_down.get(key, [0.0]))))
+            key: sample(at, (median(set_up), 0.0, median(self._torn_down.get(key, [0.0]))))
             for key, set_up in self._set_up.items()
         }
         return tests, fixtures

@@ -10,9 +10,7 @@ import pytest
 from pytest_slipstream import events
 from pytest_slipstream.running.durations import DurationRecorder
 from pytest_slipstream.running.history import RunHistory
-from pytest_slipstream.running.sharding import Sharding
 from pytest_slipstream.running.stopwatch import Stopwatch
-from pytest_slipstream.scheduling.shards import parse
 from pytest_slipstream.settings import Settings
 
 
@@ -30,14 +28,17 @@ def register(
         ConfigurationError: There is no such shard.
     """
     manager = config.pluginmanager
-    shard = None if settings.shard is None else parse(settings.shard, os.environ)
     path = config.rootpath / settings.durations_file
-    own = path if shard is None else path.with_suffix(f".{shard.number}-of-{shard.count}.json")
-    history = RunHistory(path, own)
+    history = RunHistory(path, path)
+    if settings.shard is not None:
+        from pytest_slipstream.running.sharding import Sharding
+        from pytest_slipstream.scheduling.shards import parse
+
+        shard = parse(settings.shard, os.environ)
+        history = RunHistory(path, path.with_suffix(f".{shard.number}-of-{shard.count}.json"))
+        manager.register(Sharding(shard, history, emit), "slipstream-shard")
     manager.register(history, "slipstream-history")
     if settings.records_durations:
         manager.register(Stopwatch(), "slipstream-stopwatch")
         if not hasattr(config, "workerinput"):
             manager.register(DurationRecorder(history), "slipstream-durations")
-    if shard is not None:
-        manager.register(Sharding(shard, history, emit), "slipstream-shard")

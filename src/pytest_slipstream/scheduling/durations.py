@@ -111,6 +111,11 @@ def _agree(one: Sample, other: Sample) -> bool:
     return abs(one.total_ms - other.total_ms) <= max(TOLERANCE_MS, TOLERANCE * larger)
 
 
+def median(values: Collection[float]) -> float:
+    """Of two in the middle the smaller. The module ``statistics`` takes long to import."""
+    return sorted(values)[(len(values) - 1) // 2]
+
+
 def typical(samples: Samples) -> Sample:
     """The sample with the median of all phases together; of two in the middle, the shorter."""
     return sorted(samples, key=lambda one: (one.total_ms, one))[(len(samples) - 1) // 2]

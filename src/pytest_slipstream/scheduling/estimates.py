@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from statistics import median_low
 
 from pytest_slipstream.scheduling.durations import (
     History,
     Machine,
     Samples,
     join,
+    median,
     split,
     typical,
 )
@@ -80,7 +80,7 @@ class Estimates:
                     seen.add(node_id)
                     for key in _wider(file, rest):
                         known.setdefault(key, []).append(_seconds(samples))
-        return {key: median_low(seconds) for key, seconds in known.items()}
+        return {key: median(seconds) for key, seconds in known.items()}
 
 
 def _seconds(samples: Samples) -> float:
