@@ -22,6 +22,8 @@ class RunStarted(Event, frozen=True):
     testrun_uid: str
     version: str
     databases: tuple[str, ...] = ()
+    lanes: dict[str, tuple[str, ...]] = {}
+    """The lanes that are run, each with its engines."""
 
 
 class ServerReady(Event, frozen=True):
@@ -108,6 +110,16 @@ class TestCleaned(Event, frozen=True):
     escalated: str | None = None
 
 
+class TestRan(Event, frozen=True):
+    """A test was run on a lane; ``seconds`` from before its first fixture until all is clean."""
+
+    __test__ = False
+
+    node_id: str
+    lane: str
+    seconds: float
+
+
 class LayerPushed(Event, frozen=True):
     """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
 
@@ -175,6 +187,7 @@ AnyEvent = (
     | Uncontained
     | LeftoverFound
     | TestCleaned
+    | TestRan
     | LayerPushed
     | LayerPopped
     | TraceFound

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from tests.contract.conftest import Product, new_template_name
+from tests.contract.conftest import Product, execute, new_template_name
 
 from pytest_slipstream.databases.engines.protocol import Engine, Slot
 
@@ -28,6 +28,8 @@ SHARES = {
     ("sqlite-memory", "clone"): 0.06,
     ("postgresql", "reset"): 0.12,
     ("postgresql", "clone"): 0.02,
+    ("mysql", "reset"): 0.06,
+    ("mysql", "clone"): 0.02,
 }
 
 NAMES = st.sampled_from(["admin", "ann", "new", "näïve; 'x", ""])
@@ -237,9 +239,8 @@ class Run:
             if step.how == "close":
                 del self._connections[step.connection]
             return
-        cursor = connection.cursor()
+        cursor = execute(connection, step.sql)
         self._cursors.append(cursor)
-        cursor.execute(step.sql)
         if cursor.description is not None:
             if step.read is None:
                 cursor.fetchall()
@@ -249,7 +250,7 @@ class Run:
     def _connection(self, number: int) -> Any:
         if number not in self._connections:
             connection = self._engine.connect(self._slot.address)
-            connection.execute(self._product.impatience)
+            execute(connection, self._product.impatience)
             connection.commit()
             self._connections[number] = connection
         return self._connections[number]

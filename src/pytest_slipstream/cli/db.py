@@ -41,7 +41,7 @@ def _project() -> tuple[settings.Settings, Path]:
 @contextmanager
 def _stocks(*, start: bool = True) -> Iterator[list[Stock]]:
     configured, cache_dir = _project()
-    with inventory.open_stocks(cache_dir, configured.databases, start=start) as stocks:
+    with inventory.open_stocks(cache_dir, configured.every_database, start=start) as stocks:
         yield stocks
 
 

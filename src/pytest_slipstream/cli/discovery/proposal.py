@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pytest_slipstream.cli.discovery import fixtures, tables, variables
+from pytest_slipstream.cli.discovery import fixtures, peewee_tables, tables, variables
 from pytest_slipstream.cli.discovery.fixtures import Superfluous
 from pytest_slipstream.cli.discovery.project import Place, Project
 from pytest_slipstream.cli.discovery.tables import Schema
@@ -26,6 +26,8 @@ _FRAMEWORKS = {
     "fastapi": "FastAPI",
     "starlette": "Starlette",
     "flask": "Flask",
+    "flask_sqlalchemy": "Flask-SQLAlchemy",
+    "peewee": "Peewee",
     "litestar": "Litestar",
     "django": "Django",
 }
@@ -78,7 +80,7 @@ def look(project: Project) -> Findings:
             for package, _ in drivers
             if project.imports(package)
         ),
-        schemas=tuple(tables.find(project)),
+        schemas=(*tables.find(project), *peewee_tables.find(project)),
         schema_files=project.schema_files,
         variables=tuple(variables.find(project)),
         urls=tuple(variables.find_urls(project)),
@@ -98,6 +100,9 @@ def propose(
     """
     product, driver, why = _engine(findings, engine)
     source, source_why = _schema(findings, schema)
+    is_peewee = any(one.text == source and one.library == "peewee" for one in findings.schemas)
+    if is_peewee:
+        driver = ""  # Peewee chooses its driver itself, and its URLs name none
     undecided = []
     if product is None:
         undecided.append(Open("--engine", why, ENGINES))
@@ -111,7 +116,8 @@ def propose(
         reasons.append(Reason("schema", source, source_why))
     chosen = _variables(findings)
     reasons += [Reason("variable", one.name, str(one.place)) for one in chosen]
-    lines = list(_lines(product or "", driver, source or "", chosen))
+    named = driver if is_peewee else driver or _DEFAULT_DRIVERS.get(product or "", "")
+    lines = list(_lines(product or "", named, source or "", chosen))
     return Proposal(
         table="\n".join(lines) + "\n",
         reasons=tuple(reasons),
@@ -176,7 +182,10 @@ def _schema(findings: Findings, chosen: str | None) -> tuple[str | None, str]:
         only = findings.schemas[0]
         return only.text, f"{only.place}, {only.tables} tables"
     if not findings.schemas:
-        return None, "no MetaData with tables, no alembic.ini and no schema.sql was found"
+        return None, (
+            "no MetaData and no Peewee models with tables, no alembic.ini and no schema.sql "
+            "was found"
+        )
     if len(whole) == len(findings.schemas):
         return None, "several objects have tables; name one, or write a list of them"
     return None, "several objects have tables"
@@ -192,7 +201,7 @@ def _lines(product: str, driver: str, schema: str, chosen: list[Variable]) -> It
     yield "[tool.slipstream.databases.main]"
     yield f'engine = "{product}"'
     yield f'schema = "{schema}"'
-    if driver and driver != _DEFAULT_DRIVERS.get(product):
+    if driver != _DEFAULT_DRIVERS.get(product):
         yield f'driver = "{driver}"'
     if product == "postgresql" and any(one.placeholder == "host" for one in chosen):
         # A host name and a port are wanted, so a socket's directory would not do.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pytest_slipstream.cli.discovery import peewee_tables
 from pytest_slipstream.cli.discovery.project import Place, Project, Source
 
 _READERS = {
@@ -93,7 +94,7 @@ def find(project: Project) -> list[Variable]:
 
 
 def find_urls(project: Project) -> list[Url]:
-    """All database URLs that are written out."""
+    """All database URLs that are written out, and Peewee's Databases, which name a product."""
     urls = []
     for source in project.sources:
         for node in ast.walk(source.tree):
@@ -101,6 +102,10 @@ def find_urls(project: Project) -> list[Url]:
                 parsed = parse_url(node.value)
                 if parsed:
                     urls.append(Url(*parsed, source.place(node), source.is_test))
+            elif isinstance(node, ast.Call):
+                product = peewee_tables.product(source.name_of(node.func))
+                if product is not None:
+                    urls.append(Url(product, "", source.place(node), source.is_test))
     return urls
 
 

@@ -69,6 +69,8 @@ _READING = frozenset(
 _CHANGING = re.compile(
     r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b", re.IGNORECASE
 )
+_OF_TRANSACTION = re.compile(r"set\s+(?:local|constraints)\b", re.IGNORECASE)
+_ASSIGNING = re.compile(r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\(", re.I)
 _CONTROL = re.compile(
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
     r"prepare\s+transaction)\b",
@@ -105,8 +107,8 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
         re.IGNORECASE | re.DOTALL,
     ),
     "sqlite": re.compile(
-        r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?(?:journal_mode|locking_mode|page_size|"
-        r"auto_vacuum|wal_checkpoint)\s*[=(])",
+        r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?"
+        r"(?:defer_foreign_keys|locking_mode|wal_checkpoint|writable_schema)\b\s*[=(])",
         re.IGNORECASE,
     ),
     "mysql": re.compile(
@@ -138,7 +140,9 @@ def read(sql: str, engine: str) -> Statement:
         return _control(text, first)
     if _OUTSIDE[engine].match(text):
         return _uncontained(text, "cannot be rolled back")
-    if first == "set" or (engine == "sqlite" and first == "pragma"):
+    if first == "set" and _OF_TRANSACTION.match(text):
+        return _READ
+    if first == "set" or (first == "pragma" and _ASSIGNING.search(text)):
         return _SETTING
     if first in _READING and not _CHANGING.search(text):
         return _READ

@@ -129,7 +129,7 @@ class Transactions:
         if lowest is not None and lowest < len(self._segments):
             name = _name(lowest)
             texts += (f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
-            del self._segments[lowest:]
+            texts += self._cut(who, lowest)
         self._leave(who)
         return texts + self._release_finished()
 
@@ -167,11 +167,10 @@ class Transactions:
         if index is None:
             return (*self._settle(who, aborted), f"ROLLBACK TO SAVEPOINT {name}")
         self._check_alone(who, index)
-        texts = self._settle(who, aborted)
-        del self._segments[index + 1 :]
+        texts = (*self._settle(who, aborted), f"ROLLBACK TO SAVEPOINT {_name(index)}")
         self._segments[index].wrote = False
         self._doomed.discard(who)
-        return (*texts, f"ROLLBACK TO SAVEPOINT {_name(index)}")
+        return texts + self._cut(who, index + 1)
 
     # The stack
 
@@ -196,6 +195,16 @@ class Transactions:
     def _push(self, segment: _Segment) -> Texts:
         self._segments.append(segment)
         return (f"SAVEPOINT {_name(len(self._segments) - 1)}",)
+
+    def _cut(self, who: Member, index: int) -> Texts:
+        """The server has forgotten these segments; others' savepoints among them, empty, return."""
+        cut = self._segments[index:]
+        del self._segments[index:]
+        texts: Texts = ()
+        for segment in cut:
+            if segment.owner not in (who, None) and segment.mark is not None:
+                texts += self._push(segment)
+        return texts
 
     def _on_top(self, who: Member) -> Texts:
         top = self._segments[-1] if self._segments else None

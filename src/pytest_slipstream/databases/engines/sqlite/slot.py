@@ -86,7 +86,7 @@ class SqliteSlot:
             return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
         except OSError as error:
             return Cleaning(leftovers=ended, cannot=f"its file cannot be written: {error}")
-        return Cleaning(ddl=ddl, leftovers=ended)
+        return Cleaning(ddl=ddl, leftovers=ended, restored=True)
 
     def replace(self) -> None:
         """Make the slot anew from the template and its layers, under the same address.

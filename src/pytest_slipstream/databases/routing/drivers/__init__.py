@@ -13,6 +13,9 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
+    "psycopg2": ("psycopg2_door",),
+    "psycopg": ("psycopg_sync", "psycopg_async"),
+    "asyncpg": ("asyncpg_connection",),
 }
 """Each driver's module, with the files that know it."""
 
