@@ -56,13 +56,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     """After the last fixture and the last worker: drop the slots, let go of the servers."""
     try:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(exitstatus))
+            session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -104,11 +104,46 @@ def test_a_wrong_shard_ends_with_exit_code_4_and_no_traceback(project, shard):
 @pytest.mark.usefixtures("shared_cache_dir")
 def test_with_a_database_the_run_record_has_the_digest(project):
     project.configure('[tool.slipstream.databases.main]\nengine = "sqlite"')
-    result = project.run("--shard", "2/3", tests="def test_it(db): pass\ndef test_too(): pass")
+    result = project.run("--shard", "3/3", tests="def test_it(db): pass\ndef test_too(): pass")
     assert result.ret == 0
     (chosen,) = project.events("ShardChosen")
-    assert [chosen["shard"], chosen["of_tests"]] == ["2/3", 2]
+    assert [chosen["shard"], chosen["of_tests"]] == ["3/3", 2]
     assert [chosen["digest"]] == digests(result)
+    (finished,) = project.events("RunFinished")
+    assert finished["exit_status"] == result.ret == 0
+
+
+@pytest.mark.usefixtures("shared_cache_dir")
+def test_only_the_tests_of_the_lane_are_split(project):
+    project.configure(
+        """
+        [tool.slipstream.databases.main]
+        engine = "sqlite"
+
+        [tool.slipstream.lanes.real]
+        databases.main.memory = true
+        """
+    )
+    project.write(
+        {
+            "test_it.py": """
+                import pytest
+
+
+                @pytest.mark.parametrize("n", range(8))
+                def test_fast(db, n):
+                    pass
+
+
+                @pytest.mark.real
+                @pytest.mark.parametrize("n", range(4))
+                def test_real(db, n):
+                    pass
+            """
+        }
+    )
+    results = [project.run("--lane", "real", "--shard", f"{number}/2") for number in (1, 2)]
+    assert [result.parseoutcomes().get("passed") for result in results] == [2, 2]
 
 
 def test_the_command_prints_the_plan_that_runs_follow(project):
