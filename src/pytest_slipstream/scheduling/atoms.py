@@ -28,12 +28,14 @@ class Atom(msgspec.Struct, frozen=True, gc=False):
         tests: Their positions in the suite, in order.
         seconds: What they are expected to take, without wider fixtures.
         fixtures: All wider fixtures that they need.
+        family: The same for atoms that were cut from one file, or from what shares a fixture.
         urgent: Whether one of them is.
     """
 
     tests: tuple[int, ...]
     seconds: float
     fixtures: frozenset[str] = frozenset()
+    family: str = ""
     urgent: bool = False
 
 
@@ -49,11 +51,11 @@ def atoms(suite: Suite, workers: int) -> list[Atom]:
     found = []
     for key, tests in _kept_together(suite).items():
         if key.startswith(_GROUP):
-            found.append(_atom(suite, tests))
+            found.append(_atom(suite, tests, key))
         elif key.startswith(_FILE):
-            found += [_atom(suite, piece) for piece in _chunks(suite, tests, grain)]
+            found += [_atom(suite, piece, key) for piece in _chunks(suite, tests, grain)]
         else:
-            found += _pieces(suite, tests, workers, share, grain)
+            found += _pieces(suite, tests, key, workers, share, grain)
     return sorted(found, key=lambda atom: atom.tests[0])
 
 
@@ -91,12 +93,13 @@ def _leaders(suite: Suite) -> dict[str, str]:
     return {key: leader(key) for key in leaders}
 
 
-def _atom(suite: Suite, positions: Sequence[int]) -> Atom:
+def _atom(suite: Suite, positions: Sequence[int], family: str) -> Atom:
     tests = [suite.tests[position] for position in positions]
     return Atom(
         tests=tuple(positions),
         seconds=sum(test.seconds for test in tests),
         fixtures=frozenset(key for test in tests for key in test.fixtures),
+        family=family,
         urgent=any(test.urgent for test in tests),
     )
 
@@ -117,10 +120,10 @@ def _chunks(suite: Suite, positions: Iterable[int], most_s: float) -> Iterator[l
 
 
 def _pieces(
-    suite: Suite, positions: list[int], workers: int, share: float, grain: float
+    suite: Suite, positions: list[int], family: str, workers: int, share: float, grain: float
 ) -> Iterator[Atom]:
     """Cut tests that share fixtures where it pays."""
-    whole = _atom(suite, positions)
+    whole = _atom(suite, positions, family)
     cost = suite.fixture_seconds(key for key in whole.fixtures if suite.fixtures[key].binds)
     cheap = 1 + int(REPEATED * whole.seconds / cost) if cost else len(positions)
     for_balance = min(cheap, math.ceil(whole.seconds / grain) if grain else 1)
@@ -129,7 +132,7 @@ def _pieces(
         yield whole
     else:
         for piece in _chunks(suite, positions, whole.seconds / pieces):
-            yield _atom(suite, piece)
+            yield _atom(suite, piece, family)
 
 
 def _needed(seconds: float, cost: float, workers: int, share: float) -> int:

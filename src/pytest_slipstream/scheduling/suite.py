@@ -6,6 +6,7 @@ node id stay two.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -51,7 +52,8 @@ class Suite(msgspec.Struct, frozen=True):
 
     def fixture_seconds(self, keys: Iterable[str]) -> float:
         """What it takes to set these fixtures up and to tear them down."""
-        return sum(self.fixtures[key].seconds for key in keys)
+        # Exactly rounded: keys come from sets, whose order differs from process to process.
+        return math.fsum(self.fixtures[key].seconds for key in keys)
 
     @property
     def total_s(self) -> float:

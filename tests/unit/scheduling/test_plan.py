@@ -7,11 +7,11 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from suites import SECONDS, suites
 
 from pytest_slipstream.scheduling.atoms import Atom, atoms
 from pytest_slipstream.scheduling.plan import plan
 from pytest_slipstream.scheduling.suite import Fixture, Suite
+from suites import SECONDS, suites
 
 EPSILON = 1e-9
 
@@ -51,11 +51,26 @@ def test_without_fixtures_the_makespan_is_within_graham_s_bound(lengths, workers
     assert makespan <= (4 / 3 - 1 / (3 * workers)) * best(lengths, workers) + EPSILON
 
 
-def test_the_worst_case_of_longest_first_is_reached_and_not_passed():
-    lengths = [5.0, 5.0, 4.0, 4.0, 3.0, 3.0, 3.0]  # Graham's example for three workers
+def test_balancing_mends_the_worst_case_of_longest_first():
+    lengths = [5.0, 5.0, 4.0, 4.0, 3.0, 3.0, 3.0]  # Graham's example: 11 s on three workers
     makespan = plan(Suite([]), [Atom((n,), s) for n, s in enumerate(lengths)], 3).makespan_s
-    assert makespan == 11
-    assert best(lengths, 3) == 9
+    assert makespan == best(lengths, 3) == 9
+
+
+def test_families_stay_together_where_that_balances_as_well():
+    found = [Atom((n,), 1.0, family=str(n % 6)) for n in range(60)]
+    planned = plan(Suite([]), found, 3)
+    assert [{found[n].family for n in queue} for queue in planned.queues] == [
+        {"0", "3"}, {"1", "4"}, {"2", "5"},
+    ]  # fmt: skip
+    assert planned.seconds == (20.0, 20.0, 20.0)
+
+
+def test_a_family_is_split_for_balance_and_its_rest_stays_together():
+    found = [Atom((n,), 1.0, family="ab"[n >= 20]) for n in range(30)]
+    planned = plan(Suite([]), found, 2)
+    assert planned.seconds == (15.0, 15.0)
+    assert sum(len({found[n].family for n in queue}) for queue in planned.queues) == 3
 
 
 @given(suites(), st.integers(1, 9))

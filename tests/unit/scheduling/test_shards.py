@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -26,6 +28,33 @@ def test_every_test_is_in_one_shard_whatever_the_order_of_collection(suite, coun
         assert sorted(suite.tests[n].node_id for n in here) == sorted(
             shuffled[n].node_id for n in there
         )
+
+
+SHARED = """
+from pytest_slipstream.scheduling.shards import split
+from pytest_slipstream.scheduling.suite import Fixture, Suite, Test
+
+fixtures = {f"{n} {k}": Fixture(k / 10) for n in range(40) for k in range(9)}
+tests = [
+    Test(f"test_{n}.py::test_it", 1.0, tuple(f"{n} {k}" for k in range(9))) for n in range(40)
+]
+print(split(Suite(tests, fixtures), 7).digest)
+"""
+
+
+def test_the_split_is_the_same_in_every_process():
+    """Python's sets have another order in each, so what is added up in theirs may differ."""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", SHARED],
+            env={"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(digests) == 1
 
 
 def some(count: int, seconds: float = 1.0) -> list[Test]:
