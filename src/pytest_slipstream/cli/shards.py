@@ -31,8 +31,8 @@ def shards(
     if count < 1:
         raise ConfigurationError(f"the number of shards is {count}, and must be 1 at least")
     collected = collect(pytest_arguments or ())
-    history = history_file.read(collected.history)
-    planned = suite(collected.items, Estimates(history))
+    estimates = Estimates(history_file.read(collected.history))
+    planned = suite(collected.items, estimates)
     found = split(planned, count)
     console = Console(highlight=False, soft_wrap=True)
     table = Table("shard", "tests", "predicted")
@@ -49,7 +49,7 @@ def shards(
         f"shards that still pay: {that_pay(planned, start)}, where a machine takes "
         f"{duration(start)} to start",
     ]
-    if not history.machines:
-        lines.append(f"without a duration history ({collected.history}), all tests count alike")
+    if unknown := sum(not estimates.knows(test.node_id) for test in planned.tests):
+        lines.append(f"{unknown} tests are not in {collected.history}, and guessed")
     for line in lines:
         console.print(line, markup=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_slipstream import events
-from pytest_slipstream.running.collected import suite
+from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.scheduling.estimates import Estimates
 from pytest_slipstream.scheduling.prediction import duration
@@ -45,10 +45,12 @@ class Sharding:
     ) -> Generator[None, Any, Any]:
         """Split what all other plugins left."""
         result = yield
-        found = split(suite(items, Estimates(self._history.read())), self._shard.count)
+        estimates = Estimates(self._history.read())
+        found = split(suite(items, estimates), self._shard.count)
         own = set(found.shards[self._shard.number - 1])
         deselected = [item for n, item in enumerate(items) if n not in own]
-        self._line = described(self._shard, found)
+        unknown = sum(not estimates.knows(node_id(item)) for item in items)
+        self._line = described(self._shard, found, unknown)
         self._left_out = len(deselected)
         self._emit(
             events.ShardChosen(
@@ -93,11 +95,12 @@ class Sharding:
             self._from_workers = True
 
 
-def described(shard: Shard, found: Split) -> str:
-    """What the user is told of the shard."""
+def described(shard: Shard, found: Split, unknown: int) -> str:
+    """What the user is told of the shard, and how many tests were never measured."""
     tests = sum(map(len, found.shards))
     own, seconds = found.shards[shard.number - 1], found.seconds[shard.number - 1]
+    new = f"; {unknown} tests are not in the duration history" if unknown else ""
     return (
-        f"shard {shard} of {tests} tests: {len(own)}, {duration(seconds)} predicted; "
-        f"longest shard {duration(max(found.seconds))}; digest {found.digest}"
+        f"shard {shard}: {len(own)} of {tests} tests, {duration(seconds)} predicted; "
+        f"longest shard {duration(max(found.seconds))}; digest {found.digest}{new}"
     )
