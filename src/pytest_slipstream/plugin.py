@@ -14,7 +14,6 @@ import pytest
 from pytest_slipstream import garbage, settings
 
 if TYPE_CHECKING:
-    from pytest_slipstream.events import Event
     from pytest_slipstream.run import Run
 
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
@@ -52,7 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if configured.records_durations or configured.shard is not None:
         from pytest_slipstream.running import scheduled
 
-        scheduled.register(configured, config, run.record.write if run is not None else _ignore)
+        if run is None:
+            scheduled.register(configured, config)
+        else:
+            scheduled.register(configured, config, run.record.write, run.preparing_s)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -69,7 +71,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
     if _RUN in config.stash:
         config.stash[_RUN].close()
-
-
-def _ignore(event: Event) -> None:
-    """Where no database is configured there is no run record."""

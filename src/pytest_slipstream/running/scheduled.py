@@ -15,14 +15,18 @@ from pytest_slipstream.settings import Settings
 
 
 def register(
-    settings: Settings, config: pytest.Config, emit: Callable[[events.Event], None]
+    settings: Settings,
+    config: pytest.Config,
+    emit: Callable[[events.Event], None] = lambda event: None,
+    preparing_s: Callable[[], float] = lambda: 0.0,
 ) -> None:
     """Register the rooms that this process needs.
 
     Args:
         settings: Say what is recorded, and which shard is run.
         config: pytest's.
-        emit: Takes the events.
+        emit: Takes the events, where there is a run record.
+        preparing_s: Seconds spent on databases so far, which are no test's own.
 
     Raises:
         ConfigurationError: There is no such shard.
@@ -39,6 +43,6 @@ def register(
         manager.register(Sharding(shard, history, emit), "slipstream-shard")
     manager.register(history, "slipstream-history")
     if settings.records_durations:
-        manager.register(Stopwatch(), "slipstream-stopwatch")
+        manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
         if not hasattr(config, "workerinput"):
             manager.register(DurationRecorder(history), "slipstream-durations")

@@ -1,12 +1,13 @@
 """What the phases of a test take, and the wider fixtures in them, in the process that runs it.
 
-The invariant: each second is counted once: in the test's own phase, or in the innermost wider
-fixture that took it. The clock is the run's own, which a test cannot freeze.
+The invariant: each second is counted once: in the test's own phase, in the innermost wider fixture
+that took it, or, if a database was prepared meanwhile, in neither. The clock is the run's own,
+which a test cannot freeze.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -42,9 +43,14 @@ def measured(report: pytest.TestReport) -> Measured | None:
 
 
 class Stopwatch:
-    """Registered in each process that runs tests."""
+    """Registered in each process that runs tests.
 
-    def __init__(self) -> None:
+    Args:
+        preparing_s: Seconds spent on databases so far: the run's, not the first test's.
+    """
+
+    def __init__(self, preparing_s: Callable[[], float]) -> None:
+        self._preparing_s = preparing_s
         self._own_s = 0.0
         self._inner_s = 0.0
         self._set_up: dict[str, float] = {}
@@ -68,11 +74,11 @@ class Stopwatch:
     def _phase(self) -> Wrapper:
         self._inner_s = 0.0
         self._set_up, self._torn_down = {}, {}
-        began = clock.seconds()
+        began = clock.seconds() - self._preparing_s()
         try:
             return (yield)
         finally:
-            self._own_s = clock.seconds() - began - self._inner_s
+            self._own_s = clock.seconds() - self._preparing_s() - began - self._inner_s
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
@@ -85,11 +91,11 @@ class Stopwatch:
         teardown = _Interval()
         fixturedef.addfinalizer(lambda: self._finished(key, teardown))
         outer_s, self._inner_s = self._inner_s, 0.0
-        began = clock.seconds()
+        began = clock.seconds() - self._preparing_s()
         try:
             return (yield)
         finally:
-            took = clock.seconds() - began
+            took = clock.seconds() - self._preparing_s() - began
             self._set_up[key] = self._set_up.get(key, 0.0) + took - self._inner_s
             self._inner_s = outer_s + took
             fixturedef.addfinalizer(teardown.begin)

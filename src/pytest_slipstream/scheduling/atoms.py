@@ -86,7 +86,7 @@ def _leaders(suite: Suite) -> dict[str, str]:
             key = leaders[key]
         return key
 
-    for fixtures in {test.fixtures for test in suite.tests if test.group is None}:
+    for fixtures in dict.fromkeys(test.fixtures for test in suite.tests if test.group is None):
         binding = [leader(key) for key in fixtures if key in leaders]
         for key in binding:
             leaders[leader(key)] = leader(min(binding))

@@ -166,3 +166,18 @@ def test_with_a_database_durations_are_recorded_unless_switched_off(project):
     assert not project.history.exists()
     project.run()
     assert set(project.recorded()["tests"]) == {"test_it.py"}
+
+
+@pytest.mark.usefixtures("shared_cache_dir")
+def test_the_first_test_does_not_pay_for_the_template(project):
+    project.configure(
+        """
+        [tool.slipstream.databases.main]
+        engine = "sqlite"
+        seed = "slow:fill"
+        """
+    )
+    project.write({"slow.py": "import time\n\n\ndef fill():\n    time.sleep(1)\n"})
+    project.run(tests="def test_it(db): pass").assert_outcomes(passed=1)
+    ((_, *phases),) = project.recorded()["tests"]["test_it.py"]["test_it"]
+    assert sum(phases) < 900
