@@ -65,10 +65,11 @@ class DurationRecorder:
         tests = {
             node_id: sample(at, seconds)
             for node_id, seconds in self._tests.items()
-            if node_id.isprintable()  # others cannot be written as JSON, and are not stable
+            if node_id.isprintable()  # what is not may be a lone surrogate, which no file takes
         }
         fixtures = {
             key: sample(at, (median(set_up), 0.0, median(self._torn_down.get(key, [0.0]))))
             for key, set_up in self._set_up.items()
+            if key.isprintable()
         }
         return tests, fixtures

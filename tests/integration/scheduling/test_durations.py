@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -181,3 +182,16 @@ def test_the_first_test_does_not_pay_for_the_template(project):
     project.run(tests="def test_it(db): pass").assert_outcomes(passed=1)
     ((_, *phases),) = project.recorded()["tests"]["test_it.py"]["test_it"]
     assert sum(phases) < 900
+
+
+def test_a_directory_whose_name_is_no_text_costs_its_figures_alone(project):
+    directory = os.fsencode(project.path) + b"/caf\xe9"
+    try:
+        os.mkdir(directory)  # noqa: PTH102 - a path cannot be made of these bytes
+    except OSError:
+        pytest.skip("this file system takes text only")
+    with open(directory + b"/test_x.py", "w") as file:  # noqa: PTH123
+        file.write("def setup_module(): pass\n\n\ndef test_x(): pass\n")
+    # pytester reads the output as UTF-8, and the terminal would name the directory.
+    assert project.run("-p", "no:terminal", tests="def test_it(): pass").ret == 0
+    assert set(project.recorded()["tests"]) == {"test_it.py"}
