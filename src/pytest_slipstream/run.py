@@ -77,7 +77,7 @@ class Run:
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
-            manager.register(SeededFactories(), "slipstream-factories")
+            manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")

@@ -5,7 +5,7 @@ import os
 from itsdangerous import BadSignature, URLSafeSerializer
 from werkzeug.security import check_password_hash, generate_password_hash
 
-METHOD = os.environ.get("PASSWORD_METHOD", "pbkdf2:sha256:10000")
+METHOD = os.environ.get("PASSWORD_METHOD", "pbkdf2:sha256:50000")
 tokens = URLSafeSerializer(os.environ.get("TOKEN_SECRET", "not-a-secret"))
 
 

@@ -28,7 +28,7 @@ Directory = Annotated[
 def init(
     directory: Directory = Path(),
     engine: Annotated[
-        str | None, typer.Option(help="postgresql or sqlite, where it cannot be told.")
+        str | None, typer.Option(help="postgresql, mysql or sqlite, where it cannot be told.")
     ] = None,
     schema: Annotated[
         str | None, typer.Option(help="What makes the schema, where it cannot be told.")

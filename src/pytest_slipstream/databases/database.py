@@ -203,7 +203,7 @@ class Database:
     def _contained(self, node_id: str, ended: Ended, cleaning: Cleaning) -> str:
         """By which strategy a test whose connections were joined was cleaned, after all."""
         reason = ended.reason
-        if reason is None and (cleaning.tables or cleaning.ddl or cleaning.restored):
+        if reason is None and (cleaning.ddl or cleaning.restored):
             reason = "a connection that had not joined the test's has committed"
             self.joining.note(node_id, reason)
         if ended.left_open:

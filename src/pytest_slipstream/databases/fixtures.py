@@ -60,7 +60,7 @@ class SlotOfTest:
         return self._database.slot.touched()
 
     def connect(self) -> Any:
-        """A new DB-API connection (psycopg or sqlite3); the caller closes it."""
+        """A new DB-API connection (psycopg, PyMySQL or sqlite3); the caller closes it."""
         return self._database.engine.connect(self._database.address)
 
     def __repr__(self) -> str:

@@ -36,7 +36,8 @@ def url(address: Address, driver: str | None = None) -> str:
     if address.password:
         login += ":" + quote(address.password, safe="")
     if address.engine == "mysql" and not _is_by_tcp(address):
-        return f"{scheme}://{login}@/{quote(address.database)}?unix_socket={quote(address.socket)}"
+        query = urlencode({"unix_socket": address.socket})
+        return f"{scheme}://{login}@/{quote(address.database)}?{query}"
     if address.host.startswith("/"):
         query = urlencode({"host": address.host, "port": address.port})
         return f"{scheme}://{login}@/{quote(address.database)}?{query}"
@@ -106,11 +107,18 @@ def shell(address: Address) -> str:
     if address.engine == "sqlite":
         return f"sqlite3 {quote(address.path)}"
     if address.engine == "mysql":
-        where = f"-h {address.host} -P {address.port}"
-        where = where if _is_by_tcp(address) else f"-S {quote(address.socket)}"
-        password = f"MYSQL_PWD={quote(address.password)} " if address.password else ""
-        return f"{password}mariadb {where} -u {address.user} {address.database}"
+        command, secret = mysql_shell(address)
+        return " ".join([*(f"{name}={quote(one)}" for name, one in secret.items()), *command])
     password = f"PGPASSWORD={quote(address.password)} " if address.password else ""
     return (
         f"{password}psql -h {address.host} -p {address.port} -U {address.user} {address.database}"
     )
+
+
+def mysql_shell(address: Address) -> tuple[list[str], dict[str, str]]:
+    """The arguments of the ``mariadb`` client, or ``mysql``'s, and the environment on top."""
+    place = ["-h", address.host, "-P", str(address.port)]
+    if not _is_by_tcp(address):
+        place = ["-S", address.socket]
+    secret = {"MYSQL_PWD": address.password} if address.password else {}
+    return ["mariadb", *place, "-u", address.user, address.database], secret

@@ -40,9 +40,15 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class SeededFactories:
-    """Registered once for each process that runs tests, unless the option says otherwise."""
+    """Registered once for each process that runs tests, unless the option says otherwise.
 
-    def __init__(self) -> None:
+    Args:
+        worker: Its name. Fixtures of other plugins are seeded from it, too: their random values are
+            ports and names that workers must not share.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
         self._taken: list[tuple[pytest.FixtureDef[object] | None, Taken]] = []
         self._unique: list[Any] | None = None
         self._modules: set[str] = set()
@@ -69,8 +75,9 @@ class SeededFactories:
             return (yield)
         before = self._take()
         states = [(generator, generator.getstate()) for generator in _generators()]
-        index = getattr(request, "param_index", 0)
-        _seed(f"{request.node.nodeid}::{fixturedef.argname}[{index}]")
+        name = f"{request.node.nodeid}::{fixturedef.argname}[{getattr(request, 'param_index', 0)}]"
+        module = sys.modules.get(getattr(fixturedef.func, "__module__", ""))
+        _seed(name if _is_of_the_project(module) else f"{name} on {self._worker}")
         try:
             return (yield)
         finally:
@@ -83,7 +90,7 @@ class SeededFactories:
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
         """Its rows are gone, and what it took is free for the next, with another parameter."""
         alive = [pair for pair in self._taken if pair[0] is not fixturedef]
-        if len(alive) < len(self._taken):
+        if alive and len(alive) < len(self._taken):
             self._taken = alive
             self._put_back(alive[-1][1])
 
@@ -92,7 +99,7 @@ class SeededFactories:
             counts={
                 options: options._counter.seq
                 for options in _factory_options()
-                if options._counter is not None
+                if getattr(options, "_counter", None) is not None
             },
             seen={
                 unique: {call: set(given) for call, given in unique._seen.items()}
@@ -138,7 +145,9 @@ def _generators() -> Iterator[Any]:
     for name, attribute in _GENERATORS:
         module = sys.modules.get(name)
         if module is not None:
-            yield module if attribute is None else getattr(module, attribute)
+            generator = module if attribute is None else getattr(module, attribute, None)
+            if generator is not None:
+                yield generator
 
 
 def _seed(name: str) -> None:

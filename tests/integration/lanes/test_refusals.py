@@ -85,7 +85,7 @@ def test_what_is_written_by_a_connection_kept_open_is_found_out(project: Project
 def test_a_peewee_database_stays_on_its_lane_and_a_proxy_goes_along(project: Project) -> None:
     text = (project.path / "pyproject.toml").read_text()
     text = text.replace("seed", "# seed").replace("app.models:Base.metadata", "schema.sql")
-    text = text.replace('"postgresql"', '"postgresql"\ndatabases.main.driver = ""')
+    text = text.replace('"mysql"', '"mysql"\ndatabases.main.driver = ""')
     (project.path / "pyproject.toml").write_text(text)
     project.write(
         {
@@ -117,7 +117,7 @@ def test_a_peewee_database_stays_on_its_lane_and_a_proxy_goes_along(project: Pro
 
             @pytest.fixture(scope="session")
             def fitting():
-                proxy.initialize(connect(os.environ["DATABASE_URL"].replace("sqlite:", "sqlite:")))
+                proxy.initialize(connect(os.environ["DATABASE_URL"]))
                 yield
                 proxy.close()
 
@@ -125,7 +125,7 @@ def test_a_peewee_database_stays_on_its_lane_and_a_proxy_goes_along(project: Pro
                 "kind",
                 [
                     peewee.SqliteDatabase,
-                    pytest.param(peewee.PostgresqlDatabase, marks=pytest.mark.e2e),
+                    pytest.param(peewee.MySQLDatabase, marks=pytest.mark.e2e),
                 ],
             )
 

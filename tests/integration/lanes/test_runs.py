@@ -107,10 +107,12 @@ def test_variables_are_the_lanes_from_first_fixture_to_last_finalizer(project: P
     result.assert_outcomes(passed=2)
 
 
-def test_wider_fixtures_are_set_up_for_each_lane(project: Project) -> None:
+@pytest.mark.parametrize("isolation", ["reset", "rollback"])
+def test_wider_fixtures_are_set_up_for_each_lane(project: Project, isolation: str) -> None:
     """In a file whose tests alternate, so each lane begins and ends once."""
     result = project.run(
         "--slipstream-audit",
+        f"--slipstream-isolation={isolation}",
         "-s",
         tests="""
             import pytest

@@ -10,6 +10,8 @@ from __future__ import annotations
 SCHEMA = {
     "postgresql": "create table person (id serial primary key, name text not null unique);",
     "sqlite": "create table person (id integer primary key, name text not null unique);",
+    "mysql": "create table person (id int primary key auto_increment, "
+    "name varchar(40) not null unique);",
 }
 
 _ASYNCPG = """
@@ -203,6 +205,108 @@ _AIOSQLITE = """
                 return [name async for name, in cursor]
 """
 
+_MYSQL = """
+    import os
+    from contextlib import asynccontextmanager
+    from urllib.parse import parse_qs, urlsplit
+    import {driver}
+    from {errors} import IntegrityError as Taken
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    TARGET = dict(
+        unix_socket=parse_qs(url.query)["unix_socket"][0],
+        user=url.username,
+        {db}=url.path.strip("/"),
+    )
+
+    @asynccontextmanager
+    async def opened():
+        yield
+
+    async def add(name):
+        async with {driver}.connect(**TARGET) as connection:
+            async with connection.cursor() as cursor:
+                await cursor.execute("insert into person (name) values (%s)", (name,))
+            await connection.commit()
+
+    async def add_together(names):
+        async with {driver}.connect(**TARGET, autocommit=True) as connection:
+            await connection.begin()
+            try:
+                async with connection.cursor() as cursor:
+                    for name in names:
+                        await cursor.execute("insert into person (name) values (%s)", (name,))
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+
+    async def names():
+        async with {driver}.connect(**TARGET, autocommit=True) as connection:
+            async with connection.cursor({driver}.cursors.SSCursor) as cursor:
+                await cursor.execute("select name from person order by id")
+                return [name for name, in await cursor.fetchall()]
+"""
+
+_MYSQL_POOL = """
+    import os
+    from contextlib import asynccontextmanager
+    from urllib.parse import parse_qs, urlsplit
+    import {driver}
+    from {errors} import IntegrityError as Taken
+
+    url = urlsplit(os.environ["DATABASE_URL"])
+    TARGET = dict(
+        unix_socket=parse_qs(url.query)["unix_socket"][0],
+        user=url.username,
+        {db}=url.path.strip("/"),
+    )
+    pool = None
+
+    @asynccontextmanager
+    async def opened():
+        global pool
+        pool = await {driver}.create_pool(minsize=1, maxsize=3, autocommit=True, **TARGET)
+        try:
+            yield
+        finally:
+            pool.close()
+            await pool.wait_closed()
+
+    async def add(name):
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("insert into person (name) values (%s)", (name,))
+
+    async def add_together(names):
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("begin")
+            try:
+                for name in names:
+                    await cursor.execute("savepoint one")
+                    await cursor.execute("insert into person (name) values (%s)", (name,))
+                    await cursor.execute("release savepoint one")
+            except BaseException:
+                await cursor.execute("rollback")
+                raise
+            await cursor.execute("commit")
+
+    async def names():
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute("select name from person order by id")
+            return [name for name, in await cursor.fetchall()]
+"""
+
+
+def _mysql(template: str, driver: str) -> str:
+    names = {
+        "asyncmy": {"errors": "asyncmy.errors", "db": "database"},
+        "aiomysql": {"errors": "pymysql.err", "db": "db"},
+    }[driver]
+    for name, value in {"driver": driver, **names}.items():
+        template = template.replace(f"{{{name}}}", value)
+    return template
+
+
 _TORTOISE = """
     import os
     from contextlib import asynccontextmanager
@@ -248,6 +352,12 @@ APPLICATIONS = {
         "",
         _TORTOISE,
     ),
+    "asyncmy": ("mysql", "{url}", "asyncmy", _mysql(_MYSQL, "asyncmy")),
+    "asyncmy-pool": ("mysql", "{url}", "asyncmy", _mysql(_MYSQL_POOL, "asyncmy")),
+    "sqlalchemy-asyncmy": ("mysql", "{url}", "asyncmy", _SQLALCHEMY),
+    "aiomysql": ("mysql", "{url}", "aiomysql", _mysql(_MYSQL, "aiomysql")),
+    "aiomysql-pool": ("mysql", "{url}", "aiomysql", _mysql(_MYSQL_POOL, "aiomysql")),
+    "sqlalchemy-aiomysql": ("mysql", "{url}", "aiomysql", _SQLALCHEMY),
     "aiosqlite": ("sqlite", "{url}", "", _AIOSQLITE),
     "sqlalchemy-aiosqlite": ("sqlite", "{url}", "aiosqlite", _SQLALCHEMY),
     # Tortoise's own default is WAL: a change of the file itself, which is committed at once.

@@ -85,6 +85,8 @@ SESSION_LOOP = """
 @pytest.fixture(params=sorted(APPLICATIONS))
 def application(request: pytest.FixtureRequest) -> str:
     name: str = request.param
+    if APPLICATIONS[name][0] == "mysql":
+        request.getfixturevalue("require_mysql")
     return name
 
 

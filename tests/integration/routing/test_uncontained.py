@@ -158,6 +158,49 @@ def test_isolation_levels(postgresql_project: Project) -> None:
     assert list(reasons(postgresql_project)) == ["test_serializable"]
 
 
+def test_ddl_of_mysql(pytester: pytest.Pytester, cache_dir: object) -> None:
+    project = Project(
+        pytester,
+        """
+        [tool.slipstream.databases.main]
+        engine = "mysql"
+        isolation = "rollback"
+        schema = "app.models:Base.metadata"
+        seed = "app.seed:fill"
+        env = { DATABASE_URL = "{url}" }
+        """,
+    )
+    result = project.run(
+        "--slipstream-audit",
+        tests="""
+            import pytest
+            from sqlalchemy import text
+            from app import db
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_ddl(n):
+                db.add("ada")
+                with db.engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                ) as connection:
+                    connection.execute(text("CREATE TABLE extra (a int)"))
+                    connection.execute(text("INSERT INTO extra VALUES (1)"))
+                assert db.names() == ["ada"]
+
+            def test_within_a_transaction():
+                with db.engine.begin() as connection:
+                    connection.execute(text("INSERT INTO role (name) VALUES ('x')"))
+                    with pytest.raises(Exception, match="cannot be rolled back; it cannot go on"):
+                        connection.execute(text("CREATE TABLE extra (a int)"))
+
+            def test_clean():
+                assert (db.names(), db.roles()) == ([], ["admin", "member"])
+        """,
+    )
+    result.assert_outcomes(passed=4)
+    assert len(reasons(project)) == 2
+
+
 def test_a_wider_fixtures_open_transaction(project: Project) -> None:
     result = project.run(
         tests="""

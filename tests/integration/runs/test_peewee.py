@@ -51,8 +51,13 @@ BY_URL = "from playhouse.db_url import connect"
 URL = 'os.environ["DATABASE_URL"]'
 POOL = f'{BY_URL}; database = connect({URL}.replace(":", "+pool:", 1), %s)'
 WAYS = {
-    "sqlite by URL": f"{BY_URL}; database = connect({URL})",
-    "sqlite, pool": POOL % "max_connections=3",
+    "sqlite by path": (
+        "from pathlib import Path; from peewee import SqliteDatabase; "
+        f"database = SqliteDatabase(Path({URL}.removeprefix('sqlite:///')))"
+    ),
+    # Threads hand each other its connections, which SQLite must be told.
+    "sqlite, pool": POOL % "max_connections=3, check_same_thread=False",
+    "mysql, pool": POOL % "max_connections=3",
     "postgresql, psycopg2": f"{BY_URL}; database = connect({URL})",
     "postgresql, psycopg2, pool": POOL % "max_connections=3",
     "postgresql, psycopg 3, pool": POOL % "prefer_psycopg3=True",
@@ -144,27 +149,46 @@ TESTS = """
 """
 
 
-def _project(pytester: pytest.Pytester, way: str) -> Project:
-    engine = "sqlite" if way.startswith("sqlite") else "postgresql"
+@pytest.fixture
+def peewee_project(
+    way: str, request: pytest.FixtureRequest, pytester: pytest.Pytester, cache_dir: Path
+) -> Project:
+    """The application with its Database made in one of `WAYS`."""
+    engine = way.replace(",", " ").split()[0]
+    if engine == "mysql":
+        request.getfixturevalue("require_mysql")
     project = Project(pytester, CONFIGURATION.format(engine=engine))
     project.write({"app/models.py": MODELS.format(database=WAYS[way]), "app/seed.py": SEED})
     return project
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_module_level_database(pytester: pytest.Pytester, cache_dir: Path, way: str) -> None:
-    project = _project(pytester, way)
-    result = project.run(*OPTIONS, tests=TESTS)
+def test_a_module_level_database(peewee_project: Project) -> None:
+    result = peewee_project.run(*OPTIONS, tests=TESTS)
     result.assert_outcomes(passed=21)
+    assert _left(peewee_project) == 8
+
+
+@pytest.mark.parametrize(
+    "way", ["sqlite, pool", "postgresql, psycopg2, pool", "postgresql, psycopg 3, proxy"]
+)
+def test_under_rollback(peewee_project: Project) -> None:
+    result = peewee_project.run(*OPTIONS, "--slipstream-isolation=rollback", tests=TESTS)
+    result.assert_outcomes(passed=21)
+    assert _left(peewee_project) == 8
+    cleaned = {event["strategy"] for event in peewee_project.events("TestCleaned")}
+    assert cleaned == {"rollback"}
+
+
+def _left(project: Project) -> int:
+    """How many of the transactions that were left open have been reported."""
     left = [event["node_id"] for event in project.events("LeftoverFound")]
-    assert len([name for name in left if "test_a_transaction" in name]) == 8
+    return len([name for name in left if "test_a_transaction" in name])
 
 
-@pytest.mark.parametrize("way", ["sqlite by URL", "postgresql, psycopg2"])
-def test_a_connection_of_a_wider_fixture(
-    pytester: pytest.Pytester, cache_dir: Path, way: str
-) -> None:
-    result = _project(pytester, way).run(
+@pytest.mark.parametrize("way", ["sqlite by path", "postgresql, psycopg2"])
+def test_a_connection_of_a_wider_fixture(peewee_project: Project) -> None:
+    result = peewee_project.run(
         *OPTIONS,
         tests="""
             import pytest
@@ -186,9 +210,9 @@ def test_a_connection_of_a_wider_fixture(
     result.assert_outcomes(passed=2)
 
 
-def test_a_transaction_of_a_wider_fixture(pytester: pytest.Pytester, cache_dir: Path) -> None:
-    project = _project(pytester, "postgresql, psycopg2")
-    result = project.run(
+@pytest.mark.parametrize("way", ["postgresql, psycopg2"])
+def test_a_transaction_of_a_wider_fixture(peewee_project: Project) -> None:
+    result = peewee_project.run(
         *OPTIONS,
         tests="""
             import pytest
@@ -210,4 +234,4 @@ def test_a_transaction_of_a_wider_fixture(pytester: pytest.Pytester, cache_dir: 
         """,
     )
     result.assert_outcomes(passed=2)
-    assert project.events("LeftoverFound") == []
+    assert peewee_project.events("LeftoverFound") == []

@@ -156,6 +156,31 @@ def test_in_memory(project: Project):
     result.assert_outcomes(passed=1)
 
 
+def test_under_rollback(project: Project):
+    project.configure(CONFIGURATION.format(more='isolation = "rollback"'))
+    result = project.run(
+        tests="""
+            import os, sqlite3
+            import pytest
+            import sqlalchemy
+
+            engine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])
+
+            @pytest.mark.parametrize("again", range(2))
+            def test_it(again):
+                with engine.connect() as connection:
+                    connection.exec_driver_sql("INSERT INTO parent (id) VALUES (1)")
+                    connection.commit()
+                    with pytest.raises(sqlalchemy.exc.IntegrityError, match="FOREIGN KEY"):
+                        connection.exec_driver_sql("INSERT INTO child (parent_id) VALUES (9)")
+                    with pytest.raises(sqlalchemy.exc.IntegrityError, match="not 'long'"):
+                        connection.exec_driver_sql("INSERT INTO parent (name) VALUES ('long')")
+        """
+    )
+    result.assert_outcomes(passed=2)
+    assert {event["strategy"] for event in project.events("TestCleaned")} == {"rollback"}
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sqlite3 has these since Python 3.12")
 def test_since_python_3_12(project: Project):
     result = project.run(

@@ -101,6 +101,15 @@ def test_other_models_are_none(tree):
             ],
         ),
         (
+            "db = peewee.MySQLDatabase(os.environ['MYSQL_DB'], host=os.environ['MYSQL_HOST'])\n",
+            [
+                'engine = "mysql"',
+                'driver = ""',
+                "tcp = true",
+                'env = { MYSQL_DB = "{database}", MYSQL_HOST = "{host}" }',
+            ],
+        ),
+        (
             "db = peewee.SqliteDatabase(os.environ['DB_NAME'])\n",
             ['engine = "sqlite"', 'env = { DB_NAME = "{database}" }'],
         ),

@@ -14,7 +14,11 @@ from pytest_slipstream.cli.discovery.tables import Base, Schema, best, classes
 
 _MODELS = {"peewee.Model", "playhouse.signals.Model"}
 _DATABASES = {"playhouse.flask_utils.FlaskDB", "playhouse.db_url.connect", "peewee.DatabaseProxy"}
-_PRODUCTS = {"PostgresqlDatabase": "postgresql", "SqliteDatabase": "sqlite"}
+_PRODUCTS = {
+    "PostgresqlDatabase": "postgresql",
+    "MySQLDatabase": "mysql",
+    "SqliteDatabase": "sqlite",
+}
 _Models = dict[str, tuple[Source, ast.ClassDef]]
 
 

@@ -238,4 +238,6 @@ def _requirements(root: Path, settings: Mapping[str, Any]) -> Iterator[str]:
         if found := _REQUIREMENT.match(line):
             yield re.sub(r"[-_.]+", "-", found[1]).lower()
             # Extras name drivers too: sqlalchemy[asyncio,postgresql-asyncpg].
-            yield from re.findall(r"asyncpg|psycopg2|psycopg|aiosqlite", line.lower())
+            yield from re.findall(
+                r"asyncpg|psycopg2|psycopg|aiosqlite|pymysql|asyncmy|aiomysql", line.lower()
+            )

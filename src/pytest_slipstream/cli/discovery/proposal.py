@@ -16,12 +16,20 @@ from pytest_slipstream.cli.discovery.project import Place, Project
 from pytest_slipstream.cli.discovery.tables import Schema
 from pytest_slipstream.cli.discovery.variables import Url, Variable
 
-ENGINES = ("postgresql", "sqlite")
-_DEFAULT_DRIVERS = {"postgresql": "psycopg", "sqlite": ""}
+ENGINES = ("postgresql", "mysql", "sqlite")
+_DEFAULT_DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": ""}
 _DRIVER_PACKAGES = {
     "postgresql": (("asyncpg", "asyncpg"), ("psycopg", "psycopg"), ("psycopg2", "psycopg2")),
+    "mysql": (
+        ("pymysql", "pymysql"),
+        ("asyncmy", "asyncmy"),
+        ("aiomysql", "aiomysql"),
+        ("mysqlclient", "mysqldb"),
+        ("MySQLdb", "mysqldb"),
+    ),
     "sqlite": (("aiosqlite", "aiosqlite"),),
 }
+_TITLES = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
 _FRAMEWORKS = {
     "fastapi": "FastAPI",
     "starlette": "Starlette",
@@ -158,14 +166,14 @@ def _parsed(variable: Variable) -> tuple[str, str] | None:
 
 
 def _required_driver(findings: Findings, product: str) -> str:
-    """For a URL that names no driver: SQLAlchemy takes psycopg2 where that is installed."""
-    order = {"psycopg2": 0, "psycopg": 1, "asyncpg": 2}
+    """For a URL that names no driver: SQLAlchemy takes psycopg2 or mysqlclient if installed."""
+    order = ("psycopg2", "psycopg", "asyncpg", "mysqldb", "pymysql", "asyncmy", "aiomysql")
     drivers = [
         driver for package, driver in _DRIVER_PACKAGES[product] if package in findings.drivers
     ]
     if product == "sqlite":
         return ""
-    return min(drivers, key=lambda driver: order[driver], default="")
+    return min(drivers, key=order.index, default="")
 
 
 def _schema(findings: Findings, chosen: str | None) -> tuple[str | None, str]:
@@ -203,7 +211,7 @@ def _lines(product: str, driver: str, schema: str, chosen: list[Variable]) -> It
     yield f'schema = "{schema}"'
     if driver != _DEFAULT_DRIVERS.get(product):
         yield f'driver = "{driver}"'
-    if product == "postgresql" and any(one.placeholder == "host" for one in chosen):
+    if product != "sqlite" and any(one.placeholder == "host" for one in chosen):
         # A host name and a port are wanted, so a socket's directory would not do.
         yield "tcp = true"
     if chosen:
@@ -218,9 +226,8 @@ def _setting(variable: Variable, product: str, driver: str) -> str:
         return f'{variable.name} = "{{url}}"'
     if product == "sqlite":
         return f'{variable.name} = "sqlite+{parsed[1]}:///{{database}}"'
-    return (
-        f'{variable.name} = "postgresql+{parsed[1]}://{{user}}@/{{database}}?host={{socket_dir}}"'
-    )
+    socket = "host={socket_dir}" if product == "postgresql" else "unix_socket={socket}"
+    return f'{variable.name} = "{product}+{parsed[1]}://{{user}}@/{{database}}?{socket}"'
 
 
 def _notes(
@@ -243,5 +250,5 @@ def _notes(
             'and add it as env = { DATABASE_URL = "{url}" }, or use the fixture db_url'
         )
     tested = {url.engine for url in findings.urls if url.in_test}
-    if product == "postgresql" and "sqlite" in tested:
-        yield "the tests use SQLite today; with this configuration they use PostgreSQL"
+    if product in _TITLES and "sqlite" in tested:
+        yield f"the tests use SQLite today; with this configuration they use {_TITLES[product]}"

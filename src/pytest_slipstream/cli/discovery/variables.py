@@ -19,10 +19,20 @@ _READERS = {
 }
 _READER_OBJECTS = {"starlette.config.Config", "environs.Env", "environ.Env"}
 _SETTINGS = {"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}
-_URL_NAME = re.compile(r"(^|_)(DATABASE|DB|POSTGRES|POSTGRESQL|PG|SQL|SQLALCHEMY|SQLITE)(_|.*_)")
+_URL_NAME = re.compile(
+    r"(^|_)(DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|SQL|SQLALCHEMY|SQLITE)"
+    r"(_|.*_)"
+)
 _URL_END = re.compile(r"(URL|URI|DSN)$")
-_DATABASE_URL = re.compile(r"(?:(sqlite|postgres(?:ql)?)(?:\+(\w+))?)://")
-_PART = re.compile(r"(?:^|_)(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|SQL)_?(\w+)$")
+_DATABASE_URL = re.compile(r"(?:(sqlite|postgres(?:ql)?|mysql|mariadb)(?:\+(\w+))?)://")
+_PART = re.compile(r"(?:^|_)(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|SQL)_?(\w+)$")
+_ENGINES = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
 _PLACEHOLDERS = {
     "HOST": "host",
     "HOSTNAME": "host",
@@ -64,8 +74,7 @@ def parse_url(text: str) -> tuple[str, str] | None:
     found = _DATABASE_URL.match(text)
     if not found:
         return None
-    engine = "sqlite" if found[1] == "sqlite" else "postgresql"
-    return engine, found[2] or ""
+    return _ENGINES[found[1]], found[2] or ""
 
 
 def placeholder_of(name: str, default: str) -> str | None:

@@ -67,7 +67,8 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
 class Cleaning(msgspec.Struct, frozen=True, kw_only=True):
     """What cleaning found and did.
 
-    ``restored`` says that something committed was put back, where ``tables`` and ``ddl`` do not.
+    ``restored`` says that something committed was put back. (``tables`` may name such as were
+    written to and rolled back.)
     ``cannot`` is None when the slot is clean; otherwise it says why `Slot.clean` could not put it
     back exactly, and the caller must call `Slot.replace`.
     """

@@ -14,6 +14,8 @@ import pytest
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.settings import LaneSettings
 
+Wrapper = Generator[None, Any, Any]
+
 
 class LaneHooks:
     """Registered where lanes are configured."""
@@ -31,23 +33,22 @@ class LaneHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
-    ) -> Generator[None, None, None]:
+    ) -> Wrapper:
         """Mark by path before `-m` selects; choose and sort when all others have had their say."""
         for item in items:
             if not any(item.get_closest_marker(lane.marker) for lane in self._settings.values()):
                 for name in self._lanes.by_path(item):
                     item.add_marker(self._settings[name].marker)
-        yield
+        result = yield
         lanes = {item: self._lanes.of(item) for item in items}
         left_out = [item for item in items if lanes[item] not in self._lanes.names]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
         items[:] = [item for name in self._lanes.names for item in items if lanes[item] == name]
+        return result
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, Any, Any]:
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Wrapper:
         """With the last test of a lane go the wider fixtures that were made on it.
 
         Right after pytest's own part, so that whoever cleans up after a test does it later.

@@ -76,7 +76,7 @@ class PeeweeDatabases:
 
 def _slot_of(database: Any) -> str | None:
     """The slot that a Database leads to by its name, its path or its URL."""
-    words = re.findall(r"\w+", database.database if isinstance(database.database, str) else "")
+    words = re.findall(r"\w+", str(database.database))
     return next((word for word in words if naming.parse_slot_name(word) is not None), None)
 
 

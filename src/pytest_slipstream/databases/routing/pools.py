@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -95,6 +96,13 @@ def _empty(pool: Any) -> None:
         pool._rused.pop(id(connection), None)
 
 
+def _drop_free(pool: Any) -> None:
+    while pool._free:
+        connection = pool._free.pop()
+        with suppress(RuntimeError):  # its event loop is closed
+            connection.close()
+
+
 _FOLLOWED = {
     "sqlalchemy.pool": (".sqlalchemy_pools", "SQLAlchemyPools"),
     "peewee": (".peewee_databases", "PeeweeDatabases"),
@@ -103,5 +111,7 @@ _TREATMENTS = (
     ("psycopg_pool", "ConnectionPool", _check_each),
     ("psycopg_pool", "AsyncConnectionPool", _check_each),
     ("asyncpg.pool", "Pool", _expire),
+    ("aiomysql.pool", "Pool", _drop_free),
+    ("asyncmy.pool", "Pool", _drop_free),
     ("psycopg2.pool", "AbstractConnectionPool", _empty),
 )

@@ -47,6 +47,7 @@ _READING = frozenset(
     (
         "select",
         "with",
+        "pragma",
         "show",
         "explain",
         "values",
@@ -69,7 +70,11 @@ _READING = frozenset(
 _CHANGING = re.compile(
     r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b", re.IGNORECASE
 )
-_OF_TRANSACTION = re.compile(r"set\s+(?:local|constraints)\b", re.IGNORECASE)
+_OF_TRANSACTION = re.compile(
+    r"set\s+(?:local\s+(?!transaction)|constraints\b|"
+    r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)",
+    re.IGNORECASE,
+)
 _ASSIGNING = re.compile(r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\(", re.I)
 _CONTROL = re.compile(
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
@@ -114,7 +119,8 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
     "mysql": re.compile(
         r"(?:alter|create(?!\s+temporary)|drop(?!\s+temporary)|rename|truncate|analyze|optimize|"
         r"repair|check\s+table|cache\s+index|load\s+index|flush|reset|grant|revoke|lock|unlock|"
-        r"install|uninstall|xa|set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
+        r"install|uninstall|xa|use|"
+        r"set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
         r"set\s+@@(?:session\.|local\.)?autocommit|set\s+password|change\s+master|"
         r"start\s+(?:slave|replica))\b",
         re.IGNORECASE,
@@ -137,11 +143,11 @@ def read(sql: str, engine: str) -> Statement:
     if _CONTROL.search(text) and first != "create":  # a routine's or a trigger's body is no control
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
-        return _control(text, first)
-    if _OUTSIDE[engine].match(text):
-        return _uncontained(text, "cannot be rolled back")
+        return _control(text, first, engine)
     if first == "set" and _OF_TRANSACTION.match(text):
         return _READ
+    if _OUTSIDE[engine].match(text):
+        return _uncontained(text, "cannot be rolled back")
     if first == "set" or (first == "pragma" and _ASSIGNING.search(text)):
         return _SETTING
     if first in _READING and not _CHANGING.search(text):
@@ -149,21 +155,24 @@ def read(sql: str, engine: str) -> Statement:
     return _WRITE if words else _READ
 
 
-def _control(text: str, first: str) -> Statement:
+def _control(text: str, first: str, engine: str) -> Statement:
     for kind, pattern in _PATTERNS:
         found = pattern.fullmatch(text)
         if found is None:
             continue
         if kind is Kind.UNCONTAINED:
             break
-        return Statement(kind, _folded(found[1]) if pattern.groups else "")
+        return Statement(kind, _folded(found[1], engine) if pattern.groups else "")
     if first in ("begin", "end") and ";" in text.rstrip().rstrip(";"):
         return _uncontained(text, "has several statements, of which some end a transaction")
     return _uncontained(text, "controls the transaction in a way that a savepoint does not have")
 
 
-def _folded(name: str) -> str:
-    return name if name[0] in "\"`'[" else name.lower()
+def _folded(name: str, engine: str) -> str:
+    """A name as the product compares it."""
+    quoted = name[0] in "\"`'["
+    bare = name[1:-1].replace('""', '"') if quoted else name
+    return bare if quoted and engine == "postgresql" else bare.lower()
 
 
 def _uncontained(text: str, why: str) -> Statement:

@@ -59,6 +59,7 @@ class Transactions:
         self._open: set[Member] = set()
         self._opened_by_savepoint: set[Member] = set()
         self._doomed: set[Member] = set()
+        self._owed: Texts = ()
 
     def is_open(self, who: Member) -> bool:
         """Whether a connection is in a transaction, as the application sees it."""
@@ -75,9 +76,19 @@ class Transactions:
 
     def clear(self) -> None:
         """The physical transaction is over."""
+        self._owed = ()
         self._segments.clear()
         for members in (self._open, self._opened_by_savepoint, self._doomed):
             members.clear()
+
+    def owe(self, texts: Texts) -> None:
+        """Have these sent with what must be sent next: a round trip less."""
+        self._owed += texts
+
+    def pay(self) -> Texts:
+        """What is owed, if it is to be sent now."""
+        owed, self._owed = self._owed, ()
+        return owed
 
     def begin(self, who: Member, *, aborted: bool = False) -> Texts:
         """The application begins a transaction; without effect when it is in one."""
@@ -105,12 +116,16 @@ class Transactions:
         return texts
 
     def commit(self, who: Member, *, aborted: bool = False) -> Texts:
-        """The application commits; without effect outside of a transaction."""
+        """The application commits; without effect outside of a transaction.
+
+        That it is released is owed: the server learns of it with what is sent next.
+        """
         if self.is_doomed(who, aborted=aborted):
             return self.rollback(who, aborted=aborted)
         texts = self._settle(who, aborted)
         self._leave(who)
-        return texts + self._release_finished()
+        self.owe(self._release_finished())
+        return texts
 
     def rollback(self, who: Member, *, aborted: bool = False) -> Texts:
         """The application rolls back; without effect outside of a transaction."""
@@ -176,6 +191,9 @@ class Transactions:
 
     def _settle(self, who: Member, aborted: bool) -> Texts:
         """Finish a guarded statement; keep one connection's error from another connection."""
+        return self.pay() + self._finish(who, aborted)
+
+    def _finish(self, who: Member, aborted: bool) -> Texts:
         if not self._segments:
             return ()
         top = self._segments[-1]

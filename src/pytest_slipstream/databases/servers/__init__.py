@@ -11,7 +11,13 @@ from pathlib import Path
 from pytest_slipstream.databases.servers.protocol import Server
 from pytest_slipstream.settings import DatabaseSettings
 
-__all__ = ["Server", "mysql_server", "postgresql_server"]
+__all__ = ["Server", "mysql_server", "of", "postgresql_server"]
+
+
+def of(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
+    """The server that a configured database lives on, whatever its product."""
+    make = mysql_server if settings.engine == "mysql" else postgresql_server
+    return make(settings, cache_dir=cache_dir)
 
 
 def postgresql_server(settings: DatabaseSettings, *, cache_dir: Path) -> Server:

@@ -253,9 +253,7 @@ class EmbeddedMysql:
         import pymysql
 
         try:
-            pymysql.connect(
-                unix_socket=address.socket, user=USER, password=address.password
-            ).close()
+            pymysql.connect(unix_socket=address.socket, user=USER, ssl_disabled=True).close()
         except pymysql.err.Error:
             return False
         return True
@@ -300,15 +298,17 @@ def embedded_mysql(
 
 
 def accounts_sql(password: str) -> str:
-    """The server's one account, by socket and by TCP, a statement a line.
+    """The server's one account, a statement a line.
 
     Args:
-        password: Letters, digits, ``-`` and ``_``; empty where only the private socket is there.
+        password: For TCP: letters, digits, ``-`` and ``_``; empty where there is none. The socket
+            lies in a private directory and needs no password.
     """
     lines = []
-    for host in ("localhost", LOOPBACK):
-        lines.append(f"CREATE USER '{USER}'@'{host}' IDENTIFIED BY '{password}';")
-        lines.append(f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION;")
+    for host, secret in (("localhost", ""), (LOOPBACK, password)):
+        if secret or host == "localhost":
+            lines.append(f"CREATE USER '{USER}'@'{host}' IDENTIFIED BY '{secret}';")
+            lines.append(f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION;")
     return "\n".join(lines) + "\n"
 
 

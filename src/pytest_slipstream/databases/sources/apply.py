@@ -106,7 +106,8 @@ def _create_models(source: ObjectSource, found: models.Models, build: Build) -> 
             f"{source}: it holds no Peewee models: no module that has been imported defines one",
             hint="name a module that imports all models, or a list of them",
         )
-    _call(source, lambda: models.create(found, build.address), build)
+    strict = build.settings.strict
+    _call(source, lambda: models.create(found, build.address, strict=strict), build)
 
 
 _VALID_KINDS = {

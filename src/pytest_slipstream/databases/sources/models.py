@@ -18,6 +18,8 @@ from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.errors import MissingExtraError, TemplateError
 
+_DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql"}
+
 
 class Models(msgspec.Struct, frozen=True):
     """Peewee models that one object stands for; their tables are created together."""
@@ -85,8 +87,17 @@ def all_tables(models: Models) -> tuple[type[Any], ...]:
     return tuple(found)
 
 
-def create(models: Models, address: Address) -> None:
+_REAL_TYPES = {"BIGINT": "BIGINT", "SMALLINT": "SMALLINT", "BOOL": "BOOLEAN"}
+"""What Peewee declares as INTEGER in SQLite, though its ranges differ."""
+
+
+def create(models: Models, address: Address, *, strict: bool) -> None:
     """Create the tables of ``models`` with their indexes, in the order of their foreign keys.
+
+    Args:
+        models: The models.
+        address: Where.
+        strict: Whether SQLite's columns must tell what they are on the real engines.
 
     Raises:
         TemplateError: a deferred foreign key refers to a model that was never defined.
@@ -96,7 +107,7 @@ def create(models: Models, address: Address) -> None:
     tables = all_tables(models)
     _refuse_unresolved(peewee, tables)
     try:
-        with _database(tables, address) as database:
+        with _database(tables, address, strict) as database:
             with database.bind_ctx(tables, bind_refs=False, bind_backrefs=False):
                 database.create_tables(tables)
                 if address.engine != "sqlite":  # which has no ALTER TABLE for it
@@ -105,11 +116,11 @@ def create(models: Models, address: Address) -> None:
     except peewee.ImproperlyConfigured as error:
         raise MissingExtraError(
             f"Peewee {peewee.__version__} cannot create the tables: {error}",
-            hint='pip install "pytest-slipstream[peewee]" psycopg2-binary',
+            hint=f"pip install {_DRIVERS.get(address.engine, 'peewee')}",
         ) from error
 
 
-def _database(tables: Iterable[type[Any]], address: Address) -> Any:
+def _database(tables: Iterable[type[Any]], address: Address, strict: bool) -> Any:
     """A Database for ``address``, with the column types that the application has added to its."""
     db_url: Any = import_module("playhouse.db_url")
     kind = db_url.schemes[address.engine]
@@ -120,6 +131,11 @@ def _database(tables: Iterable[type[Any]], address: Address) -> Any:
         if isinstance(bound, kind):
             options["field_types"] = bound.get_context_options()["field_types"]
             break
+    if strict:
+        types = options.setdefault("field_types", dict(kind.field_types))
+        for name, real in _REAL_TYPES.items():
+            if types[name] == kind.field_types[name]:
+                types[name] = real
     if address.path:
         return kind(address.path, uri=address.path.startswith("file:"), **options)
     url = urls.url(address, driver="")

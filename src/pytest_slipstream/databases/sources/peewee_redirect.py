@@ -38,8 +38,8 @@ def redirected(database: str, address: Address) -> Iterator[None]:
     @wraps(original)
     def connect(own: Any, *args: Any, **options: Any) -> Any:
         meant = own.database
-        if is_slot_of(database, meant):
-            own.database = _target(meant, address)
+        if is_slot_of(database, str(meant)):  # it may be a Path
+            own.database = _target(str(meant), address)
             sent.append(own)
         try:
             return original(own, *args, **options)
@@ -52,7 +52,7 @@ def redirected(database: str, address: Address) -> Iterator[None]:
     finally:
         peewee.Database.connect = original
         for own in sent:
-            close(own)
+            _close(own)
 
 
 def _target(meant: str, address: Address) -> str:
@@ -66,7 +66,7 @@ def _is_slot(word: str) -> bool:
     return naming.parse_slot_name(word) is not None
 
 
-def close(database: Any) -> None:
+def _close(database: Any) -> None:
     """Close this thread's connection and all that the pool has, whatever state they are in."""
     while database.in_transaction():
         database.pop_transaction()

@@ -256,8 +256,20 @@ def test_a_savepoint_outside_of_a_transaction_begins_one_and_its_release_commits
     transactions = Transactions(guarded=False)
     assert transactions.savepoint("A", "x") == ("SAVEPOINT slipstream_1",)
     assert transactions.is_open("A")
-    assert transactions.release("A", "x") == ("RELEASE SAVEPOINT slipstream_1",)
+    assert transactions.release("A", "x") == ()
     assert not transactions.is_open("A")
+    assert transactions.pay() == ("RELEASE SAVEPOINT slipstream_1",)
+
+
+def test_what_is_owed_goes_with_what_is_sent_next() -> None:
+    transactions = Transactions(guarded=True)
+    transactions.owe(("BEGIN",))
+    assert transactions.begin("A") == ("BEGIN", "SAVEPOINT slipstream_1")
+    assert transactions.commit("A") == ()
+    assert transactions.begin("B") == (
+        "RELEASE SAVEPOINT slipstream_1",
+        "SAVEPOINT slipstream_1",
+    )
 
 
 def test_an_unknown_savepoint_is_left_to_the_server() -> None:

@@ -33,7 +33,7 @@ _TABLES = (
 _SIZE = "(SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables"
 _DEAD = f"DELETE FROM {REGISTRY}.claims WHERE IS_USED_LOCK(life) IS NULL"
 _PATIENCE_S = 31_536_000
-_RETRIES = 100
+_LOCK_PATIENCE_S = 10
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Administration:
         self._session = self._begin()
 
     def _begin(self) -> Session:
-        session = Session(self.address)
+        session = Session(self.address, patience_s=_LOCK_PATIENCE_S)
         session.rows("SELECT GET_LOCK(%s, 0)", self._life)
         return session
 
@@ -79,23 +79,16 @@ class Administration:
             self._session.run(_TABLES)
 
     def execute(self, query: str, *values: object) -> list[Row]:
-        """Run one statement; once more in a new session when the old one was lost.
-
-        The registry's rows are locked for moments only: a statement that meets a lock is repeated.
-        """
-        for attempt in range(_RETRIES):
-            try:
-                return self._session.rows(query, *values)
-            except pymysql.err.MySQLError as error:
-                if sessions.is_lost(error) and not attempt:
-                    self._session.close()
-                    self._revive()
-                    self._session = self._begin()
-                elif not sessions.is_locked(error) or attempt == _RETRIES - 1:
-                    raise
-                else:
-                    self._session.rows("SELECT sleep(0.01)")
-        raise AssertionError("the last attempt returns or raises")
+        """Run one statement; once more in a new session when the old one was lost."""
+        try:
+            return self._session.rows(query, *values)
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_lost(error):
+                raise
+        self._session.close()
+        self._revive()
+        self._session = self._begin()
+        return self._session.rows(query, *values)
 
     def close(self) -> None:
         """Close the session; its locks go with it."""

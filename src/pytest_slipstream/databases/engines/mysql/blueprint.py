@@ -197,6 +197,24 @@ def _unnamed(statement: str, database: str) -> str:
 def read(session: Session, database: str) -> tuple[Blueprint, dict[str, int]]:
     """The blueprint of a database, and each table's next AUTO_INCREMENT value or position."""
     found = session.rows(_TABLES, database)
+    tables = _tables(session, database, found)
+    positions = {name: int(number or 0) for name, _, _, number in found if name in tables}
+    for name in (table.name for table in tables.values() if table.kind == "sequence"):
+        ((positions[name],),) = session.rows(
+            f"SELECT next_not_cached_value FROM {quoted(database, name)}"
+        )
+    ((collation,),) = session.rows(
+        "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s",
+        database,
+    )
+    views = [row[0] for row in found if row[0] not in tables]
+    definitions = (*_others(session, database), *_views(session, database, views))
+    order = {"routine": 0, "view": 1, "trigger": 2, "event": 3}
+    ordered = tuple(sorted(definitions, key=lambda one: order[one.kind]))
+    return Blueprint(str(collation), tables, ordered), positions
+
+
+def _tables(session: Session, database: str, found: list[Row]) -> dict[str, Table]:
     columns: dict[str, list[Column]] = {}
     for table, name, data_type, extra in session.rows(_COLUMNS, database):
         if "GENERATED" not in str(extra).replace("DEFAULT_GENERATED", ""):
@@ -206,12 +224,9 @@ def read(session: Session, database: str) -> tuple[Blueprint, dict[str, int]]:
         keys.setdefault(row[0], []).append(row)
     cascades = session.rows(_CASCADES, database)
     tables: dict[str, Table] = {}
-    positions: dict[str, int] = {}
-    views: list[str] = []
-    for name, table_type, engine, position in found:
+    for name, table_type, engine, _ in found:
         if table_type not in _KINDS:
-            views.append(name)
-            continue
+            continue  # a view
         kind = _KINDS[table_type]
         key = keys.get(name, [])
         tables[name] = Table(
@@ -223,19 +238,7 @@ def read(session: Session, database: str) -> tuple[Blueprint, dict[str, int]]:
             key=tuple(row[1] for row in key) if all(row[2] is None for row in key) else (),
             cascades_to=tuple(sorted({child for parent, child in cascades if parent == name})),
         )
-        positions[name] = int(position or 0)
-    for name in (table.name for table in tables.values() if table.kind == "sequence"):
-        ((positions[name],),) = session.rows(
-            f"SELECT next_not_cached_value FROM {quoted(database, name)}"
-        )
-    ((collation,),) = session.rows(
-        "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = %s",
-        database,
-    )
-    definitions = (*_others(session, database), *_views(session, database, views))
-    order = {"routine": 0, "view": 1, "trigger": 2, "event": 3}
-    ordered = tuple(sorted(definitions, key=lambda one: order[one.kind]))
-    return Blueprint(str(collation), tables, ordered), positions
+    return tables
 
 
 def _create(session: Session, database: str, name: str, kind: TableKind) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import msgspec
+import pymysql
 
 from pytest_slipstream.databases.engines.mysql.blueprint import (
     BACK_TO_NEUTRAL,
     Blueprint,
     Table,
     named,
+    read,
 )
 from pytest_slipstream.databases.engines.mysql.sessions import Session, quoted
 
@@ -40,6 +42,26 @@ def make(
         images: The rows of each table.
     """
     session.run(_statements(database, blueprint, images))
+
+
+def copy(session: Session, source: str, database: str) -> tuple[Blueprint, dict[str, Image]]:
+    """Copy a database as it is now; what is not committed is left out.
+
+    Returns:
+        The blueprint, and the images that the copy now has.
+    """
+    found, positions = read(session, source)
+    images = images_of(session, source, found, positions)
+    try:
+        make(session, database, found, images)
+    except pymysql.err.MySQLError:
+        session.run([*BACK_TO_NEUTRAL, f"DROP DATABASE IF EXISTS {quoted(database)}"])
+        raise
+    copied = {
+        name: msgspec.structs.replace(image, database=image.database and database)
+        for name, image in images.items()
+    }
+    return found, copied
 
 
 def _statements(database: str, blueprint: Blueprint, images: Mapping[str, Image]) -> Iterator[str]:

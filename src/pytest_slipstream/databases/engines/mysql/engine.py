@@ -25,7 +25,8 @@ from pytest_slipstream.settings import DatabaseSettings
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.engines.mysql.administration import Administration
-    from pytest_slipstream.databases.engines.mysql.slot import Base
+    from pytest_slipstream.databases.engines.mysql.layers import Base
+    from pytest_slipstream.databases.engines.mysql.rights import Rights
 
 
 def create(name: str, settings: DatabaseSettings, *, cache_dir: Path, owner: Owner) -> MysqlEngine:
@@ -52,7 +53,7 @@ class MysqlEngine:
         self._opened: Administration | None = None
         self._progress: Progress = lambda message: None
         self._bases: dict[str, Base] = {}
-        self._missing_right: str | None = None
+        self._rights: Rights | None = None
 
     @property
     def _administration(self) -> Administration:
@@ -100,7 +101,9 @@ class MysqlEngine:
                 f"the server is {problem}", hint="slipstream supports MariaDB 10.5 and MySQL 8.0"
             )
         rights.require_databases(session)
-        self._missing_right = rights.missing_for_reset(session)
+        self._rights = rights.rights_of(session)
+        if not self._rights.counts:
+            self._progress("the server counts no writes, so slots are compared as a whole")
         self._administration.open_registry()
 
     def close(self, *, keep_running: bool = False) -> None:
@@ -112,7 +115,7 @@ class MysqlEngine:
 
     def unavailable(self, isolation: str) -> str | None:
         """Why a strategy cannot be had with this account, or None."""
-        return self._missing_right if isolation == "reset" else None
+        return self._rights.unseen if self._rights and isolation == "reset" else None
 
     def connect(self, address: Address) -> Any:
         """A new PyMySQL connection, autocommit off."""
@@ -167,15 +170,21 @@ class MysqlEngine:
         Raises:
             TemplateError: It holds something that a copy does not.
         """
+        import pymysql
+
         from pytest_slipstream.databases.audit import compare
-        from pytest_slipstream.databases.engines.mysql import blueprint, content, copying
+        from pytest_slipstream.databases.engines.mysql import content, copying, sessions
 
         session = self._administration.session
         name = naming.build_name(template)
-        found, positions = blueprint.read(session, name)
-        images = copying.images_of(session, name, found, positions)
         self._administration.drop(template)
-        copying.make(session, template, found, images)
+        try:
+            copying.copy(session, name, template)
+        except pymysql.err.MySQLError as error:
+            raise TemplateError(
+                f"the database {self._key!r} cannot be copied: {sessions.text(error)}",
+                hint="mend or drop what refers to something that is not there any more",
+            ) from error
         lost = compare(content.digest_in(session, name), content.digest_in(session, template))
         if lost:
             raise TemplateError(
@@ -196,18 +205,24 @@ class MysqlEngine:
     def create_slot(self, name: str, template: str) -> Slot:
         """Make a slot."""
         from pytest_slipstream.databases.engines.mysql.slot import MysqlSlot
+        from pytest_slipstream.databases.engines.mysql.watch import Sight
 
         self._administration.claim(template)
         parsed = naming.parse_slot_name(name)
         if parsed is not None:
             self._administration.claim(parsed.owner)
+        assert self._rights is not None
         return MysqlSlot(
-            self.address(name), self._base(template), self._key, self._administration, self._data()
+            self.address(name),
+            self._base(template),
+            self._key,
+            self._administration,
+            Sight(rights=self._rights, data=self._data()),
         )
 
     def _base(self, template: str) -> Base:
         from pytest_slipstream.databases.engines.mysql import blueprint, copying
-        from pytest_slipstream.databases.engines.mysql.slot import Base
+        from pytest_slipstream.databases.engines.mysql.layers import Base
 
         if template not in self._bases:
             session = self._administration.session

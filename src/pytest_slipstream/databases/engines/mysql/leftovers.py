@@ -8,7 +8,7 @@ slot but those that may stay.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 import pymysql
@@ -108,19 +108,35 @@ def end(session: Session, database: str, kept: Collection[Transaction]) -> tuple
     while open_now:
         works = any(one.command != "Sleep" for one in open_now)
         if clock.seconds() - start > _MAY_END_BY_ITSELF_S[works]:
-            return kill(session, open_now, "transaction", found)
+            return kill(session, database, open_now, "transaction")
         session.rows(_STEP)
         open_now = found()
     return ()
 
 
+def end_holders(session: Session, database: str) -> tuple[Leftover, ...]:
+    """End whatever may hold a lock in a database: its sessions, and prepared XA transactions.
+
+    Those belong to no database. One that a live session still holds is not rolled back by another.
+    """
+    ended = kill(session, database, sessions_in(session, database), "lock")
+    for number, length, _, data in session.rows("XA RECOVER"):
+        name = bytes(data)
+        parts = ", ".join(f"X'{part.hex()}'" for part in (name[:length], name[length:]))
+        try:
+            session.rows(f"XA ROLLBACK {parts}, {number}")
+        except pymysql.err.MySQLError:
+            continue  # its session lives
+        ended += (
+            Leftover(kind="transaction", detail=f"prepared as {name.decode(errors='replace')!r}"),
+        )
+    return ended
+
+
 def kill(
-    session: Session,
-    ended: Collection[Transaction],
-    kind: str,
-    remaining: Callable[[], Collection[Transaction]],
+    session: Session, database: str, ended: Collection[Transaction], kind: str
 ) -> tuple[Leftover, ...]:
-    """End sessions and see them gone."""
+    """End sessions in a database and see them gone, with all their locks."""
     for one in ended:
         try:
             session.rows(f"KILL CONNECTION {one.connection}")
@@ -129,6 +145,8 @@ def kill(
                 raise
     numbers = {one.connection for one in ended}
     deadline = clock.seconds() + _GONE_WITHIN_S
-    while clock.seconds() < deadline and numbers & {one.connection for one in remaining()}:
+    while clock.seconds() < deadline:
+        if not numbers & {one.connection for one in sessions_in(session, database)}:
+            break
         session.rows(_STEP)
     return tuple(Leftover(kind=kind, detail=one.detail) for one in ended)

@@ -6,6 +6,7 @@ Pure: text from values. All statements are for a session without foreign key che
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pytest_slipstream.databases.engines.mysql.blueprint import Definition, Table
 from pytest_slipstream.databases.engines.mysql.copying import (
@@ -62,12 +63,10 @@ def restored(
 def _differences_undone(table: Table, database: str, source: str) -> Iterator[str]:
     """Only rows that differ are written: a seed may be large, and a test changes little."""
     slot, image = quoted(database, table.name), quoted(source, table.name)
-    key = " AND ".join(f"s.{quoted(one)} = i.{quoted(one)}" for one in table.key)
+    key = _same_key(table, "s", "i")
     first = quoted(table.key[0])
-    same = " AND ".join(column.same("s", "i") for column in table.columns)
-    yield (
-        f"DELETE s FROM {slot} s LEFT JOIN {image} i ON {key} AND {same} WHERE i.{first} IS NULL"
-    )
+    same = _same_row(table, "s", "i")
+    yield f"DELETE s FROM {slot} s LEFT JOIN {image} i ON {same} WHERE i.{first} IS NULL"
     yield (
         f"INSERT INTO {slot} ({column_list(table)}) SELECT {column_list(table, 'i')} "
         f"FROM {image} i LEFT JOIN {slot} s ON {key} WHERE s.{first} IS NULL"
@@ -91,13 +90,7 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
     mine, theirs = quoted(above, table.name), quoted(lower, table.name)
     keys = quoted(above, "slipstream_keys")
     columns = ", ".join(quoted(one) for one in table.key)
-
-    def key(one: str, other: str) -> str:
-        return " AND ".join(f"{one}.{quoted(k)} = {other}.{quoted(k)}" for k in table.key)
-
-    def same(one: str, other: str) -> str:
-        return " AND ".join([key(one, other), *(c.same(one, other) for c in table.columns)])
-
+    key, same = partial(_same_key, table), partial(_same_row, table)
     untouched = f"EXISTS (SELECT 1 FROM {mine} a WHERE {same('a', 'l')})"
     changed = "TRUE"
     if below is not None:
@@ -123,38 +116,49 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
     return [*statements, f"DROP TABLE {keys}"]
 
 
+def _same_key(table: Table, one: str, other: str) -> str:
+    return " AND ".join(f"{one}.{quoted(key)} = {other}.{quoted(key)}" for key in table.key)
+
+
+def _same_row(table: Table, one: str, other: str) -> str:
+    same = (column.same(one, other) for column in table.columns)
+    return " AND ".join([_same_key(table, one, other), *same])
+
+
+def differs(table: Table, database: str, source: str) -> str:
+    """The question whether a table without a primary key has other rows than its image."""
+    slot, image = quoted(database, table.name), quoted(source, table.name)
+    one, other = _less(table, slot, image), _less(table, image, slot)
+    return f"SELECT EXISTS ({one}) OR EXISTS ({other})"
+
+
+def _less(table: Table, one: str, other: str) -> str:
+    """The rows of one that the other has not, by content and number."""
+    exact = ", ".join(column.exact for column in table.columns)
+    number = f"row_number() OVER (PARTITION BY {exact}) AS slipstream_n"
+    columns = column_list(table)
+    same = " AND ".join(column.same("x", "y") for column in table.columns)
+    return (
+        f"SELECT {column_list(table, 'x')} FROM (SELECT {columns}, {number} FROM {one}) x "
+        f"WHERE NOT EXISTS (SELECT 1 FROM (SELECT {columns}, {number} FROM {other}) y "
+        f"WHERE {same} AND x.slipstream_n = y.slipstream_n)"
+    )
+
+
 def _content_taken_out(table: Table, above: str, lower: str, below: str | None) -> list[str]:
     """Add what the lower layer removed, then remove what it added, by content and number."""
     mine, theirs = quoted(above, table.name), quoted(lower, table.name)
-    base = quoted(below, table.name) if below is not None else None
     columns = column_list(table)
     result = quoted(above, "slipstream_rows")
-
-    def numbered(source: str) -> str:
-        exact = ", ".join(column.exact for column in table.columns)
-        return (
-            f"SELECT {columns}, row_number() OVER (PARTITION BY {exact}) AS slipstream_n "
-            f"FROM {source}"
-        )
-
-    def same(one: str, other: str) -> str:
-        return " AND ".join(column.same(one, other) for column in table.columns)
-
-    def less(one: str, other: str) -> str:
-        """The rows of one that the other has not, by content and number."""
-        return (
-            f"SELECT {column_list(table, 'x')} FROM ({numbered(one)}) x WHERE NOT EXISTS "
-            f"(SELECT 1 FROM ({numbered(other)}) y WHERE {same('x', 'y')} "
-            "AND x.slipstream_n = y.slipstream_n)"
-        )
-
-    removed = less(base, theirs) if base is not None else None
-    added = less(theirs, base) if base is not None else f"SELECT {columns} FROM {theirs}"
-    all_rows = f"SELECT {columns} FROM {mine}" + (f" UNION ALL {removed}" if removed else "")
+    all_rows, added = f"SELECT {columns} FROM {mine}", f"SELECT {columns} FROM {theirs}"
+    if below is not None:
+        base = quoted(below, table.name)
+        all_rows += f" UNION ALL {_less(table, base, theirs)}"
+        added = _less(table, theirs, base)
     return [
         f"DROP TABLE IF EXISTS {result}",
         f"CREATE TABLE {result} LIKE {mine}",
-        f"INSERT INTO {result} ({columns}) {less(f'({all_rows}) r', f'({added}) d')}",
+        f"INSERT INTO {result} ({columns}) {_less(table, f'({all_rows}) r', f'({added}) d')}",
         f"DELETE FROM {mine}",
         f"INSERT INTO {mine} ({columns}) SELECT {columns} FROM {result}",
         f"DROP TABLE {result}",

@@ -5,12 +5,22 @@ The invariant: a missing right is named in the server's own words, with the GRAN
 
 from __future__ import annotations
 
+import msgspec
 import pymysql
 
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.mysql import sessions
+from pytest_slipstream.databases.engines.mysql.leftovers import STATUS
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.errors import ServerError
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """``unseen``: why open transactions cannot be seen, or None. ``counts``: the server does."""
+
+    unseen: str | None
+    counts: bool
+
 
 _PROBE = f"{naming.PREFIX}probe"
 
@@ -34,26 +44,31 @@ def require_databases(session: Session) -> None:
         ) from error
 
 
-def missing_for_reset(session: Session) -> str | None:
-    """Why `reset` cannot be had, or None."""
+def rights_of(session: Session) -> Rights:
+    """What the account may see; switches the counters on where it may."""
+    return Rights(_unseen(session), _counts(session))
+
+
+def _unseen(session: Session) -> str | None:
     try:
-        session.rows("SELECT 1 FROM information_schema.innodb_trx LIMIT 1")
+        session.rows(STATUS)
     except pymysql.err.MySQLError as error:
         return (
             f"the account {account_of(session)} lacks the right PROCESS, without which open "
             f"transactions cannot be seen ({sessions.text(error)})"
         )
+    return None
+
+
+def _counts(session: Session) -> bool:
     variable = "userstat" if session.flavour == "mariadb" else "performance_schema"
-    ((is_on,),) = session.rows(f"SELECT @@global.{variable}")
-    if is_on:
-        return None
-    if session.flavour == "mariadb":
-        try:
-            session.run(["SET GLOBAL userstat = ON"])
-        except pymysql.err.MySQLError as error:
-            return f"the server does not count writes (userstat = OFF; {sessions.text(error)})"
-        return None
-    return "the server does not count writes (performance_schema = OFF)"
+    if session.rows(f"SELECT @@global.{variable}")[0][0]:
+        return True
+    try:
+        session.run([f"SET GLOBAL {variable} = ON"])
+    except pymysql.err.MySQLError:
+        return False  # The right is missing, or it can be switched on at the start only.
+    return True
 
 
 def account_of(session: Session) -> str:

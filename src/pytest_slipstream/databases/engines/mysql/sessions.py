@@ -1,7 +1,7 @@
 """Connections to MySQL and MariaDB.
 
 The invariant: a session of slipstream's own behaves the same whatever the server, the account or
-the database sets as defaults, and it never waits long for a lock.
+the database sets as defaults.
 """
 
 from __future__ import annotations
@@ -39,14 +39,10 @@ _OF_FLAVOUR = {
     "mariadb": {
         "check_constraint_checks": "0",
         "system_versioning_insert_history": "1",
-        "innodb_lock_wait_timeout": "0",
-        "lock_wait_timeout": "0",
         "max_statement_time": "0",
     },
     "mysql": {
         "information_schema_stats_expiry": "0",
-        "innodb_lock_wait_timeout": "1",
-        "lock_wait_timeout": "1",
         "max_execution_time": "0",
         "sql_generate_invisible_primary_key": "0",
     },
@@ -93,9 +89,10 @@ class Session:
 
     Args:
         address: The server's.
+        patience_s: How long it waits for a lock; MySQL waits for one second at least.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, patience_s: int = 0) -> None:
         self._connection = pymysql.connect(
             autocommit=True,
             client_flag=CLIENT.MULTI_STATEMENTS,
@@ -109,7 +106,9 @@ class Session:
             parsed = parse_version(f"{version} {comment}")
             self.flavour: Flavour = parsed[0] if parsed else "mysql"
             self.version = parsed[1] if parsed else (0, 0, 0)
-            self._set_all({**_NEUTRAL, **_OF_FLAVOUR[self.flavour]})
+            patience = str(patience_s if self.flavour == "mariadb" else max(patience_s, 1))
+            locks = dict.fromkeys(("innodb_lock_wait_timeout", "lock_wait_timeout"), patience)
+            self._set_all({**_NEUTRAL, **_OF_FLAVOUR[self.flavour], **locks})
             self.run(["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"])
         except BaseException:
             self.close()

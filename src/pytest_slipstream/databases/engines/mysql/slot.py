@@ -7,8 +7,7 @@ the slot again whatever happened to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import msgspec
@@ -19,35 +18,21 @@ from pytest_slipstream.databases.engines.mysql import (
     blueprint,
     content,
     copying,
+    layers,
     leftovers,
     restoring,
     sessions,
 )
 from pytest_slipstream.databases.engines.mysql.administration import Administration
-from pytest_slipstream.databases.engines.mysql.blueprint import Blueprint
-from pytest_slipstream.databases.engines.mysql.copying import Image
+from pytest_slipstream.databases.engines.mysql.layers import Base, Layer
 from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
-from pytest_slipstream.databases.engines.mysql.watch import Reading, Watch
+from pytest_slipstream.databases.engines.mysql.watch import Reading, Sight, Watch
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
 _LOCK_PATIENCE_S = 0.3
-
-
-class Base(msgspec.Struct, frozen=True):
-    """A database as it was at one moment: how it is defined, and where each table's rows lie."""
-
-    blueprint: Blueprint
-    images: Mapping[str, Image]
-
-
-class Layer(msgspec.Struct, frozen=True):
-    """What a wider fixture wrote. ``blueprint``: of the whole slot, if it changed the schema."""
-
-    database: str
-    images: Mapping[str, Image]
-    blueprint: Blueprint | None = None
 
 
 class MysqlSlot:
@@ -58,7 +43,7 @@ class MysqlSlot:
         template: What it is made from.
         schema: What stands before a table's name in messages.
         administration: Creates and drops databases.
-        data: The server's data directory, where this process may read it.
+        sight: What there is to see the slot by.
     """
 
     def __init__(
@@ -67,7 +52,7 @@ class MysqlSlot:
         template: Base,
         schema: str,
         administration: Administration,
-        data: Path | None,
+        sight: Sight,
     ) -> None:
         self.name = address.database
         self.address = address
@@ -75,7 +60,7 @@ class MysqlSlot:
         self._template = template
         self._schema = schema
         self._administration = administration
-        self._data = data
+        self._sight = sight
         self._layers: list[Layer] = []
         self._pushed = 0
         self._kept: tuple[Transaction, ...] = ()
@@ -95,13 +80,28 @@ class MysqlSlot:
     def _make(self) -> None:
         """Make the database; nothing may be there under its name but what this drops."""
         base = self._base()
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         copying.make(self._session, self.name, base.blueprint, base.images)
         self._begin(base)
 
+    def _drop(self) -> None:
+        if self._sight.rights.unseen is None:
+            leftovers.end(self._session, self.name, ())
+        statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
+        try:
+            self._unhindered(lambda: self._session.run([statement]))
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            raise IsolationError(
+                f"the slot {self.name} cannot be made anew: a session in another database holds a "
+                f"lock in it ({sessions.text(error)})",
+                hint="end that session's transaction in the test, or connect it to the slot",
+            ) from error
+
     def _begin(self, base: Base) -> None:
         self._clean_base = base
-        self._watch = Watch(self._session, self.name, self._data)
+        self._watch = Watch(self._session, self.name, self._sight)
         self._begin_watching()
 
     def _settle(self, reading: Reading) -> None:
@@ -117,29 +117,38 @@ class MysqlSlot:
 
     def clean(self) -> Cleaning:
         """Put back what changed since the slot was last clean."""
+        return self._attempt(self._cleaned)
+
+    def _attempt(self, act: Callable[[], Cleaning]) -> Cleaning:
         try:
-            return self._cleaned()
+            return act()
         except pymysql.err.MySQLError as error:
             lost = sessions.is_lost(error)
             what = "the connection to the server was lost" if lost else "cleaning failed"
             return Cleaning(cannot=f"{what}: {sessions.text(error)}")
 
-    def _cleaned(self) -> Cleaning:
+    def _cleaned(self, also: Collection[str] = ()) -> Cleaning:
+        """Put back what changed, and ``also`` the tables of a layer that is gone."""
         ended, reading = self._quiet()
         ddl, truncated = self._redefined(reading)
         if ddl:
             return Cleaning(
                 ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {', '.join(ddl[:3])}"
             )
+        base = self._clean_base
         written, dirty = self._dirty(reading, truncated)
-        moved = reading.moved_since(self._clean)
-        tables = self._clean_base.blueprint.tables
-        problem = next(filter(None, (restoring.obstacle(tables[name]) for name in dirty)), None)
+        dirty |= set(also)
+        tables = self._shown(written)
+        found = (restoring.obstacle(base.blueprint.tables[name]) for name in sorted(dirty))
+        problem = next(filter(None, found), None)
         if problem:
-            return Cleaning(tables=self._shown(written), leftovers=ended, cannot=problem)
-        if dirty or moved:
-            ended += self._put_back(reading, dirty, moved)
-        return Cleaning(tables=self._shown(written), leftovers=ended)
+            return Cleaning(tables=tables, leftovers=ended, cannot=problem)
+        moved = reading.moved_from(base.positions)
+        if not dirty and not moved:
+            return Cleaning(leftovers=ended)
+        differed, more = self._put_back(reading, dirty, moved)
+        rolls_back = all(base.blueprint.tables[name].is_transactional for name in written)
+        return Cleaning(tables=tables, leftovers=ended + more, restored=differed or not rolls_back)
 
     def _quiet(self) -> tuple[tuple[Leftover, ...], Reading]:
         """A reading at a moment when no transaction of the test's is open."""
@@ -172,8 +181,12 @@ class MysqlSlot:
             return written, set(base.tables)
         return written, base.reached(written)
 
-    def _put_back(self, reading: Reading, dirty: set[str], moved: set[str]) -> tuple[Leftover, ...]:
+    def _put_back(
+        self, reading: Reading, dirty: set[str], moved: set[str]
+    ) -> tuple[bool, tuple[Leftover, ...]]:
+        """Whether rows differed (what was rolled back is counted as written, too); what ended."""
         base = self._clean_base
+        dirty -= self._unchanged(dirty)
         plain: list[tuple[str, str]] = []
         special: list[str] = []
         for name in sorted(dirty | moved):
@@ -191,13 +204,14 @@ class MysqlSlot:
         counts, ended = self._unhindered(
             lambda: self._session.run([*(text for _, text in plain), *special])
         )
-        if special or ended:
+        differed = any(counts)
+        if special or ended or not self._sight.rights.counts:
             self._begin_watching()
-            return ended
+            return differed, ended
         written = dict(reading.written)
         for (name, _), count in zip(plain, counts, strict=True):
-            written[name] = written.get(name, 0) + count
-        positions = {**reading.positions, **{name: self._clean.positions[name] for name in moved}}
+            written[name] = int(str(written.get(name, 0))) + count
+        positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
         self._settle(
             msgspec.structs.replace(
                 reading,
@@ -206,26 +220,50 @@ class MysqlSlot:
                 signature=self._watch.signature() if moved else reading.signature,
             )
         )
-        return ended
+        return differed, ended
 
-    def _unhindered(self, act: Callable[[], T]) -> tuple[T, tuple[Leftover, ...]]:
-        """Do what needs locks; end the sessions in the slot that hold them for long."""
-        start = clock.seconds()
+    def _unchanged(self, tables: set[str]) -> set[str]:
+        """Tables without a primary key that are as they were: writes that were rolled back count.
+
+        The others' rows are compared by the statements that put them back.
+        """
+        base = self._clean_base
+        known = [base.blueprint.tables[name] for name in tables]
+        compared = [
+            (table.name, source)
+            for table in known
+            if table.is_transactional and not table.key
+            if (source := base.images[table.name].database) is not None
+        ]
+        found = self._session.results(
+            restoring.differs(base.blueprint.tables[name], self.name, source)
+            for name, source in compared
+        )
+        return {
+            name for (name, _), (_, rows) in zip(compared, found, strict=True) if not rows[0][0]
+        }
+
+    def _unhindered(
+        self, act: Callable[[], T], *, ending: bool = True
+    ) -> tuple[T, tuple[Leftover, ...]]:
+        """Do what needs locks; end the sessions in the slot that hold them for long.
+
+        Args:
+            act: What to do; more than once, if need be.
+            ending: Whether sessions may be ended; if not, the error is raised.
+        """
+        start, may_end = clock.seconds(), ending
         ended: tuple[Leftover, ...] = ()
         while True:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
-                if not sessions.is_locked(error) or ended:
+                late = clock.seconds() - start > _LOCK_PATIENCE_S
+                if not sessions.is_locked(error) or (late and not may_end):
                     raise
-            if clock.seconds() - start > _LOCK_PATIENCE_S:
-                found = leftovers.sessions_in(self._session, self.name)
-                ended = leftovers.kill(
-                    self._session,
-                    found,
-                    "lock",
-                    lambda: leftovers.sessions_in(self._session, self.name),
-                )
+            if late:
+                ended = leftovers.end_holders(self._session, self.name)
+                start, may_end = clock.seconds(), False
             self._session.rows("SELECT sleep(0.005)")
 
     def touched(self) -> tuple[str, ...]:
@@ -243,7 +281,6 @@ class MysqlSlot:
         self._session.close()
         self._administration.execute("SELECT 1")  # revives a dead server
         self._session = Session(self.address)
-        leftovers.end(self._session, self.name, ())
         self._make()
 
     def prepare(self) -> None:
@@ -251,9 +288,7 @@ class MysqlSlot:
 
     def keep(self, name: str) -> Address:
         """Copy the database under ``name`` as it stands, and make the slot anew."""
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
+        copying.copy(self._session, self.name, name)
         self.replace()
         return msgspec.structs.replace(self.address, database=name)
 
@@ -264,92 +299,60 @@ class MysqlSlot:
         reading = self._watch.look()
         ddl, truncated = self._redefined(reading)
         written, dirty = self._dirty(reading, truncated)
+        if not ddl:
+            self._move_back(reading, dirty)
         if not written and not ddl:
             return ()
         self._pushed += 1
         name = f"{self.name}_layer{self._pushed}"
-        layer = self._whole(name) if ddl else self._part(name, dirty, reading.positions)
+        if ddl:
+            layer = layers.of_all(self._session, self.name, name)
+        else:
+            self._administration.create_empty(name)
+            tables = self._clean_base.blueprint.tables
+            written_to = [tables[table] for table in sorted(dirty)]
+            layer = layers.of(self._session, self.name, name, written_to, reading.positions)
         self._layers.append(layer)
         self._begin(self._base())
         return self._shown(written) + ddl
 
-    def _whole(self, name: str) -> Layer:
-        now, positions = blueprint.read(self._session, self.name)
-        images = copying.images_of(self._session, self.name, now, positions)
-        copying.make(self._session, name, now, images)
-        return Layer(
-            name,
-            {
-                table: msgspec.structs.replace(image, database=image.database and name)
-                for table, image in images.items()
-            },
-            now,
-        )
-
-    def _part(self, name: str, tables: set[str], positions: Mapping[str, int]) -> Layer:
-        known = self._clean_base.blueprint.tables
-        self._administration.create_empty(name)
-        stored = [known[table] for table in sorted(tables) if known[table].kind != "sequence"]
-        self._session.run(
-            text for table in stored for text in restoring.image_made(table, self.name, name)
-        )
-        images = {table.name: Image(name, positions.get(table.name, 0)) for table in stored}
-        for table in tables - images.keys():
-            query = f"SELECT next_not_cached_value FROM {sessions.quoted(self.name, table)}"
-            images[table] = Image(None, int(self._session.rows(query)[0][0]))
-        return Layer(name, images)
+    def _move_back(self, reading: Reading, dirty: set[str]) -> None:
+        """An insert that failed may have taken a number of a table that no layer will hold."""
+        moved = reading.moved_from(self._clean_base.positions) - dirty
+        statements = [
+            copying.positioned(table, self.name, self._clean_base.images[table.name].position)
+            for table in self._clean_base.blueprint.tables.values()
+            if table.name in moved
+        ]
+        try:
+            self._unhindered(lambda: self._session.run(statements), ending=False)
+        except pymysql.err.MySQLError as error:
+            if not sessions.is_locked(error):
+                raise
+            return  # A fixture's open transaction is in the way; cleaning will see to it.
+        if moved:
+            self._settle(self._watch.look())
 
     def pop_layer(self, depth: int = 0) -> Cleaning:
         """Remove a layer and put back what it held."""
         at = len(self._layers) - 1 - depth
-        layer = self._layers[at]
-        above = self._layers[at + 1 :]
-        if depth and layer.blueprint is None:
-            below = self._template.images
-            for lower in self._layers[:at]:
-                below = {**below, **lower.images}
-            self._take_out(layer, above, below)
-        del self._layers[at]
-        if layer.blueprint is not None or any(one.blueprint for one in above):
-            self._administration.drop(layer.database)
-            return Cleaning(cannot="a layer had changed the schema")
-        cleaning = self._cleaned_of(layer)
-        self._administration.drop(layer.database)
-        return cleaning
-
-    def _take_out(self, layer: Layer, above: list[Layer], below: Mapping[str, Image]) -> None:
-        tables = self._clean_base.blueprint.tables
-        for one in above:
-            for name in sorted(layer.images.keys() & one.images.keys()):
-                lower, upper = layer.images[name].database, one.images[name].database
-                if lower is not None and upper is not None:
-                    self._session.run(
-                        restoring.taken_out(tables[name], upper, lower, below[name].database)
-                    )
-
-    def _cleaned_of(self, layer: Layer) -> Cleaning:
-        """Clean as if the test had written to all tables of a layer that is gone."""
-        base = self._base()
+        layer = self._layers.pop(at)
+        above = self._layers[at:]
         try:
-            ended, reading = self._quiet()
-            ddl, truncated = self._redefined(reading)
-            if ddl:
-                return Cleaning(
-                    ddl=ddl, leftovers=ended, cannot=f"the schema was changed: {ddl[0]}"
-                )
-            _, dirty = self._dirty(reading, truncated)
-            dirty |= layer.images.keys()
-            self._clean_base = base
-            moved = {
-                name
-                for name in base.images
-                if name in reading.positions
-                and reading.positions[name] != base.images[name].position
-            }
-            ended += self._put_back(reading, dirty, moved)
-        except pymysql.err.MySQLError as error:
-            return Cleaning(cannot=f"taking a layer out failed: {sessions.text(error)}")
-        return Cleaning(tables=self._shown(set(layer.images)), leftovers=ended)
+            if layer.blueprint is not None or any(one.blueprint for one in above):
+                return Cleaning(cannot="a layer had changed the schema")
+            return self._attempt(lambda: self._popped(layer, at))
+        finally:
+            self._administration.drop(layer.database)
+
+    def _popped(self, layer: Layer, at: int) -> Cleaning:
+        below = self._template.images
+        for lower in self._layers[:at]:
+            below = {**below, **lower.images}
+        tables = self._clean_base.blueprint.tables
+        layers.take_out(self._session, layer, self._layers[at:], below, tables)
+        self._clean_base = self._base()
+        return self._cleaned(also=layer.images.keys())
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""
@@ -357,8 +360,7 @@ class MysqlSlot:
 
     def close(self) -> None:
         """Drop the slot and its layers."""
-        leftovers.end(self._session, self.name, ())
-        self._unhindered(lambda: self._administration.drop(self.name))
+        self._drop()
         for layer in self._layers:
             self._administration.drop(layer.database)
         self._session.close()

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.engines.mysql.leftovers import (
     STATUS,
     Transaction,
     open_transactions,
 )
+from pytest_slipstream.databases.engines.mysql.rights import Rights
 from pytest_slipstream.databases.engines.mysql.sessions import Session, literal
 
 _WRITTEN = {
@@ -68,7 +70,7 @@ class Reading(msgspec.Struct, frozen=True):
     truncated. ``rows``: how many the tables of other engines than InnoDB have.
     """
 
-    written: Mapping[str, int]
+    written: Mapping[str, object]
     rows: Mapping[str, int]
     positions: Mapping[str, int]
     signature: object
@@ -79,44 +81,55 @@ class Reading(msgspec.Struct, frozen=True):
         """Tables that were written to; without what actions of foreign keys wrote."""
         return _differing(self.written, before.written) | _differing(self.rows, before.rows)
 
-    def moved_since(self, before: Reading) -> set[str]:
-        """Tables whose next AUTO_INCREMENT value is another."""
-        return {
-            name
-            for name, position in self.positions.items()
-            if before.positions.get(name, position) != position
-        }
+    def moved_from(self, positions: Mapping[str, int]) -> set[str]:
+        """Tables whose next AUTO_INCREMENT value is another, or could not be read."""
+        return {name for name, number in positions.items() if self.positions.get(name) != number}
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to see a slot by.
+
+    ``data``: the server's data directory, where its files tell of definitions.
+    """
+
+    rights: Rights
+    data: Path | None
 
 
 class Watch:
-    """Reads the counters of one slot.
+    """Reads the counters of one slot; of a server that has none, the whole content instead.
 
     Args:
         session: Reads them.
         database: The slot.
-        data: The server's data directory, where this process may read it.
+        sight: What there is to see it by.
     """
 
-    def __init__(self, session: Session, database: str, data: Path | None) -> None:
+    def __init__(self, session: Session, database: str, sight: Sight) -> None:
         self._session = session
         self._database = database
-        self._files = data / database if data is not None else None
+        self._files = sight.data / database if sight.data is not None else None
+        self._counts = sight.rights.counts
+        self._sees = sight.rights.unseen is None
         flavour, folder = session.flavour, f"{database}/"
         self._ids = _IDS[flavour].format(length=len(folder), folder=literal(folder))
         self._defining = _DEFINING[flavour].format(names=", ".join(map(literal, _COMMANDS)))
         self._statements = [
             _WRITTEN[flavour].format(database=literal(database)),
             _TABLES.format(database=literal(database)),
-            STATUS,
+            STATUS if self._sees else "SELECT '', '', ''",
         ]
+        if not self._counts:
+            self._statements[0] = "SELECT 'mysql', '', 0"
 
     def look(self) -> Reading:
         """Read the counters now."""
         signature = self.signature()
         found = [rows for _, rows in self._session.results(self._statements)]
         routines = sorted(row for row in found[0] if row[0] == "mysql")
+        written = {name: int(count) for schema, name, count in found[0] if schema != "mysql"}
         return Reading(
-            written={name: int(count) for schema, name, count in found[0] if schema != "mysql"},
+            written=written if self._counts else content.rows_in(self._session, self._database),
             rows={name: int(rows or 0) for name, rows, _ in found[1]},
             positions={name: int(position or 0) for name, _, position in found[1]},
             signature=signature,
@@ -126,12 +139,16 @@ class Watch:
 
     def signature(self) -> object:
         """A reading's signature alone: statements of slipstream's own change it too."""
+        if not self._counts:
+            return content.definitions_in(self._session, self._database)
         if self._files is None:
             return self._session.rows(self._defining)
         return _signature_of(self._files)
 
     def ids(self) -> dict[str, tuple[int, ...]]:
         """InnoDB's ids of the files of the slot's tables, by their encoded names."""
+        if not self._sees:
+            return {}
         ids: dict[str, tuple[int, ...]] = {}
         for path, number in sorted(self._session.rows(self._ids)):
             name = str(path).partition("/")[2].partition("#")[0].lower()
@@ -159,7 +176,7 @@ def _signature_of(directory: Path) -> object:
         with os.scandir(directory) as entries:
             files = sorted((entry.name, entry.inode(), _time(entry)) for entry in entries)
     except OSError:
-        return "the directory is gone or changes"
+        return object()  # It cannot be read or changes just now: equal to no other.
     return made, files
 
 
@@ -169,5 +186,5 @@ def _time(entry: os.DirEntry[str]) -> int:
     return entry.stat(follow_symlinks=False).st_mtime_ns
 
 
-def _differing(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:
+def _differing(now: Mapping[str, object], before: Mapping[str, object]) -> set[str]:
     return {name for name, number in now.items() if before.get(name, 0) != number}

@@ -65,7 +65,18 @@ def build(connection: sqlite3.Connection, database: str, real: RealEngine | None
             )
         for trigger in triggers(table, checks, sqlite3.sqlite_version_info[:2]):
             connection.execute(trigger)
-    dangling = connection.execute("PRAGMA foreign_key_check").fetchone()
+    _check_references(connection, database)
+
+
+def _check_references(connection: sqlite3.Connection, database: str) -> None:
+    try:
+        dangling = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.OperationalError as error:
+        raise TemplateError(
+            f"the template of the database {database!r} has a foreign key that no engine would "
+            f"enforce: {error}",
+            hint="make the columns that it refers to the primary key, or unique",
+        ) from error
     if dangling is not None:
         table, rowid, parent, _ = dangling
         row = "a row" if rowid is None else f"the row {rowid}"

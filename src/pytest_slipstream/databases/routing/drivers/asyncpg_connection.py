@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pytest_slipstream.databases.routing.drivers import Patch
 from pytest_slipstream.databases.routing.drivers import postgresql_messages as messages
@@ -57,9 +57,10 @@ def _database(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     named = kwargs.get("database")
     if named is not None:
         return str(named)
-    dsn = str((args[0] if args else kwargs.get("dsn")) or "")
-    path = dsn.partition("://")[2].partition("?")[0].partition("/")[2]
-    return unquote(path) or os.environ.get("PGDATABASE", "")
+    parts = urlsplit(str((args[0] if args else kwargs.get("dsn")) or ""))
+    query = parse_qs(parts.query)
+    found = query.get("database") or query.get("dbname") or [unquote(parts.path.strip("/"))]
+    return found[-1] or os.environ.get("PGDATABASE", "")
 
 
 async def _join(

@@ -167,30 +167,30 @@ class Session:
         if not data:
             raise ConnectionResetError("the server closed the connection")
         self.received += data
-        found = messages.cut(self.received)
+        found = messages.answers(self.received)
         for each in found:
             if each[:1] == messages.READY:
                 self.status = each[5:6]
         return found
 
-    def run(self, *texts: str) -> int:
+    def run(self, *texts: str) -> bool:
         """Run statements and wait until they are done; for the holder, or when there is none.
 
         Only for statements that wait for nobody: the event loop stands still meanwhile.
 
         Returns:
-            How many rows they gave.
+            Whether they gave rows.
 
         Raises:
             OSError: The session is lost.
             Refused: The server refused.
         """
         self._wait_and_send(messages.query(messages.join(texts)))
-        failed, rows = b"", 0
+        failed, rows = b"", False
         while True:
             self._wait(select.POLLIN)
             for each in self.receive():
-                rows += each[:1] == messages.ROW
+                rows |= each[:1] == messages.ROW
                 if each[:1] == messages.ERROR:
                     failed = each
                 elif each[:1] == messages.READY:
@@ -224,7 +224,7 @@ class Session:
         """Begin the transaction of a turn."""
         self.run("BEGIN")
         self.applied = ()  # those of the turn before went with its transaction
-        self.defers = bool(self.run("SELECT FROM pg_constraint WHERE condeferrable LIMIT 1"))
+        self.defers = self.run("SELECT FROM pg_constraint WHERE condeferrable LIMIT 1")
 
     def check_deferred(self) -> None:
         """Do what the server does at a commit.

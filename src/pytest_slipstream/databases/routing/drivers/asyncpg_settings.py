@@ -20,7 +20,7 @@ _DEFAULTS = ("RESET ALL", "RESET ROLE")
 class Settings:
     """The settings of one connection.
 
-    ``dirty`` is set when what holds in the session cannot be told from the texts alone.
+    ``dirty`` is set when what holds in a shared session cannot be told from the texts alone.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,31 @@ class Settings:
             applied: What was made of it before; None if that is not known.
         """
         return () if applied == self.wanted else _DEFAULTS + self.wanted
+
+    def after(
+        self, sql: str, tag: str | None, *, within: bool, shared: bool, applied: Texts | None
+    ) -> Texts | None:
+        """What is applied in the session after a statement.
+
+        Args:
+            sql: Its text.
+            tag: Of a statement that controls the transaction.
+            within: Whether the application is in a transaction after it.
+            shared: Whether the session is; else the server itself ends what is local.
+            applied: What was applied in it before; None if that is not known.
+        """
+        expected = self.wanted
+        if tag in ("COMMIT", "ROLLBACK") and not within:
+            self.ended(committed=tag == "COMMIT")
+        else:
+            self.done(sql, within=within)
+        dirty, self.dirty = self.dirty, False
+        if not shared:
+            return self.wanted
+        if dirty:
+            return None
+        only_more = self.wanted[: len(expected)] == expected
+        return self.wanted if applied == expected and only_more else applied
 
     def done(self, sql: str, *, within: bool) -> None:
         """A statement was carried out.

@@ -324,27 +324,17 @@ class Wire(Transport):
     def _finish(self, exchange: Exchange) -> bytes:
         status, session = self._route.status(self), self._session
         if not exchange.failed and session is not None:
-            self._note(exchange.request, session, within=status != b"I")
+            session.applied = self._settings.after(
+                exchange.request.sql,
+                exchange.request.tag,
+                within=status != b"I",
+                shared=self._route.connection is not None,
+                applied=session.applied,
+            )
         end = exchange.end(status)
         owed, self._owed = self._owed, False
         self._release()
         return messages.ready(status) if owed and not end else end
-
-    def _note(self, request: Request, session: Session, *, within: bool) -> None:
-        """What the request has done to the session's settings."""
-        settings, joined = self._settings, self._route.connection is not None
-        expected = settings.wanted
-        if request.tag in ("COMMIT", "ROLLBACK") and not within:
-            settings.ended(committed=request.tag == "COMMIT")
-        else:
-            settings.done(request.sql, within=within)
-        if not joined:
-            session.applied = settings.wanted  # the server ends what is local by itself
-        elif settings.dirty:
-            session.applied = None
-        elif settings.wanted[: len(expected)] == expected and session.applied == expected:
-            session.applied = settings.wanted
-        settings.dirty = False
 
     def _answer(self, data: bytes) -> None:
         """Answer without the server: asyncpg is still within its call of `write`."""
@@ -405,7 +395,6 @@ class Wire(Transport):
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    try:
+    with suppress(RuntimeError):  # no event loop runs
         return asyncio.current_task()
-    except RuntimeError:
-        return None
+    return None

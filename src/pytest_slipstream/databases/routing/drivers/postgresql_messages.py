@@ -17,6 +17,7 @@ ROW = b"D"
 PARSE_COMPLETE = b"1"
 BIND_COMPLETE = b"2"
 CLOSE_COMPLETE = b"3"
+_LENGTH, _ROW = struct.Struct("!i"), ROW[0]
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 
 
@@ -32,6 +33,30 @@ def cut(stream: bytearray) -> list[bytes]:
         start = stop
     del stream[:start]
     return messages
+
+
+def answers(stream: bytearray) -> list[bytes]:
+    """Take the complete messages of a server off the front of ``stream``.
+
+    Rows that follow each other stay together: a result may have many thousands.
+    """
+    found = []
+    start = rows = 0
+    end = len(stream)
+    while end - start >= 5:
+        stop = start + 1 + _LENGTH.unpack_from(stream, start + 1)[0]
+        if stop > end:
+            break
+        if stream[start] != _ROW:
+            if rows < start:
+                found.append(bytes(stream[rows:start]))
+            found.append(bytes(stream[start:stop]))
+            rows = stop
+        start = stop
+    if rows < start:
+        found.append(bytes(stream[rows:start]))
+    del stream[:start]
+    return found
 
 
 def message(kind: bytes, body: bytes = b"") -> bytes:

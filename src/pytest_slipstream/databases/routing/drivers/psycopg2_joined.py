@@ -154,7 +154,10 @@ class JoinedConnection(extensions.connection):  # type: ignore[misc]
                     shared.run(transactions.rollback(self, aborted=True))
                     raise
             try:
-                texts = test.plan(self, how).texts
+                if how == "COMMIT":
+                    texts = transactions.commit(self, aborted=aborted)
+                else:
+                    texts = test.plan(self, how).texts
             except Uncontained as why:
                 self._entrance.joining.give_up(why.reason)
             else:

@@ -82,11 +82,9 @@ class PgSession:
             raise psycopg.errors.error_from_result(result)
         return result
 
-    def begin(self) -> None:
-        """Begin the transaction of a turn."""
-        self._run(b"BEGIN")
-
     def roll_back(self) -> None:
+        if self.is_usable():  # nothing was sent
+            return
         try:
             self._run(b"ROLLBACK; SELECT pg_advisory_unlock_all()")
         except psycopg.Error:
@@ -100,7 +98,7 @@ class PgSession:
 
     def violation(self) -> str | None:
         """What a deferred constraint has to say to what was committed while others were open."""
-        if not self.defers or self.is_aborted():
+        if not self.defers or self.pgconn.transaction_status != pq.TransactionStatus.INTRANS:
             return None
         try:
             self._run(b"SET CONSTRAINTS ALL IMMEDIATE")
@@ -238,11 +236,11 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if self.test is not None:
             return session(self.test).pgconn
         current = self.entrance.joining.current if self.entrance is not None else None
-        if current is not None and session(current).speaker is self:
-            pgconn = session(current).pgconn
-            if pgconn.transaction_status == _ACTIVE:  # in the middle of a COPY
-                return pgconn
-        return self._own_pgconn
+        physical = session(current) if current is not None else None
+        if not isinstance(physical, PgSession) or physical.speaker is not self:
+            return self._own_pgconn
+        is_copying = physical.pgconn.transaction_status == _ACTIVE
+        return physical.pgconn if is_copying else self._own_pgconn
 
     @pgconn.setter
     def pgconn(self, value: Any) -> None:
@@ -305,7 +303,12 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if statement.kind is Kind.SAVEPOINT and not self._autocommit:
             texts = self.test.transactions.begin(self, aborted=session(self.test).is_aborted())
         try:
-            texts += self.test.plan(self, text).texts
+            if statement.kind is Kind.COMMIT:
+                texts += self.test.transactions.commit(
+                    self, aborted=session(self.test).is_aborted()
+                )
+            else:
+                texts += self.test.plan(self, text).texts
         except Uncontained as why:
             assert self.entrance is not None
             self.entrance.joining.give_up(why.reason)

@@ -67,8 +67,7 @@ class Routed(Joined):
             test = joining.find(self.key)
             if test is None and joining.active:
                 test = joining.kept(self.key) or self._new()
-                session(test).begin()
-                joining.adopt(test)
+                joining.adopt(test).transactions.owe(("BEGIN",))
         return test
 
     def hold(self, test: TestConnection, *, waits: bool) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.engines.sqlite import scripts
 from pytest_slipstream.databases.routing import statements
+from pytest_slipstream.databases.routing.drivers.sqlite_shared import Shared
 from pytest_slipstream.databases.routing.joining import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
-from pytest_slipstream.errors import IsolationError
+from pytest_slipstream.databases.routing.transactions import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Entrance
@@ -49,112 +49,6 @@ _SHARED_CALLS = (
 )
 _OWN = vars(sqlite3.Connection)
 """The attributes that a property of the same name hides."""
-
-
-class Shared:
-    """The test's connection.
-
-    Args:
-        entrance: Where it is opened.
-        options: Of `sqlite3.connect`.
-    """
-
-    def __init__(self, entrance: Entrance, options: dict[str, Any]) -> None:
-        self.connection = sqlite3.Connection(
-            **options, isolation_level=None, check_same_thread=False
-        )
-        entrance.opened(self.connection)
-        self._prepared: dict[int, int] = {}
-        self._violations: frozenset[Any] | None = None
-
-    def begin(self, settings: Iterable[str]) -> None:
-        """Begin the transaction of a turn, in a session with an application's settings."""
-        self._prepared.clear()
-        for setting in settings:
-            self.connection.execute(setting).fetchall()
-        self.connection.execute("BEGIN")
-        self._violations = None
-        deferred = "SELECT 1 FROM sqlite_master WHERE sql LIKE '%DEFERR%' LIMIT 1"
-        if self.connection.execute(deferred).fetchone() is not None:
-            self._violations = self._violated()
-
-    @property
-    def defers(self) -> bool:
-        """Whether there are constraints that are checked at commit."""
-        return self._violations is not None
-
-    def check_deferred(self) -> None:
-        """Do what a commit does.
-
-        Raises:
-            sqlite3.IntegrityError: A deferred constraint is violated.
-        """
-        if self._violations is not None and self._violated() - self._violations:
-            raise sqlite3.IntegrityError("FOREIGN KEY constraint failed")
-
-    def _violated(self) -> frozenset[Any]:
-        if self.connection.execute("PRAGMA foreign_keys").fetchone()[0] == 0:
-            return frozenset()
-        return frozenset(self.connection.execute("PRAGMA foreign_key_check").fetchall())
-
-    def prepare(self, application: JoinedConnection) -> None:
-        """Register what the application registered on its own connection; take its texts' type."""
-        calls = application.calls
-        done = self._prepared.get(id(application), 0)
-        for name, args, kwargs in calls[done:]:
-            getattr(self.connection, name)(*args, **kwargs)
-        self._prepared[id(application)] = len(calls)
-        self.connection.text_factory = application.text_factory
-
-    def run(self, texts: Texts) -> None:
-        for text in texts:
-            self.connection.execute(text)
-
-    def violation(self) -> str | None:
-        """What a deferred constraint has to say to what was committed while others were open."""
-        try:
-            self.check_deferred()
-        except sqlite3.Error as error:
-            return str(error)
-        return None
-
-    def roll_back(self) -> None:
-        try:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self.close()
-
-    def commit(self) -> None:
-        try:
-            self.connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise Uncontained(f"its transaction cannot be committed: {error}") from error
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def is_usable(self) -> bool:
-        try:
-            return not self.connection.in_transaction
-        except sqlite3.ProgrammingError:  # closed
-            return False
-
-    def is_aborted(self) -> bool:
-        return False
-
-    def check_alive(self) -> None:
-        """After an error: some end the whole transaction.
-
-        Raises:
-            IsolationError: This one has.
-        """
-        if not self.connection.in_transaction:
-            raise IsolationError(
-                "an error made SQLite end the transaction in which the test's commits were kept, "
-                "and they are lost",
-                hint='mark the test with @pytest.mark.db(isolation="reset")',
-            )
 
 
 class JoinedConnection(sqlite3.Connection):
@@ -230,6 +124,16 @@ class JoinedConnection(sqlite3.Connection):
                 self.give_up("it changes the journal mode")
         return True
 
+    def ends_nothing(self, test: TestConnection, sql: str) -> bool:
+        """Whether a statement is to end a transaction that is not: its own session says it."""
+        kind = statements.read(sql, "sqlite").kind
+        return kind in (Kind.COMMIT, Kind.ROLLBACK) and not test.transactions.is_open(self)
+
+    def check_deferred(self, test: TestConnection) -> None:
+        """Do what a commit does, if nobody else's work is in the way."""
+        if test.transactions.open == {self}:
+            _shared(test).check_deferred()
+
     def begins(self, sql: str) -> bool:
         """Whether a transaction begins before a statement, as this connection is configured."""
         autocommit = getattr(self, "autocommit", -1)
@@ -244,8 +148,8 @@ class JoinedConnection(sqlite3.Connection):
             shared, transactions = _shared(test), test.transactions
             if not transactions.is_open(self):
                 return
-            if how == "COMMIT" and transactions.open == {self}:
-                shared.check_deferred()
+            if how == "COMMIT":
+                self.check_deferred(test)
             try:
                 shared.run(test.plan(self, how).texts)
             except Uncontained as why:
@@ -341,11 +245,9 @@ class JoinedConnection(sqlite3.Connection):
             _shared(test).connection.interrupt()
 
     def backup(self, target: sqlite3.Connection, **options: Any) -> None:
-        test = self.joined()
-        if test is None:
-            super().backup(target, **options)
-        else:
-            _shared(test).connection.backup(target, **options)
+        if self.joined() is not None:  # SQLite copies nothing while its connection is writing
+            self.give_up("it makes a copy by backup()")
+        super().backup(target, **options)
 
 
 def _forward(name: str) -> Any:
@@ -414,8 +316,9 @@ class JoinedCursor(sqlite3.Cursor):
             return super().executescript(script)
         if getattr(application, "autocommit", -1) == -1:
             application.end(test, "COMMIT")
+        implicit = getattr(application, "autocommit", -1) is False
         for _, statement in scripts.statements(script):
-            self._run(super().execute, statement, (), implicit=False)
+            self._run(super().execute, statement, (), implicit=implicit)
             self.fetchall()
         return self
 
@@ -425,14 +328,21 @@ class JoinedCursor(sqlite3.Cursor):
         application = self._application
         alone = isinstance(sql, str) and application.is_setting(sql)
         test = None if alone else application.joined()
-        if test is None or not isinstance(sql, str):
+        if test is None or not isinstance(sql, str) or application.ends_nothing(test, sql):
             self._bind(application)
             application.speak_alone(sql)
             return run(sql, *parameters)
         with test.lock:
             shared = _shared(test)
             begins = implicit and application.begins(sql)
-            passing = shared.defers and not begins and not test.transactions.is_open(application)
+            is_open = test.transactions.is_open(application)
+            is_new = begins and not is_open
+            passing = shared.defers and not (begins or is_open) and _writes(sql)
+            kind = statements.read(sql, "sqlite").kind
+            if kind is Kind.COMMIT:
+                application.check_deferred(test)
+            if kind is Kind.SAVEPOINT and is_new:
+                shared.run(test.plan(application, "BEGIN").texts)
             try:
                 plan = test.plan(application, sql, autocommit=not (begins or passing))
             except Uncontained as why:
@@ -447,7 +357,7 @@ class JoinedCursor(sqlite3.Cursor):
                 return done
             except sqlite3.Error:
                 shared.check_alive()
-                if passing:
+                if passing or (is_new and not shared.can_compile(sql, parameters)):
                     application.end(test, "ROLLBACK")
                 raise
 
@@ -479,6 +389,10 @@ class Classes:
             bases = (mixin,) if issubclass(mixin, wanted) else (wanted, mixin)
             self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
         return self._made[wanted]
+
+
+def _writes(sql: str) -> bool:
+    return statements.read(sql, "sqlite").writes
 
 
 def _shared(test: TestConnection) -> Shared:
