@@ -136,9 +136,8 @@ def read(sql: str, engine: str) -> Statement:
     text = sql[start.end() :] if start else sql
     words = text.split(None, 1)
     first = words[0].lower().rstrip(";(") if words else ""
-    if (
-        _compiled(_CONTROL).search(text) and first != "create"
-    ):  # a routine's or a trigger's body is no control
+    # The body of a routine or a trigger is no control.
+    if first != "create" and _compiled(_CONTROL).search(text):
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
         return _control(text, first, engine)
