@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 _READ, _WRITE, _SETTING = Statement(Kind.READ), Statement(Kind.WRITE), Statement(Kind.SETTING)
-_COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)+", re.DOTALL)
+_COMMENTS = r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)+"
 _READING = frozenset(
     (
         "select",
@@ -67,19 +67,15 @@ _READING = frozenset(
         "deallocate",
     )
 )
-_CHANGING = re.compile(
-    r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b", re.IGNORECASE
-)
-_OF_TRANSACTION = re.compile(
+_CHANGING = r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b"
+_OF_TRANSACTION = (
     r"set\s+(?:local\s+(?!transaction)|constraints\b|"
-    r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)",
-    re.IGNORECASE,
+    r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)"
 )
-_ASSIGNING = re.compile(r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\(", re.I)
-_CONTROL = re.compile(
+_ASSIGNING = r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\("
+_CONTROL = (
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
-    r"prepare\s+transaction)\b",
-    re.IGNORECASE,
+    r"prepare\s+transaction)\b"
 )
 _NAME = r"""("(?:[^"]|"")+"|`[^`]+`|'[^']+'|\[[^\]]+\]|[^\s;"'`]+)"""
 _FORMS = (
@@ -96,36 +92,36 @@ _FORMS = (
     (Kind.COMMIT, r"(?:commit|end)(?:\s+(?:work|transaction|and\s+no\s+chain))*"),
     (Kind.ROLLBACK, r"(?:rollback|abort)(?:\s+(?:work|transaction|and\s+no\s+chain))*"),
 )
-_PATTERNS = tuple(
-    (kind, re.compile(pattern + r"\s*;?\s*", re.IGNORECASE | re.DOTALL)) for kind, pattern in _FORMS
-)
 _CONTROLLING = frozenset(
     ("begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release")
 )
 _OUTSIDE = {  # statements that a server refuses, or commits, within a transaction
-    "postgresql": re.compile(
+    "postgresql": (
         r"(?:prepare\s+transaction|vacuum|(?:create|drop)\s+(?:database|tablespace|subscription)|"
         r"alter\s+system|(?:create(?:\s+unique)?|drop)\s+index\s+concurrently|"
         r"reindex.*\bconcurrently|reindex\s+(?:\([^)]*\)\s*)?(?:system|database)|"
         r"cluster\s*;?\s*\Z|refresh\s+materialized\s+view\s+concurrently|"
-        r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)",
-        re.IGNORECASE | re.DOTALL,
+        r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)"
     ),
-    "sqlite": re.compile(
+    "sqlite": (
         r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?"
-        r"(?:defer_foreign_keys|locking_mode|wal_checkpoint|writable_schema)\b\s*[=(])",
-        re.IGNORECASE,
+        r"(?:defer_foreign_keys|locking_mode|wal_checkpoint|writable_schema)\b\s*[=(])"
     ),
-    "mysql": re.compile(
+    "mysql": (
         r"(?:alter|create(?!\s+temporary)|drop(?!\s+temporary)|rename|truncate|analyze|optimize|"
         r"repair|check\s+table|cache\s+index|load\s+index|flush|reset|grant|revoke|lock|unlock|"
         r"install|uninstall|xa|use|"
         r"set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
         r"set\s+@@(?:session\.|local\.)?autocommit|set\s+password|change\s+master|"
-        r"start\s+(?:slave|replica))\b",
-        re.IGNORECASE,
+        r"start\s+(?:slave|replica))\b"
     ),
 }
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """On first use: most runs never need one."""
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -136,27 +132,29 @@ def read(sql: str, engine: str) -> Statement:
         sql: One statement, or several.
         engine: The product that will run it.
     """
-    start = _COMMENTS.match(sql)
+    start = _compiled(_COMMENTS).match(sql)
     text = sql[start.end() :] if start else sql
     words = text.split(None, 1)
     first = words[0].lower().rstrip(";(") if words else ""
-    if _CONTROL.search(text) and first != "create":  # a routine's or a trigger's body is no control
+    # The body of a routine or a trigger is no control.
+    if first != "create" and _compiled(_CONTROL).search(text):
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
         return _control(text, first, engine)
-    if first == "set" and _OF_TRANSACTION.match(text):
+    if first == "set" and _compiled(_OF_TRANSACTION).match(text):
         return _READ
-    if _OUTSIDE[engine].match(text):
+    if _compiled(_OUTSIDE[engine]).match(text):
         return _uncontained(text, "cannot be rolled back")
-    if first == "set" or (first == "pragma" and _ASSIGNING.search(text)):
+    if first == "set" or (first == "pragma" and _compiled(_ASSIGNING).search(text)):
         return _SETTING
-    if first in _READING and not _CHANGING.search(text):
+    if first in _READING and not _compiled(_CHANGING).search(text):
         return _READ
     return _WRITE if words else _READ
 
 
 def _control(text: str, first: str, engine: str) -> Statement:
-    for kind, pattern in _PATTERNS:
+    for kind, form in _FORMS:
+        pattern = _compiled(form + r"\s*;?\s*")
         found = pattern.fullmatch(text)
         if found is None:
             continue

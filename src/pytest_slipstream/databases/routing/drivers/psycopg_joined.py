@@ -38,6 +38,8 @@ _CHECK = (
     "ROLLBACK TO SAVEPOINT slipstream_check",
     "RELEASE SAVEPOINT slipstream_check",
 )
+# clean.sql knows this text: a session that ended so holds no advisory lock.
+END = b"ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
 _HAS_DEFERRABLE = b"SELECT FROM pg_constraint WHERE condeferrable LIMIT 1"
 CONTROLLING = frozenset(
     (Kind.BEGIN, Kind.COMMIT, Kind.ROLLBACK, Kind.SAVEPOINT, Kind.RELEASE, Kind.ROLLBACK_TO)
@@ -86,7 +88,7 @@ class PgSession:
         if self.is_usable():  # nothing was sent
             return
         try:
-            self._run(b"ROLLBACK; SELECT pg_advisory_unlock_all()")
+            self._run(END)
         except psycopg.Error:
             self.close()
 
