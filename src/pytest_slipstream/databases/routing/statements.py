@@ -107,7 +107,7 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
         r"(?:prepare\s+transaction|vacuum|(?:create|drop)\s+(?:database|tablespace|subscription)|"
         r"alter\s+system|(?:create(?:\s+unique)?|drop)\s+index\s+concurrently|"
         r"reindex.*\bconcurrently|reindex\s+(?:\([^)]*\)\s*)?(?:system|database)|"
-        r"cluster\s*;?\s*\Z|refresh\s+materialized\s+view\s+concurrently|"
+        r"cluster\s*;?\s*\Z|discard\s+all\b|refresh\s+materialized\s+view\s+concurrently|"
         r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)",
         re.IGNORECASE | re.DOTALL,
     ),

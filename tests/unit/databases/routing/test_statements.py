@@ -46,6 +46,8 @@ from pytest_slipstream.databases.routing.statements import Kind, read
         ("VACUUM t", Kind.UNCONTAINED),
         ("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", Kind.UNCONTAINED),
         ("CREATE DATABASE x", Kind.UNCONTAINED),
+        ("DISCARD ALL;", Kind.UNCONTAINED),
+        ("DISCARD PLANS", Kind.READ),
         ("CREATE TABLE x (a int)", Kind.WRITE),
     ],
 )
