@@ -266,7 +266,7 @@ class MysqlSlot:
             if late:
                 ended = leftovers.end_holders(self._session, self.name)
                 start, may_end = clock.seconds(), False
-            self._session.rows("SELECT sleep(0.005)")
+            self._session.rows("SELECT sleep(0.001)")
 
     def touched(self) -> tuple[str, ...]:
         """Tables with writes since the slot was last clean, as ``schema.table``."""
