@@ -76,6 +76,9 @@ _OF_TRANSACTION = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNING = re.compile(r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\(", re.I)
+_KEPT_IN_THE_FILE = re.compile(
+    r"pragma\s+(?:\w+\.)?(?:user_version|application_id)\s*[=(]", re.IGNORECASE
+)
 _CONTROL = re.compile(
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
     r"prepare\s+transaction)\b",
@@ -148,6 +151,8 @@ def read(sql: str, engine: str) -> Statement:
         return _READ
     if _OUTSIDE[engine].match(text):
         return _uncontained(text, "cannot be rolled back")
+    if first == "pragma" and _KEPT_IN_THE_FILE.match(text):
+        return _WRITE
     if first == "set" or (first == "pragma" and _ASSIGNING.search(text)):
         return _SETTING
     if first in _READING and not _CHANGING.search(text):
