@@ -116,7 +116,7 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
     ),
     "sqlite": re.compile(
         r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?"
-        r"(?:defer_foreign_keys|locking_mode|wal_checkpoint|writable_schema)\b\s*[=(])",
+        r"(?:wal_checkpoint\b|(?:defer_foreign_keys|locking_mode|writable_schema)\b\s*[=(]))",
         re.IGNORECASE,
     ),
     "mysql": re.compile(

@@ -64,6 +64,8 @@ def test_on_postgresql(sql: str, kind: Kind) -> None:
         ("sqlite", "PRAGMA user_version = 7", Kind.WRITE),
         ("sqlite", "PRAGMA main.application_id(9)", Kind.WRITE),
         ("sqlite", "PRAGMA defer_foreign_keys = 1", Kind.UNCONTAINED),
+        ("sqlite", "PRAGMA wal_checkpoint", Kind.UNCONTAINED),
+        ("sqlite", "PRAGMA writable_schema", Kind.READ),
         ("sqlite", "REPLACE INTO t VALUES (1)", Kind.WRITE),
         ("mysql", "CREATE TABLE t (a int)", Kind.UNCONTAINED),
         ("mysql", "CREATE TEMPORARY TABLE t (a int)", Kind.WRITE),
