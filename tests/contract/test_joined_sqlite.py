@@ -204,3 +204,18 @@ def test_the_door_is_taken_down(tmp_path: Path) -> None:
     assert sqlite3.connect is not before[0]
     door.take_down()
     assert (sqlite3.connect, sqlite3.dbapi2.connect) == before
+
+
+def test_what_a_pragma_writes_into_the_file_goes_with_the_test(entrance: Entrance) -> None:
+    entrance.joining.begin("test")
+    first, second = (sqlite3.connect(entrance.address.path, timeout=0) for _ in range(2))
+    first.execute("INSERT INTO t (a) VALUES (1)")
+    first.commit()
+    second.execute("PRAGMA user_version = 7")  # on a connection of its own it would be locked out
+    assert first.execute("PRAGMA user_version").fetchone() == (7,)
+    assert entrance.joining.active
+    entrance.joining.end()
+    with closing(sqlite3.connect(entrance.address.path)) as after:
+        assert after.execute("PRAGMA user_version").fetchone() == (0,)
+    first.close()
+    second.close()

@@ -223,7 +223,7 @@ def _decode(prefix: str, table: Table, options: tuple[Option, ...]) -> dict[str,
             raise ConfigurationError(
                 f"{prefix}.{key} is not known in this version; valid keys: "
                 f"{', '.join(sorted([*valid, *_tables_in(prefix)]))}",
-                hint=_elsewhere(key, prefix) or _did_you_mean(key, valid),
+                hint=_elsewhere(key, prefix) or _did_you_mean(key, [*valid, *_tables_in(prefix)]),
             )
     for option in options:
         if option.required and option.name not in table:
@@ -238,9 +238,12 @@ def _convert(option: Option, given: Given) -> Any:
     try:
         return msgspec.convert(value, option.type)
     except msgspec.ValidationError as error:
+        word, near = given.value, option.choices
+        if isinstance(value, dict):  # a table's name without its plural
+            word, near = option.name, _tables_in(ROOT)
         raise ConfigurationError(
             f"{given.origin} is {_shown(given.value)}, and must be {option.expected}",
-            hint=_did_you_mean(given.value, option.choices),
+            hint=_did_you_mean(word, near),
         ) from error
 
 

@@ -204,6 +204,14 @@ def test_braces_can_be_escaped(project):
         ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
+            "[tool.slipstream.database.main]\nengine = 'sqlite'",
+            ["tool.slipstream.database is not known", "did you mean 'databases'?"],
+        ),
+        (
+            SQLITE + "[tool.slipstream.lane.real]\nmarker = 'e2e'",
+            ["tool.slipstream.lane is {'real'", "must be a text", "did you mean 'lanes'?"],
+        ),
+        (
             '[tool.slipstream]\nisolation = "none"',
             ["tool.slipstream.isolation", "[tool.slipstream.databases.main]"],
         ),

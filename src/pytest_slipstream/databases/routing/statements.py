@@ -109,7 +109,7 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
     ),
     "sqlite": (
         r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?"
-        r"(?:defer_foreign_keys|locking_mode|wal_checkpoint|writable_schema)\b\s*[=(])"
+        r"(?:wal_checkpoint\b|(?:defer_foreign_keys|locking_mode|writable_schema)\b\s*[=(]))"
     ),
     "mysql": (
         r"(?:alter|create(?!\s+temporary)|drop(?!\s+temporary)|rename|truncate|analyze|optimize|"

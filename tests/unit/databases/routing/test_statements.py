@@ -67,6 +67,8 @@ def test_on_postgresql(sql: str, kind: Kind) -> None:
         ("sqlite", "PRAGMA main.application_id(5)", Kind.WRITE),
         ("sqlite", "PRAGMA optimize", Kind.WRITE),
         ("sqlite", "PRAGMA defer_foreign_keys = 1", Kind.UNCONTAINED),
+        ("sqlite", "PRAGMA wal_checkpoint", Kind.UNCONTAINED),
+        ("sqlite", "PRAGMA writable_schema", Kind.READ),
         ("sqlite", "REPLACE INTO t VALUES (1)", Kind.WRITE),
         ("mysql", "CREATE TABLE t (a int)", Kind.UNCONTAINED),
         ("mysql", "CREATE TEMPORARY TABLE t (a int)", Kind.WRITE),
