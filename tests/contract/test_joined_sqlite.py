@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_slipstream.databases.engines.protocol import Address
@@ -122,6 +122,7 @@ def test_the_same_program_on_both(mode: str, entrance: Entrance) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(steps(mode))
+    @example(["SAVEPOINT one", "INSERT INTO late VALUES (9)", "RELEASE one", "ROLLBACK TO one"])
     def check(program: list[str]) -> None:
         own_path = Path(entrance.address.path).with_suffix(".own")
         own_path.unlink(missing_ok=True)

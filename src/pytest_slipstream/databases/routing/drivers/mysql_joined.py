@@ -225,9 +225,11 @@ class Joined:
 
     def close(self) -> None:
         test = self.open_in()
-        if test is not None:
-            self.end_in(test, "ROLLBACK")
-        super().close()  # type: ignore[misc]
+        try:
+            if test is not None:
+                self.end_in(test, "ROLLBACK")
+        finally:
+            super().close()  # type: ignore[misc]
 
 
 def door_of(

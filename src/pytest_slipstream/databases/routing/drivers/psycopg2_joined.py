@@ -207,9 +207,11 @@ class JoinedConnection(extensions.connection):  # type: ignore[misc]
 
     def close(self) -> None:
         test = self.open_in()
-        if test is not None:
-            self.end(test, "ROLLBACK")
-        super().close()
+        try:
+            if test is not None:
+                self.end(test, "ROLLBACK")
+        finally:
+            super().close()
 
     def reset(self) -> None:
         test = self.open_in()

@@ -118,10 +118,12 @@ class JoinedAsyncConnection(Routed, psycopg.AsyncConnection[Any]):
         current = self.current()
         pool = getattr(self, "_pool", None)
         returns = pool is not None and getattr(pool, "close_returns", False)
-        if current is not None and current.transactions.is_open(self) and not returns:
-            async with self.lock:
-                await self.wait(self._exec_command(b"ROLLBACK"))
-        await super().close()
+        try:
+            if current is not None and current.transactions.is_open(self) and not returns:
+                async with self.lock:
+                    await self.wait(self._exec_command(b"ROLLBACK"))
+        finally:
+            await super().close()
 
 
 class JoinedAsyncCursor(BaseCursor[Any, Any]):

@@ -78,10 +78,12 @@ class JoinedConnection(Routed, psycopg.Connection[Any]):
         current = self.current()
         pool = getattr(self, "_pool", None)
         returns = pool is not None and getattr(pool, "close_returns", False)
-        if current is not None and current.transactions.is_open(self) and not returns:
-            with self.lock:
-                self.wait(self._exec_command(b"ROLLBACK"))
-        super().close()
+        try:
+            if current is not None and current.transactions.is_open(self) and not returns:
+                with self.lock:
+                    self.wait(self._exec_command(b"ROLLBACK"))
+        finally:
+            super().close()
 
 
 class JoinedCursor(BaseCursor[Any, Any]):

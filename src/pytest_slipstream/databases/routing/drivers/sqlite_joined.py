@@ -197,9 +197,11 @@ class JoinedConnection(sqlite3.Connection):
 
     def close(self) -> None:
         test = self._entrance.joining.current if self._entrance is not None else None
-        if test is not None and test.transactions.is_open(self):
-            self.end(test, "ROLLBACK")
-        super().close()
+        try:
+            if test is not None and test.transactions.is_open(self):
+                self.end(test, "ROLLBACK")
+        finally:
+            super().close()
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> Any:
         if self.joined() is None:
@@ -337,14 +339,13 @@ class JoinedCursor(sqlite3.Cursor):
             begins = implicit and application.begins(sql)
             is_open = test.transactions.is_open(application)
             is_new = begins and not is_open
-            passing = shared.defers and not (begins or is_open) and _writes(sql)
             statement = statements.read(sql, "sqlite")
-            released = statement.kind is Kind.RELEASE and statement.name
-            if statement.kind is Kind.COMMIT or (
-                released and test.transactions.commits(application, released)
-            ):
+            kind, name = statement.kind, statement.name
+            passing = shared.defers and not (begins or is_open) and statement.writes
+            commits = kind is Kind.RELEASE and test.transactions.commits(application, name)
+            if kind is Kind.COMMIT or commits:
                 application.check_deferred(test)
-            if statement.kind is Kind.SAVEPOINT and is_new:
+            if kind is Kind.SAVEPOINT and is_new:
                 shared.run(test.plan(application, "BEGIN").texts)
             try:
                 plan = test.plan(application, sql, autocommit=not (begins or passing))
@@ -392,10 +393,6 @@ class Classes:
             bases = (mixin,) if issubclass(mixin, wanted) else (wanted, mixin)
             self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
         return self._made[wanted]
-
-
-def _writes(sql: str) -> bool:
-    return statements.read(sql, "sqlite").writes
 
 
 def _shared(test: TestConnection) -> Shared:
