@@ -51,7 +51,8 @@ def _floors() -> list[str]:
     extras = project["optional-dependencies"]
     declared = [*project["dependencies"], *extras["postgresql"], *extras["mysql"]]
     found = (re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", text) for text in declared)
-    return [f"{match[1]}=={match[2]}" for match in found if match]
+    drivers = ['asyncpg==0.28.0; python_version < "3.12"']  # whose pool is another one
+    return [*(f"{match[1]}=={match[2]}" for match in found if match), *drivers]
 
 
 @nox.session

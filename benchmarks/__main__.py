@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks import mysql, postgresql, processes, results, rollback, sqlite, suites
+from benchmarks import mysql, postgresql, processes, results, rollback, scheduling, sqlite, suites
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
 
@@ -32,6 +32,8 @@ GROUPS = {
     "big-seed": Group(postgresql.big_seed, 7, 3),
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
+    "scheduling": Group(scheduling.simulated, 1, 1),
+    "planning": Group(scheduling.planning, 5, 2),
 }
 
 

@@ -156,6 +156,19 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class ShardChosen(Event, frozen=True):
+    """This process runs one shard of the suite, and leaves the others to other machines.
+
+    ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
+    """
+
+    shard: str
+    digest: str
+    tests: int
+    of_tests: int
+    seconds: float
+
+
 class RunFinished(Event, frozen=True):
     """A process of the run ended. ``server_seconds``: how long it held its servers."""
 
@@ -179,5 +192,6 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | ShardChosen
     | RunFinished
 )

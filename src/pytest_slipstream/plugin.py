@@ -16,6 +16,7 @@ from pytest_slipstream import garbage, settings
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
 
+_SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
+    early_config.stash[_SETTINGS] = configured
     if configured.databases:
         with garbage.paused():
             from pytest_slipstream.run import Run
@@ -42,18 +44,27 @@ def pytest_configure(config: pytest.Config) -> None:
         "db(isolation=None, database=None): the test uses these slipstream databases (all, if "
         "none is named), each cleaned by this isolation strategy.",
     )
-    if _RUN in config.stash:
-        config.stash[_RUN].register(config)
+    run = config.stash.get(_RUN, None)
+    if run is not None:
+        run.register(config)
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.records_durations or configured.shard is not None:
+        from pytest_slipstream.running import scheduled
+
+        if run is None:
+            scheduled.register(configured, config)
+        else:
+            scheduled.register(configured, config, run.record.write, run.preparing_s)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     """After the last fixture and the last worker: drop the slots, let go of the servers."""
     try:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(exitstatus))
+            session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

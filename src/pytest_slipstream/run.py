@@ -84,6 +84,10 @@ class Run:
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
 
+    def preparing_s(self) -> float:
+        """Seconds spent on servers, templates and slots so far, by whichever test came first."""
+        return sum(database.preparing_s for database in self.lanes.databases)
+
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""
         self._close_databases()

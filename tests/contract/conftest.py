@@ -445,6 +445,13 @@ class Client:
                 execute(connection, statement)
             connection.commit()
 
+    def roll_back(self, *statements: str) -> None:
+        """Run statements in a transaction that is rolled back."""
+        with closing(self._engine.connect(self._slot.address)) as connection:
+            for statement in statements:
+                execute(connection, statement)
+            connection.rollback()
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query, on a connection of its own."""
         with closing(self._engine.connect(self._slot.address)) as connection:

@@ -75,6 +75,7 @@ class Database:
             self.entrance.on_connect(strict.opened)
             self.entrance.connection_class = strict.connection_class
         self.seconds_open = 0.0
+        self.preparing_s = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None
         self.unclean = False
@@ -124,6 +125,7 @@ class Database:
         self._slot = self.engine.create_slot(self.slot_name, template)
         seconds = clock.seconds() - start
         emit(events.SlotReady(database=self.name, slot=self.slot_name, seconds=seconds))
+        self.preparing_s += clock.seconds() - self._opened_at
         progress("")
 
     def begin(self, wanted: str, node_id: str) -> str:

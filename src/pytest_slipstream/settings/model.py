@@ -227,6 +227,23 @@ class Settings(
             "directory of the user's cache."
         ),
     ] = None
+    durations: Annotated[
+        bool | None,
+        Meta(
+            description="Record what tests and wider fixtures take, for the runs that follow. "
+            "Without a value: where a database is configured."
+        ),
+    ] = None
+    durations_file: Annotated[
+        str, Meta(description="The duration history, relative to pytest's rootdir.")
+    ] = ".slipstream/durations.json"
+    shard: Annotated[
+        str | None,
+        Meta(
+            description="Run one shard of the suite: `2/8` is the second of eight; `auto` asks "
+            "the CI service's variables."
+        ),
+    ] = None
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
@@ -252,3 +269,8 @@ class Settings(
             for key, database in settings.databases.items()
         }
         return self.databases | beside
+
+    @property
+    def records_durations(self) -> bool:
+        """Whether this run adds to the duration history."""
+        return bool(self.databases) if self.durations is None else self.durations

@@ -100,6 +100,38 @@ def test_every_make_of_engine_reaches_the_lane(request: pytest.FixtureRequest, e
     result.assert_outcomes(passed=13)
 
 
+def test_an_async_session_that_was_dropped_in_a_transaction_is_left_to_its_pool(
+    postgresql_project: Project,
+) -> None:
+    postgresql_project.write(ENGINES)
+    result = postgresql_project.run(
+        "--override-ini=asyncio_default_fixture_loop_scope=function",
+        tests="""
+            import gc
+            import pytest
+            from sqlalchemy import text
+            from app import engines
+
+            COUNT = text("select count(*) from role")
+
+            @pytest.mark.asyncio
+            async def test_drops_its_session():
+                gc.disable()  # the session's inner half is in a cycle, and stays until it runs
+                session = engines.async_session()
+                assert await session.scalar(COUNT) == 2
+
+            @pytest.mark.e2e
+            @pytest.mark.asyncio
+            async def test_on_the_next_lane():
+                gc.enable()
+                async with engines.async_session() as session:
+                    assert await session.scalar(COUNT) == 2
+        """,
+    )
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*garbage collector is trying to clean up*"])
+
+
 def test_back_on_its_lane_an_engine_is_as_it_was(postgresql_project: Project) -> None:
     """Also where the order is not ours, as in a worker of pytest-xdist."""
     postgresql_project.write(

@@ -222,11 +222,13 @@ def _defer_to_connection(dialect: Any) -> None:
 
 def _close_sessions() -> None:
     """A session that was left in a transaction would go on with the other lane's connection."""
-    orm, asyncio = map(sys.modules.get, ("sqlalchemy.orm", "sqlalchemy.ext.asyncio"))
-    if orm is None:
+    if (orm := sys.modules.get("sqlalchemy.orm")) is None:
         return
-    asynchronous = live(asyncio.AsyncSession) if asyncio is not None else []
-    not_ours = {id(session.sync_session) for session in asynchronous}  # closed on their own loop
     for session in live(orm.Session):
-        if id(session) not in not_ours and session.in_transaction():
+        if session.in_transaction() and not _is_asynchronous(session):
             session.close()
+
+
+def _is_asynchronous(session: Any) -> bool:
+    """Such a session can be closed on its own loop alone, and may outlive its `AsyncSession`."""
+    return any(target.dialect.is_async for target in session.get_transaction()._connections)

@@ -73,6 +73,10 @@ _OF_TRANSACTION = (
     r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)"
 )
 _ASSIGNING = r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\("
+_IN_THE_FILE = (  # pragmas of SQLite that write to the database, not to the session
+    r"pragma\s+(?:\w+\s*\.\s*)?(?:(?:user_version|application_id|schema_version|default_cache_size)"
+    r"\s*[=(]|(?:optimize|incremental_vacuum)\b)"
+)
 _CONTROL = (
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
     r"prepare\s+transaction)\b"
@@ -100,7 +104,7 @@ _OUTSIDE = {  # statements that a server refuses, or commits, within a transacti
         r"(?:prepare\s+transaction|vacuum|(?:create|drop)\s+(?:database|tablespace|subscription)|"
         r"alter\s+system|(?:create(?:\s+unique)?|drop)\s+index\s+concurrently|"
         r"reindex.*\bconcurrently|reindex\s+(?:\([^)]*\)\s*)?(?:system|database)|"
-        r"cluster\s*;?\s*\Z|refresh\s+materialized\s+view\s+concurrently|"
+        r"cluster\s*;?\s*\Z|discard\s+all\b|refresh\s+materialized\s+view\s+concurrently|"
         r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)"
     ),
     "sqlite": (
@@ -145,6 +149,8 @@ def read(sql: str, engine: str) -> Statement:
         return _READ
     if _compiled(_OUTSIDE[engine]).match(text):
         return _uncontained(text, "cannot be rolled back")
+    if first == "pragma" and _compiled(_IN_THE_FILE).match(text):
+        return _WRITE
     if first == "set" or (first == "pragma" and _compiled(_ASSIGNING).search(text)):
         return _SETTING
     if first in _READING and not _compiled(_CHANGING).search(text):

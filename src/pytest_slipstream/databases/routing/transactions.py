@@ -65,6 +65,12 @@ class Transactions:
         """Whether a connection is in a transaction, as the application sees it."""
         return who in self._open
 
+    def commits(self, who: Member, name: str) -> bool:
+        """Whether to release a savepoint is to commit: it began the transaction (SQLite)."""
+        index = self._marked(who, name)
+        began = index is not None and who in self._opened_by_savepoint
+        return began and index == self._first_of(who)
+
     @property
     def open(self) -> frozenset[Member]:
         """The connections that are in a transaction."""
@@ -161,7 +167,7 @@ class Transactions:
         index = self._marked(who, name)
         if index is None or (aborted and self._top_is_of(who)):
             return (*self._settle(who, aborted), f"RELEASE SAVEPOINT {name}")  # the server refuses
-        if index == self._first_of(who) and who in self._opened_by_savepoint:
+        if self.commits(who, name):
             return self.commit(who)
         texts = self._settle(who, aborted)
         inner = self._segments[index:]

@@ -115,7 +115,9 @@ class MysqlEngine:
 
     def unavailable(self, isolation: str) -> str | None:
         """Why a strategy cannot be had with this account, or None."""
-        return self._rights.unseen if self._rights and isolation == "reset" else None
+        # What a rollback leaves behind, and what it did not contain, is cleaned by `reset`.
+        needs_sight = isolation in ("reset", "rollback")
+        return self._rights.unseen if self._rights and needs_sight else None
 
     def connect(self, address: Address) -> Any:
         """A new PyMySQL connection, autocommit off."""

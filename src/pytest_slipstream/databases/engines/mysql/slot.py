@@ -217,7 +217,9 @@ class MysqlSlot:
                 reading,
                 written=written,
                 positions=positions,
-                signature=self._watch.signature() if moved else reading.signature,
+                signature=self._watch.signature_after(reading.signature, moved)
+                if moved
+                else reading.signature,
             )
         )
         return differed, ended

@@ -10,7 +10,7 @@ transactions mean that nothing was written in between but by actions of foreign 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -145,6 +145,26 @@ class Watch:
             return self._session.rows(self._defining)
         return _signature_of(self._files)
 
+    def signature_after(self, before: object, altered: Collection[str]) -> object:
+        """The signature ``before``, once slipstream itself has altered some tables.
+
+        Only their files are read again: what others define meanwhile is noticed by the next
+        reading.
+        """
+        names = {f"{table}.frm" for table in altered}
+        partitions = {f"{table}.par" for table in altered}
+        if self._files is None or not isinstance(before, tuple):
+            return self.signature()
+        files = before[1]
+        if names - files.keys() or partitions & files.keys():  # encoded names, many files a table
+            return self.signature()
+        try:
+            found = {name: (self._files / name).stat() for name in names}
+            made = self._files.stat().st_mtime_ns
+        except OSError:
+            return object()
+        return made, files | {name: (one.st_ino, one.st_mtime_ns) for name, one in found.items()}
+
     def ids(self) -> dict[str, tuple[int, ...]]:
         """InnoDB's ids of the files of the slot's tables, by their encoded names."""
         if not self._sees:
@@ -174,7 +194,7 @@ def _signature_of(directory: Path) -> object:
     try:
         made = directory.stat().st_mtime_ns
         with os.scandir(directory) as entries:
-            files = sorted((entry.name, entry.inode(), _time(entry)) for entry in entries)
+            files = {entry.name: (entry.inode(), _time(entry)) for entry in entries}
     except OSError:
         return object()  # It cannot be read or changes just now: equal to no other.
     return made, files

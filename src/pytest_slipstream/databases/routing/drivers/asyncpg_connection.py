@@ -49,7 +49,25 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
             return connection
         return await _join(original, entrance, args, kwargs)
 
-    return [Patch(module, "connect", connect), Patch(module.connection, "connect", connect)]
+    return [
+        Patch(module, "connect", connect),
+        Patch(module.connection, "connect", connect),
+        *_patches_of_pool(module.pool.Pool),
+    ]
+
+
+def _patches_of_pool(pool_class: Any) -> list[Patch]:
+    """Before asyncpg 0.29 only a pool's first connection was made by `asyncpg.connect`."""
+    if "_working_addr" not in pool_class.__slots__:
+        return []
+    original = vars(pool_class)["_get_new_connection"]
+
+    @functools.wraps(original)
+    async def get_new_connection(pool: Any) -> Any:
+        pool._working_addr = None  # what the first one found out, by which it is left out
+        return await original(pool)
+
+    return [Patch(pool_class, "_get_new_connection", get_new_connection)]
 
 
 def _database(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

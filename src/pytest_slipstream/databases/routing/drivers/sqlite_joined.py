@@ -338,10 +338,13 @@ class JoinedCursor(sqlite3.Cursor):
             is_open = test.transactions.is_open(application)
             is_new = begins and not is_open
             passing = shared.defers and not (begins or is_open) and _writes(sql)
-            kind = statements.read(sql, "sqlite").kind
-            if kind is Kind.COMMIT:
+            statement = statements.read(sql, "sqlite")
+            released = statement.kind is Kind.RELEASE and statement.name
+            if statement.kind is Kind.COMMIT or (
+                released and test.transactions.commits(application, released)
+            ):
                 application.check_deferred(test)
-            if kind is Kind.SAVEPOINT and is_new:
+            if statement.kind is Kind.SAVEPOINT and is_new:
                 shared.run(test.plan(application, "BEGIN").texts)
             try:
                 plan = test.plan(application, sql, autocommit=not (begins or passing))
