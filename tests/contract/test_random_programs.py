@@ -24,6 +24,9 @@ from tests.contract.turns import Turns, turns
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
 from pytest_slipstream.errors import IsolationError
 
+# One test is hundreds of programs.
+pytestmark = pytest.mark.timeout(1500)
+
 CONNECTIONS = 3
 # A program costs 0.03 s on SQLite and 0.3 s on PostgreSQL.
 SHARES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 import string
 import uuid
@@ -120,7 +121,9 @@ VALUES = {
     "day": DAY | WORD,
     "moment": joined(DAY, st.sampled_from(" T"), HOUR) | DAY | WORD,
     "hour": HOUR | WORD,
-    "document": DOCUMENT | st.text('{}[]":,01 \nnul', max_size=6),
+    # A JSON column has numeric affinity: the text '00' becomes 0 before any trigger sees it.
+    "document": DOCUMENT
+    | st.text('{}[]":,01 \nnul', max_size=6).filter(lambda text: not re.search(r"0\d", text)),
 }
 PAIRS = st.one_of(
     *(st.tuples(st.just(table), values | st.none()) for table, values in VALUES.items())
