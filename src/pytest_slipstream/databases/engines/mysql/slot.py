@@ -80,8 +80,13 @@ class MysqlSlot:
     def _make(self) -> None:
         """Make the database; nothing may be there under its name but what this drops."""
         base = self._base()
-        self._drop()
-        copying.make(self._session, self.name, base.blueprint, base.images)
+
+        def copied() -> None:
+            self._drop()
+            copying.make(self._session, self.name, base.blueprint, base.images)
+
+        # The end of a session lasts a moment, in which its locks may meet a table of the same name.
+        self._unhindered(copied, ending=False)
         self._begin(base)
 
     def _drop(self) -> None:
