@@ -52,6 +52,13 @@ def test_no_table_means_no_databases(project, text):
     assert project(text) == Settings()
 
 
+def test_a_strict_sqlite_database_is_run_on_another_engine(project):
+    cli = {"slipstream_engine": ["mysql"], "slipstream_strict": False}
+    settings = project(SQLITE + "strict = true\n", cli)
+    assert settings.databases["main"].engine == "mysql"
+    assert settings.databases["main"].strict is False
+
+
 def test_every_key_of_the_file_is_decoded(project):
     settings = project(
         """
