@@ -144,6 +144,28 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class TestRan(Event, frozen=True):
+    """An asynchronous test is over: in flight with others, or alone for a reason.
+
+    ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
+    """
+
+    __test__ = False
+
+    node_id: str
+    together: bool
+    reason: str
+    seconds: float
+    running_seconds: float
+
+
+class LoopBlocked(Event, frozen=True):
+    """A test did not let the event loop go on."""
+
+    node_id: str
+    seconds: float
+
+
 class RunFinished(Event, frozen=True):
     """A process of the run ended. ``server_seconds``: how long it held its servers."""
 
@@ -166,5 +188,7 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | TestRan
+    | LoopBlocked
     | RunFinished
 )

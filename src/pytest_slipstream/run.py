@@ -20,6 +20,7 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
+from pytest_slipstream.running import starting
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
@@ -30,8 +31,8 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With at least one database.
-        config: pytest's, not yet configured.
+        settings: With a database, or with tests that may be in flight together.
+        config: pytest's.
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
@@ -64,7 +65,9 @@ class Run:
             }
         )
         self._environ.set()
-        self.door.put_up()
+        self._hooks: DatabaseHooks | None = None
+        if self.databases:
+            self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -77,14 +80,28 @@ class Run:
                 databases=tuple(self.databases),
             )
         )
+        if self.databases:
+            self._register_databases(manager)
+        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
+        if self.owner.worker == "main":
+            manager.register(Summary(self.settings, self.record), "slipstream-summary")
+
+    def _register_databases(self, manager: pytest.PytestPluginManager) -> None:
         manager.register(DatabaseFixtures(self.databases), "slipstream-fixtures")
         manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
-        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
-        if self.owner.worker == "main":
-            manager.register(Summary(self.settings, self.record), "slipstream-summary")
+        self._hooks = hooks
+
+    def run_tests(self, session: pytest.Session) -> None:
+        """Run the collected tests in the run loop."""
+        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+
+    def _reason_alone(self, item: pytest.Item) -> str:
+        if self._hooks is None or not self._hooks.strategies(item):
+            return ""
+        return "owns a database slot"
 
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""

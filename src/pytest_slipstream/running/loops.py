@@ -1,0 +1,73 @@
+"""The event loop of a run: made once, closed at the end, and it knows whose tasks are whose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from pytest_slipstream.running.flights import CURRENT
+from pytest_slipstream.running.owners import current_owner
+
+
+def new() -> asyncio.AbstractEventLoop:
+    """A loop that notes who starts a task: a fixture's owner, or a test."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(_task)
+    return loop
+
+
+def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    owner, flight = current_owner(), CURRENT.get()
+    if owner is not None:
+        owner.started_tasks.add(task)
+    elif flight is not None:
+        flight.started_tasks.add(task)
+    return task
+
+
+@contextlib.contextmanager
+def closing(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Set the loop as the thread's, and close it as ``asyncio.run`` does."""
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=5.0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+@contextlib.contextmanager
+def first_interrupt(
+    loop: asyncio.AbstractEventLoop, interrupted: Callable[[], bool]
+) -> Iterator[None]:
+    """Take Ctrl-C while the loop runs, as long as ``interrupted`` accepts it."""
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not ours:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not interrupted():
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
