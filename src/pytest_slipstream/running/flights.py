@@ -59,6 +59,7 @@ class Flight:
         self.log_handlers: list[logging.Handler] = []
         self.own_handlers: dict[str, logging.Handler] = {}
         self.warnings: list[Any] = []
+        self.warning_registries: dict[int, dict[Any, Any]] = {}
         self.assertion_hooks: dict[str, Any] = {}
         self.violation = ""
         self.set_up_by: Owner | None = None

@@ -140,9 +140,12 @@ class RoutedCaptureManager(CaptureManager):
 
     def resume_global_capture(self) -> None:
         super().resume_global_capture()
-        install = self.__dict__.get("_slipstream_install")
-        if install is not None:
-            install()
+        self.__dict__.get("_slipstream_install", _nothing)()
+
+    def suspend_global_capture(self, in_: bool = False) -> None:
+        super().suspend_global_capture(in_)
+        # A test's threads go on while reporters write.
+        self.__dict__.get("_slipstream_install", _nothing)()
 
     @contextlib.contextmanager
     def item_capture(self, when: str, item: pytest.Item) -> Iterator[None]:
@@ -269,6 +272,10 @@ class Output:
             return
         with self._manager.global_and_fixture_disabled():
             yield
+
+
+def _nothing() -> None:
+    """Tests do not overlap."""
 
 
 def _install() -> None:

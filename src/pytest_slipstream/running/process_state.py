@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import sys
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from pytest_slipstream.running.pytest_internals import (
     hook_execution,
 )
 
+_REGISTRY = "__warningregistry__"
 VARIABLE = "PYTEST_CURRENT_TEST"
 _HELD = frozenset(
     {
@@ -141,7 +143,6 @@ def _catching(module: Any) -> Any:
             with original(config=config, ihook=ihook, when=when, item=item, **options):
                 yield
             return
-        _forget_what_was_shown()
         try:
             yield
         finally:
@@ -157,13 +158,6 @@ def _catching(module: Any) -> Any:
             flight.warnings.clear()
 
     return catch_warnings_for_item
-
-
-def _forget_what_was_shown() -> None:
-    """Let a warning be shown again: Python shows most of them once for each line of code."""
-    # An unchanged list of filters does it: adding to the list makes Python forget.
-    warnings.filterwarnings("default", message="\0", append=True)
-    warnings.filters.pop()  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -185,7 +179,34 @@ def warnings_routed(item: pytest.Item, config: pytest.Config) -> Iterator[None]:
                 flight.warnings.append(message)
 
         module_of_warnings._showwarnmsg_impl = route
-        yield
+        with attribute(warnings, "warn", _warning(warnings.warn)):
+            yield
+
+
+def _warning(original: Any) -> Any:
+    """``warnings.warn``, which shows most warnings once for each line: here, and each test."""
+
+    def warn(
+        message: Any, category: Any = None, stacklevel: int = 1, source: Any = None, **more: Any
+    ) -> None:
+        __tracebackhide__ = True
+        flight, frame = overlapping(), sys._getframe(1)
+        if flight is None:
+            return original(message, category, stacklevel + 1, source, **more)  # type: ignore[no-any-return]
+        for _ in range(stacklevel - 1):
+            frame = frame.f_back or frame
+        names = frame.f_globals
+        shared = names.get(_REGISTRY)
+        names[_REGISTRY] = flight.warning_registries.setdefault(id(names), {})
+        try:
+            return original(message, category, stacklevel + 1, source, **more)  # type: ignore[no-any-return]
+        finally:
+            if shared is None:
+                del names[_REGISTRY]
+            else:
+                names[_REGISTRY] = shared
+
+    return warn
 
 
 @contextlib.contextmanager
