@@ -32,21 +32,25 @@ def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> as
 
 
 @contextlib.contextmanager
-def closing(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Set the loop as the thread's, and close it as ``asyncio.run`` does."""
+def closing(loop: asyncio.AbstractEventLoop, at_once: Callable[[], bool]) -> Iterator[None]:
+    """Set the loop as the thread's, and close it as ``asyncio.run`` does, or without waiting."""
     asyncio.set_event_loop(loop)
     try:
         yield
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=5.0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
+        if not at_once():
+            loop.run_until_complete(_end(asyncio.all_tasks(loop)))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=5.0)
 
 
 @contextlib.contextmanager

@@ -49,12 +49,16 @@ class Phases:
         if limit_s is not None:
             message = f"{item.nodeid} took more than {limit_s:g} s in its {phase}"
             flight.deadlines.start("phase", limit_s, message)
+        failed = True
         try:
             result = yield
+            failed = False
         finally:
             flight.deadlines.stop("phase")
             flight.phase = ""
-        if flight.violation:
             violation, flight.violation = flight.violation, ""
+            if violation and failed:
+                item.add_report_section(phase, "slipstream", violation)
+        if violation:
             pytest.fail(violation, pytrace=False)
         return result

@@ -102,6 +102,7 @@ class RunLoop:
         self._watchdog = Watchdog(self._loop, self._overdue, self._blamed, self._blocked)
         self._blocker = ""
         self._interrupted = False
+        self._aborted = False
         self._in_order = bool(getattr(config.option, "stepwise", False))
 
     def run(self) -> None:
@@ -117,15 +118,14 @@ class RunLoop:
             stack.enter_context(setup_state(self._session, self._tree))
             stack.enter_context(dynamic_definitions(self._session, self._copies.of))
             stack.enter_context(self._plugins())
-            stack.enter_context(loops.closing(self._loop))
+            stack.enter_context(loops.closing(self._loop, lambda: self._aborted))
             self._watchdog.start()
             stack.callback(self._watchdog.stop)
             try:
                 self._run()
             finally:
-                for item in self._line.clear():
-                    self._tree.release(item)
-                self._tree.teardown_exact(None)
+                if not self._aborted:
+                    self._tree.teardown_exact(None)
 
     @contextlib.contextmanager
     def _plugins(self) -> Iterator[None]:
@@ -191,8 +191,9 @@ class RunLoop:
             raise error
 
     def _interrupt(self) -> bool:
-        """The first Ctrl-C ends the run in an orderly way; the second one is not ours."""
+        """The first Ctrl-C ends the run in an orderly way, the second one at once."""
         if self._interrupted:
+            self._aborted = True
             return False
         self._interrupted = True
         self._loop.call_soon_threadsafe(self._wake.set)
@@ -265,8 +266,10 @@ class RunLoop:
                 await fibers.run(
                     lambda: _protocol(flight.item, nextitem), flight.meter, flight.translate
                 )
-            except BaseException as error:  # noqa: BLE001 - the run ends with it, in order
-                flight.error = error
+            except BaseException as error:
+                if self._aborted:
+                    raise
+                flight.error = error  # the run ends with it, in order
             if not keeps_tasks(flight.item):
                 await flight.end_tasks()
 
@@ -288,11 +291,7 @@ class RunLoop:
 
     def _report_ended(self, segment: Segment) -> BaseException | None:
         """Replay the reports of tests that are over."""
-        while self._ended:
-            if self._in_order and self._ended[0] is not next(iter(self._flights)):
-                break
-            flight = self._ended.popleft()
-            del self._flights[flight]
+        while (flight := self._next_ended()) is not None:
             segment.end(self._plans[flight.item])
             if flight.overlapping:
                 self._output.add_unclaimed(flight)
@@ -305,6 +304,17 @@ class RunLoop:
             if self._session.shouldfail or self._session.shouldstop:
                 return None
         return None
+
+    def _next_ended(self) -> Flight | None:
+        """Take out a test that is over; where order matters, the first in pytest's order."""
+        if not self._ended:
+            return None
+        flight = next(iter(self._flights)) if self._in_order else self._ended[0]
+        if flight not in self._ended:
+            return None
+        self._ended.remove(flight)
+        del self._flights[flight]
+        return flight
 
     def _emit_ran(self, flight: Flight) -> None:
         plan = self._plans[flight.item]

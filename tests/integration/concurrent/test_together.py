@@ -167,8 +167,8 @@ async def test_environ():
     del os.environ["LEAK"]
 
 async def test_environ_at_once():
-    os.environ["LEAK"] = "1"
-    del os.environ["LEAK"]
+    os.environ["BRIEF"] = "1"
+    del os.environ["BRIEF"]
     await asyncio.sleep(0.1)
 
 async def test_chdir(tmp_path):
