@@ -53,6 +53,7 @@ class Flight:
         self.error: BaseException | None = None
         self.unclaimed_before = 0
         self.began = 0.0
+        self.ended = 0.0
         # What replaces pytest's process-wide state; see output, logs and process_state.
         self.streams: dict[str, list[Any]] = {"stdout": [], "stderr": []}
         self.capture_fixture: Any = None

@@ -99,7 +99,7 @@ class RunLoop:
             lambda: len(self._line),
             self._output.terminal,
         )
-        self._watchdog = Watchdog(self._loop, self._overdue, self._blamed, self._blocked)
+        self._watchdog = Watchdog(self._loop, self._blamed, self._blocked)
         self._blocker = ""
         self._interrupted = False
         self._aborted = False
@@ -274,6 +274,7 @@ class RunLoop:
                 await flight.end_tasks()
 
     def _landed(self, flight: Flight) -> None:
+        flight.ended = clock.seconds()
         self._ended.append(flight)
         self._wake.set()
 
@@ -323,7 +324,7 @@ class RunLoop:
                 node_id=flight.item.nodeid,
                 together=flight.overlapping,
                 reason=plan.reason,
-                seconds=clock.seconds() - flight.began,
+                seconds=flight.ended - flight.began,
                 running_seconds=flight.meter.seconds,
             )
         )
@@ -343,15 +344,12 @@ class RunLoop:
 
     # The watchdog.
 
-    def _overdue(self) -> bool:
-        now = clock.seconds()
-        limits = [flight.deadlines.first() for flight in tuple(self._flights)]
-        return any(limit is not None and limit < now for limit in limits)
-
     def _blamed(self) -> None:
         """In the code that blocks the loop: note whose it is, and end it beyond its deadline."""
         flight = CURRENT.get()
         if flight is None or not flight.phase or flight.task is None:
+            return
+        if not self._watchdog.is_blocked_by(flight):
             return
         self._blocker = flight.item.nodeid
         failure = flight.deadlines.failure(blocked=True)
@@ -359,8 +357,9 @@ class RunLoop:
             raise failure
 
     def _blocked(self, seconds: float) -> None:
-        self._emit(events.LoopBlocked(node_id=self._blocker, seconds=seconds))
-        self._blocker = ""
+        if self._blocker:
+            self._emit(events.LoopBlocked(node_id=self._blocker, seconds=seconds))
+            self._blocker = ""
 
 
 def _protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Any:

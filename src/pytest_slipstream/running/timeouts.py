@@ -63,10 +63,6 @@ class Deadlines:
         if deadline is not None and deadline.timer is not None:
             deadline.timer.cancel()
 
-    def first(self) -> float | None:
-        """When the first deadline passes, by the run's clock."""
-        return min((deadline.at for deadline in self._running.values()), default=None)
-
     def failure(self, *, blocked: bool = False) -> BaseException | None:
         """What to raise now: the failure of a deadline that has passed."""
         for deadline in self._running.values():
@@ -102,21 +98,18 @@ class Watchdog:
 
     Args:
         loop: The run's event loop.
-        overdue: Whether a deadline of any test has passed, asked from another thread.
-        interrupt: Called in the main thread, in the context of the code that blocks, at least once
-            for each time that the loop is blocked; what it raises is raised there.
+        interrupt: Called in the main thread, in the context of the code that runs, again and again
+            while the loop does not turn; what it raises is raised there.
         blocked: Told after the loop was blocked, and for how many seconds.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        overdue: Callable[[], bool],
         interrupt: Callable[[], None],
         blocked: Callable[[float], None],
     ) -> None:
         self._loop = loop
-        self._overdue = overdue
         self._interrupt = interrupt
         self._blocked = blocked
         self._last = clock.seconds()
@@ -125,6 +118,8 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._watch, name="slipstream-watchdog", daemon=True)
         self._old_handler: Any = None
+        self._seen: tuple[float, object] = (0.0, None)
+        self._seen_at = 0.0
         self.lost_s = 0.0
 
     def start(self) -> None:
@@ -166,14 +161,19 @@ class Watchdog:
         main = threading.main_thread().ident
         assert main is not None
         assert _SIGNAL is not None
-        named_at = 0.0
         while not self._ended.wait(BLOCKED_S / 2):
-            last = self._last
-            if self._turning and clock.seconds() - last > BEAT_S + BLOCKED_S:
-                # Once to learn whose code it is; again only to end it.
-                if named_at != last or self._overdue():
-                    signal.pthread_kill(main, _SIGNAL)
-                named_at = last
+            if self._turning and clock.seconds() - self._last > BEAT_S + BLOCKED_S:
+                signal.pthread_kill(main, _SIGNAL)
+
+    def is_blocked_by(self, suspect: object) -> bool:
+        """Whether the same code is found running again and again, between two turns of the loop.
+
+        A turn in which a thousand tests each take their step is long, too, and nobody's fault.
+        """
+        now, seen = clock.seconds(), (self._last, suspect)
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, now
+        return now - self._seen_at >= BLOCKED_S
 
 
 # Ignored by default and used by hardly anyone; not SIGALRM, which is pytest-timeout's.
