@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.owners import wait_with_owner
 from pytest_slipstream.running.pytest_internals import (
@@ -40,6 +41,21 @@ class LoopRunner:
         """Run a coroutine in the task and the context of the test."""
         __tracebackhide__ = True
         return wait_with_owner(coro, self._loop, CURRENT.get())
+
+
+def check(config: pytest.Config) -> None:
+    """Refuse to work with plugins that would run a loop of their own.
+
+    Raises:
+        ConfigurationError: pytest-asyncio is too old.
+    """
+    plugin = config.pluginmanager.get_plugin("asyncio")
+    if plugin is not None and not hasattr(plugin, "_function_scoped_runner"):
+        raise ConfigurationError(
+            "tests cannot run together with the installed pytest-asyncio, because it is older "
+            "than 1.1 and runs each test in a loop of its own",
+            hint="pip install 'pytest-asyncio>=1.1'",
+        )
 
 
 def replaced_fixture(

@@ -6,19 +6,35 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
+from pytest_slipstream.running import fibers
 from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.owners import current_owner
+
+T = TypeVar("T")
 
 
 def new() -> asyncio.AbstractEventLoop:
     """A loop that notes who starts a task: a fixture's owner, or a test."""
     loop = asyncio.new_event_loop()
     loop.set_task_factory(_task)
+    _let_fibers_wait(loop)
     return loop
+
+
+def _let_fibers_wait(loop: Any) -> None:
+    """Let synchronous code of a test say ``loop.run_until_complete``, as it can in sequence."""
+    original = loop.run_until_complete
+
+    def run_until_complete(future: Awaitable[T]) -> T:
+        __tracebackhide__ = True
+        return fibers.wait(future) if fibers.in_fiber() else original(future)
+
+    with contextlib.suppress(AttributeError):  # a loop that is not written in Python
+        loop.run_until_complete = run_until_complete
 
 
 def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from pytest_slipstream.running import facts, pytest_internals
+from pytest_slipstream.running import compatibility, facts, pytest_internals
 from pytest_slipstream.running.plans import Plan, decide
 from pytest_slipstream.running.run_loop import Emit, Limits, RunLoop
 from pytest_slipstream.running.sources import ListSource
@@ -34,6 +34,7 @@ def run_tests(
         ConfigurationError: A marker is wrong, or this pytest is not known.
     """
     pytest_internals.check()
+    compatibility.check(session.config)
     limit = 1 if _is_watched(session.config) else settings.concurrency or DEFAULT_LIMIT
     plans = {
         item: _alone_if(
