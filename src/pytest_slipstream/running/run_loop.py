@@ -186,9 +186,18 @@ class RunLoop:
             stack.enter_context(loops.first_interrupt(self._loop, self._interrupt))
             self._watchdog.turn()
             stack.callback(self._watchdog.rest)
-            error = self._loop.run_until_complete(self._segment())
+            error = self._turned(self._loop.create_task(self._segment()))
         if error is not None:
             raise error
+
+    def _turned(self, segment: asyncio.Task[BaseException | None]) -> BaseException | None:
+        while True:
+            try:
+                return self._loop.run_until_complete(segment)
+            except (SystemExit, KeyboardInterrupt):
+                # asyncio stops the loop when a task raises one; who waits for the task gets it, too
+                if self._aborted or segment.done():
+                    raise
 
     def _interrupt(self) -> bool:
         """The first Ctrl-C ends the run in an orderly way, the second one at once."""

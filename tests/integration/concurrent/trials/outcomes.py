@@ -117,3 +117,11 @@ def test_synchronous():
 
 async def test_system_exit():
     raise SystemExit(3)
+
+
+async def leave():
+    raise SystemExit(4)
+
+
+async def test_system_exit_in_a_task():
+    await asyncio.create_task(leave())
