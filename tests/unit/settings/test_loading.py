@@ -212,7 +212,7 @@ def test_braces_can_be_escaped(project):
             '[tool.slipstream.lanes.real]\nmarker = "e2e"',
             ["tool.slipstream.lanes is not known in this version", "databases"],
         ),
-        ("[tool.slipstream]\nconcurrency = 16", ["tool.slipstream.concurrency is not known"]),
+        ("[tool.slipstream]\nworkers = 16", ["tool.slipstream.workers is not known"]),
         ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
         (
