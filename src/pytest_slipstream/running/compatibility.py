@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from unittest import TestCase
 
 import pytest
 
@@ -75,8 +76,10 @@ def is_forced(function: Callable[..., Any]) -> bool:
 
 
 def is_coroutine_test(item: pytest.Item) -> bool:
-    """Whether a test is an ``async def``, also below ``@given``."""
-    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(inner_test(item.obj))
+    """Whether a test is an ``async def``, also below ``@given``; unittest runs its own ones."""
+    if not isinstance(item, pytest.Function) or issubclass(item.cls or object, TestCase):
+        return False
+    return inspect.iscoroutinefunction(inner_test(item.obj))
 
 
 def inner_test(function: Any) -> Any:

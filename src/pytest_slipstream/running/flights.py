@@ -48,7 +48,6 @@ class Flight:
         self.held: list[HookCall] = []
         self.phase = ""
         self.over = False
-        self.dropped = False
         self.failure: BaseException | None = None
         self.error: BaseException | None = None
         self.unclaimed_before = 0
@@ -80,15 +79,14 @@ class Flight:
 
     def _cancel(self, failure: BaseException) -> None:
         """End what the test is waiting for; ``failure`` is raised there."""
-        if self.set_up_by is not None:
-            self.set_up_by.cancel(failure)
-        elif self.task is not None:
+        if self.set_up_by is not None and self.set_up_by.cancel(self, failure):
+            return
+        if self.task is not None:
             self.failure = failure
             self.task.cancel()
 
     def give_up(self) -> None:
-        """End the test without a report: the run stops."""
-        self.dropped = True
+        """End the test, whose reports nobody will see: the run stops."""
         if self.task is not None and self.phase != "teardown":
             self.task.cancel()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +27,16 @@ from pytest_slipstream.running.pytest_internals import (
 class _Router(logging.Handler):
     """Hands a record to the handlers of the test whose code is running."""
 
-    def __init__(self, levels: Levels) -> None:
+    def __init__(self, levels: Levels, unclaimed: Callable[[str], None]) -> None:
         super().__init__()
         self._levels = levels
+        self._unclaimed = unclaimed
 
     def handle(self, record: logging.LogRecord) -> bool:
         flight = overlapping()
-        if flight is not None and self._levels.lets_through(record, flight):
+        if flight is None:
+            self._unclaimed(f"{self.format(record)}\n")
+        elif self._levels.lets_through(record, flight):
             for handler in tuple(flight.log_handlers):
                 if record.levelno >= handler.level:
                     handler.handle(record)
@@ -120,9 +123,11 @@ class Logs:
 
     Args:
         config: pytest's.
+        unclaimed: Takes the lines of records that no test can be found for.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, unclaimed: Callable[[str], None]) -> None:
+        self._unclaimed = unclaimed
         self._plugin: Any = config.pluginmanager.get_plugin("logging-plugin")
         self._levels = Levels()
 
@@ -146,7 +151,9 @@ class Logs:
         if self._plugin is None:
             yield
             return
-        with catching_logs(_Router(self._levels), level=self._plugin.log_level):
+        router = _Router(self._levels, self._unclaimed)
+        router.setFormatter(self._plugin.formatter)
+        with catching_logs(router, level=self._plugin.log_level):
             yield
 
     @contextlib.contextmanager

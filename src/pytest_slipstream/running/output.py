@@ -20,6 +20,7 @@ from pytest_slipstream.running.pytest_internals import (
     CaptureIO,
     CaptureManager,
     MultiCapture,
+    SysCapture,
     attribute,
     class_of,
 )
@@ -32,17 +33,17 @@ class _Router(io.TextIOBase):
 
     Args:
         name: ``stdout`` or ``stderr``.
-        beneath: Where the output goes that no test can be found for.
+        capture: pytest's own, which gets the output that no test can be found for.
     """
 
-    def __init__(self, name: str, beneath: Any) -> None:
+    def __init__(self, name: str, capture: Any) -> None:
         self._name = name
-        self._beneath = beneath
+        self._capture = capture
 
     def _target(self) -> Any:
         flight = overlapping()
         stack = flight.streams[self._name] if flight is not None else None
-        return stack[-1] if stack else self._beneath
+        return stack[-1] if stack else beneath(self._capture)
 
     def write(self, text: str) -> int:
         return self._target().write(text)  # type: ignore[no-any-return]
@@ -57,7 +58,7 @@ class _Router(io.TextIOBase):
         return False
 
     def fileno(self) -> int:
-        return self._beneath.fileno()  # type: ignore[no-any-return]
+        return beneath(self._capture).fileno()  # type: ignore[no-any-return]
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -70,6 +71,21 @@ class _Router(io.TextIOBase):
     @property
     def buffer(self) -> Any:
         return self._target().buffer
+
+
+class _Held(SysCapture):
+    """pytest's capture of one stream, which leaves ``sys`` alone: threads go on writing there."""
+
+    def suspend(self) -> None:
+        self._state = "suspended"
+
+    def resume(self) -> None:
+        self._state = "started"
+
+
+def beneath(capture: Any) -> Any:
+    """Where pytest lets output go: its own file, or the terminal."""
+    return capture.tmpfile if capture._state == "started" else capture._old
 
 
 class _TestCapture:
@@ -138,15 +154,6 @@ class RoutedCaptureManager(CaptureManager):
         else:
             flight.capture_fixture = fixture
 
-    def resume_global_capture(self) -> None:
-        super().resume_global_capture()
-        self.__dict__.get("_slipstream_install", _nothing)()
-
-    def suspend_global_capture(self, in_: bool = False) -> None:
-        super().suspend_global_capture(in_)
-        # A test's threads go on while reporters write.
-        self.__dict__.get("_slipstream_install", _nothing)()
-
     @contextlib.contextmanager
     def item_capture(self, when: str, item: pytest.Item) -> Iterator[None]:
         """Capture one phase of a test."""
@@ -175,21 +182,16 @@ class RoutedCaptureManager(CaptureManager):
             with super().global_and_fixture_disabled():
                 yield
             return
-        beneath = {name: getattr(sys, f"__{name}__") for name in STREAMS}
-        capturing: Any = self._global_capturing
-        for name, capture in (("stdout", capturing.out), ("stderr", capturing.err)):
-            held = getattr(capture, "syscapture", capture)
-            beneath[name] = getattr(held, "_old", None) or beneath[name]
-        saved = {name: list(flight.streams[name]) for name in STREAMS}
+        saved = {name: list(stack) for name, stack in flight.streams.items()}
         self.suspend_global_capture()
-        for name in STREAMS:
-            flight.streams[name].append(beneath[name])
+        for name, capture in _captures(self).items():
+            flight.streams[name].append(beneath(capture))
         try:
             yield
         finally:
-            for name in STREAMS:
-                beneath[name].flush()
-                flight.streams[name][:] = saved[name]
+            for name, stack in flight.streams.items():
+                stack[-1].flush()
+                stack[:] = saved[name]
             self.resume_global_capture()
 
 
@@ -241,14 +243,14 @@ class Output:
         if self._manager is None or not self._manager.is_globally_capturing():
             yield
             return
-        self._manager._slipstream_install = _install
         self._manager.resume_global_capture()
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._manager.suspend_global_capture)
+            for name, capture in _captures(self._manager).items():
+                stack.enter_context(class_of(capture, _Held))
+                stack.enter_context(attribute(sys, name, _Router(name, capture)))
             yield
-        finally:
-            del self._manager._slipstream_install
-            self._manager.suspend_global_capture(in_=False)
-            self._take()
+        self._take()
 
     def _take(self) -> None:
         self.unclaimed.extend(filter(None, self._manager.read_global_capture()))
@@ -274,12 +276,8 @@ class Output:
             yield
 
 
-def _nothing() -> None:
-    """Tests do not overlap."""
-
-
-def _install() -> None:
-    for name in STREAMS:
-        beneath = getattr(sys, name)
-        if not isinstance(beneath, _Router):
-            setattr(sys, name, _Router(name, beneath))
+def _captures(manager: Any) -> dict[str, Any]:
+    """What stands behind ``sys.stdout`` and ``sys.stderr``, whichever way pytest captures."""
+    capturing = manager._global_capturing
+    captures = {"stdout": capturing.out, "stderr": capturing.err}
+    return {name: getattr(capture, "syscapture", capture) for name, capture in captures.items()}

@@ -39,7 +39,7 @@ class Owner:
         self._task: asyncio.Task[None] | None = None
         self._context: Context | None = None
         self._failure: BaseException | None = None
-        self._busy = False
+        self._running: _Job | None = None
         self.started_tasks: set[asyncio.Task[Any]] = set()
 
     def run(self, function: Callable[[], T], *, waits: bool) -> T:
@@ -67,11 +67,16 @@ class Owner:
         """Wait in this owner's task, while the loop is not running."""
         return self.run(lambda: fibers.wait(awaitable), waits=True)
 
-    def cancel(self, failure: BaseException) -> None:
-        """End what the current job is waiting for; ``failure`` is raised there."""
-        if self._task is not None:
-            self._failure = failure
-            self._task.cancel()
+    def cancel(self, flight: Flight, failure: BaseException) -> bool:
+        """End what the test's job is waiting for; ``failure`` is raised there.
+
+        Returns:
+            Whether its job is the one that runs, and not one that waits in line.
+        """
+        if self._running is None or self._running.flight is not flight or self._task is None:
+            return False
+        self._failure = failure
+        return self._task.cancel()
 
     def close(self) -> None:
         """No more jobs; tasks that the jobs started end."""
@@ -84,7 +89,7 @@ class Owner:
     def _inline(self, function: Callable[[], T]) -> T:
         __tracebackhide__ = True
         context = self._context
-        if context is None or self._busy:
+        if context is None or self._running is not None:
             return function()
         before = dict(context)
         context.run(CURRENT.set, CURRENT.get())
@@ -128,7 +133,7 @@ class Owner:
             CURRENT.set(job.flight)
             before = dict(context)
             value, error = None, None
-            self._busy = True
+            self._running = job
             try:
                 value = await fibers.run(
                     job.function,
@@ -138,7 +143,7 @@ class Owner:
             except BaseException as raised:  # noqa: BLE001 - it belongs to the one who asked
                 error = raised
             finally:
-                self._busy = False
+                self._running = None
             if not job.result.done():
                 job.result.set_result((value, error, changes(before, context)))
             del job, before, value, error

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from _pytest.assertion import util as assertion_util
-from _pytest.capture import CaptureFixture, CaptureIO, CaptureManager, MultiCapture
+from _pytest.capture import CaptureFixture, CaptureIO, CaptureManager, MultiCapture, SysCapture
 from _pytest.fixtures import FixtureDef, SubRequest, get_scope_node, get_scope_package
 from _pytest.logging import LogCaptureFixture, LogCaptureHandler, LoggingPlugin, catching_logs
 from _pytest.nodes import Node
@@ -37,6 +37,7 @@ __all__ = [
     "Node",
     "SetupState",
     "SubRequest",
+    "SysCapture",
     "assertion_util",
     "catching_logs",
 ]
@@ -68,6 +69,8 @@ _PROBES = (
     Probe("_pytest.capture:CaptureManager.resume_global_capture", ("self",)),
     Probe("_pytest.capture:CaptureManager.read_global_capture", ("self",)),
     Probe("_pytest.capture:CaptureFixture._start", ("self",)),
+    Probe("_pytest.capture:SysCapture.suspend", ("self",)),
+    Probe("_pytest.capture:SysCapture.resume", ("self",)),
     Probe("_pytest.capture:MultiCapture.__init__", ("self", "in_", "out", "err")),
     Probe("_pytest.logging:LoggingPlugin._runtest_for", ("self", "item", "when")),
     Probe("_pytest.logging:catching_logs.__enter__", ("self",)),

@@ -46,6 +46,7 @@ from pytest_slipstream.running.waiting import Waiting
 GRACE_S = 5.0
 Emit = Callable[[events.Event], None]
 Plans = Mapping[pytest.Item, Plan]
+Around = Callable[[pytest.Item], contextlib.AbstractAsyncContextManager[object]]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -71,23 +72,32 @@ class RunLoop:
         plans: How each of them is to be run.
         limits: How much may be in flight.
         emit: Takes the events.
+        around: What a test needs besides its fixtures, from before its set-up to after its
+            teardown; entered in its own task and context.
     """
 
     def __init__(
-        self, session: pytest.Session, source: Source, plans: Plans, limits: Limits, emit: Emit
+        self,
+        session: pytest.Session,
+        source: Source,
+        plans: Plans,
+        limits: Limits,
+        emit: Emit,
+        around: Around,
     ) -> None:
         config = session.config
         self._session = session
         self._plans = plans
         self._limits = limits
         self._emit = emit
+        self._around = around
         self._loop = loops.new()
         self._copies = FixtureCopies(self._loop, is_foreign)
         self._tree = SetupTree(self._copies.forget)
         self._line = Line(source, self._tree.hold)
         self._reports = Reports(config)
         self._output = Output(config)
-        self._logs = Logs(config)
+        self._logs = Logs(config, self._output.unclaimed.append)
         self._flights: dict[Flight, None] = {}
         self._ended: deque[Flight] = deque()
         self._wake = asyncio.Event()
@@ -272,9 +282,10 @@ class RunLoop:
         CURRENT.set(flight)
         with self._own_fixtures(flight):
             try:
-                await fibers.run(
-                    lambda: _protocol(flight.item, nextitem), flight.meter, flight.translate
-                )
+                async with self._around(flight.item):
+                    await fibers.run(
+                        lambda: _protocol(flight.item, nextitem), flight.meter, flight.translate
+                    )
             except BaseException as error:
                 if self._aborted:
                     raise

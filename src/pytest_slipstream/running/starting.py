@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from pytest_slipstream.running import compatibility, facts, pytest_internals
 from pytest_slipstream.running.plans import Plan, decide
-from pytest_slipstream.running.run_loop import Emit, Limits, RunLoop
+from pytest_slipstream.running.run_loop import Around, Emit, Limits, RunLoop
 from pytest_slipstream.running.sources import ListSource
 from pytest_slipstream.settings import Settings
 
@@ -21,6 +22,7 @@ def run_tests(
     settings: Settings,
     reason_alone: Callable[[pytest.Item], str],
     emit: Emit,
+    around: Around = contextlib.nullcontext,
 ) -> None:
     """Run all collected tests.
 
@@ -29,6 +31,7 @@ def run_tests(
         settings: How many may be in flight.
         reason_alone: Why a test must run alone though its markers allow more, or nothing.
         emit: Takes the events.
+        around: What each test in the loop needs besides its fixtures.
 
     Raises:
         ConfigurationError: A marker is wrong, or this pytest is not known.
@@ -51,7 +54,7 @@ def run_tests(
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and any(plan.way == "together" for plan in plans.values()):
         terminal.showfspath = False  # modules alternate: their names would fill the screen
-    RunLoop(session, ListSource(session.items), plans, limits, emit).run()
+    RunLoop(session, ListSource(session.items), plans, limits, emit, around).run()
 
 
 def _is_watched(config: pytest.Config) -> bool:
@@ -60,7 +63,7 @@ def _is_watched(config: pytest.Config) -> bool:
     return bool(
         getattr(option, "usepdb", False)
         or getattr(option, "trace", False)
-        or getattr(option, "capture", "") == "no"
+        or getattr(option, "capture", "") in ("no", "tee-sys")
     )
 
 

@@ -104,6 +104,31 @@ def test_exit_from_a_test(trial: Trial) -> None:
     assert time.monotonic() - began < 20
 
 
+LEAVING = """
+import asyncio
+
+async def leave():
+    raise SystemExit(4)
+
+async def test_leaves():
+    await asyncio.create_task(leave())
+
+async def test_neighbour():
+    await asyncio.sleep(0.2)
+"""
+
+
+def test_system_exit_in_a_task_is_the_test_s(trial: Trial) -> None:
+    """asyncio stops the whole loop then."""
+    trial.add("it", LEAVING)
+    run = trial.run(concurrency=20)
+    assert run.outcomes() == {
+        "test_it.py::test_leaves": "failed",
+        "test_it.py::test_neighbour": "passed",
+    }
+    assert run.code == 1
+
+
 WAITING = """
 import asyncio, pytest
 

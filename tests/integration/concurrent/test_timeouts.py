@@ -46,6 +46,17 @@ async def shared_slow():
 async def test_shared(shared_slow, number):
     pass
 
+@pytest.fixture(scope="module")
+async def shared_quick():
+    await asyncio.sleep(1)
+
+async def test_patient(shared_quick):
+    pass
+
+@pytest.mark.concurrent(timeout=0.3)
+async def test_impatient(shared_quick):
+    pass
+
 async def test_neighbour():
     await asyncio.sleep(1)
 """
@@ -70,7 +81,9 @@ def test_each_phase(trial: Trial) -> None:
         assert said == f"Failed: test_it.py::{test} took more than 0.3 s in its {phase}"
     assert message(run, "test_swallows")[0] == "call"
     assert {message(run, f"test_shared[{number}]")[0] for number in (0, 1)} == {"setup"}
-    assert run.outcomes()["test_it.py::test_neighbour"] == "passed"
+    assert message(run, "test_impatient")[0] == "setup"
+    for test in ("test_neighbour", "test_patient"):
+        assert run.outcomes()[f"test_it.py::{test}"] == "passed"
     assert "await asyncio.sleep(60)" in run.output
 
 

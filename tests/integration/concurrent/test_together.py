@@ -261,6 +261,52 @@ def test_s_means_one_at_a_time(trial: Trial) -> None:
     assert run.together() == set()
 
 
+AROUND = """
+import asyncio, contextlib, contextvars, pytest
+from pytest_slipstream.running import starting
+from pytest_slipstream.settings import Settings
+
+SLOT = contextvars.ContextVar("slot")
+FREE = ["slot 1", "slot 2"]
+USED = []
+
+@contextlib.asynccontextmanager
+async def slot(item):
+    await asyncio.sleep(0.01)
+    name = FREE.pop()
+    SLOT.set(name)
+    yield
+    USED.append((item.name, SLOT.get()))
+    FREE.append(name)
+
+def pytest_runtestloop(session):
+    settings = Settings(concurrency=2)
+    starting.run_tests(session, settings, lambda item: "", lambda event: None, slot)
+    print(len(USED), "tests,", len(FREE), "free slots")
+    return True
+
+@pytest.fixture
+async def own_slot():
+    yield SLOT.get()
+    assert SLOT.get() not in FREE
+"""
+
+
+def test_what_a_test_needs_besides_its_fixtures(trial: Trial) -> None:
+    (trial.directory / "conftest.py").write_text(AROUND)
+    trial.add(
+        "it",
+        "import asyncio, conftest, pytest\n"
+        "@pytest.mark.parametrize('number', range(5))\n"
+        "async def test_it(own_slot, number):\n"
+        "    assert conftest.SLOT.get() == own_slot\n"
+        "    await asyncio.sleep(0.05)\n"
+        "    assert await asyncio.create_task(read()) == own_slot\n"
+        "async def read():\n    return conftest.SLOT.get()\n",
+    )
+    assert "5 tests, 2 free slots" in trial.run("-s").output.replace("1 tests", "")
+
+
 GETTING = """
 import asyncio, pytest, pytest_slipstream
 

@@ -1,6 +1,7 @@
 """Skip, expected failure, subtests, properties: reported as in sequence."""
 
 import asyncio
+import unittest
 
 import pytest
 
@@ -111,17 +112,18 @@ class TestClass:
         assert number < 2
 
 
+class TestUnittest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        self.loop = asyncio.get_running_loop()
+
+    async def test_method(self):
+        await asyncio.sleep(0.01)
+        assert self.loop is asyncio.get_running_loop()
+
+
 def test_synchronous():
     pass
 
 
 async def test_system_exit():
     raise SystemExit(3)
-
-
-async def leave():
-    raise SystemExit(4)
-
-
-async def test_system_exit_in_a_task():
-    await asyncio.create_task(leave())
