@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks import postgresql, processes, results, sqlite, suites
+from benchmarks import postgresql, processes, results, sqlite, suites, waiting
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
 
@@ -28,6 +28,7 @@ GROUPS = {
     "start": Group(processes.starting, 11, 3),
     "each-test": Group(processes.each_test, 7, 2),
     "big-seed": Group(postgresql.big_seed, 7, 3),
+    "waiting": Group(waiting.waiting, 3, 1),
     "examples": Group(suites.examples, 3, 1),
 }
 

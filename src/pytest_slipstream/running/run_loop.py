@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_slipstream import events
+from pytest_slipstream import events, garbage
 from pytest_slipstream.clock import clock
 from pytest_slipstream.running import fibers, loops, process_state
 from pytest_slipstream.running.compatibility import (
@@ -122,6 +122,7 @@ class RunLoop:
             pytest.Session.Failed: As pytest's own loop does, when it is told to stop.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(garbage.frozen())
             for part in (self._reports, self._output, self._logs):
                 stack.enter_context(part.installed())
             stack.enter_context(process_state.installed())
