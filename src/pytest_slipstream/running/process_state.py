@@ -7,7 +7,6 @@ a test. The invariant: reporters see a test's calls in one row, as if it had run
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
 import types
@@ -24,6 +23,8 @@ from pytest_slipstream.running.pytest_internals import (
     attribute,
     class_of,
     hook_execution,
+    runner_module,
+    warnings_plugin,
 )
 
 _REGISTRY = "__warningregistry__"
@@ -118,22 +119,19 @@ def installed() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         enter(class_of(assertion_util, _AssertionModule))
-        runner: Any = importlib.import_module("_pytest.runner")
-        update = runner._update_current_test_var
+        update = runner_module._update_current_test_var
 
         def update_unless_overlapping(item: pytest.Item, when: Any) -> None:
             if overlapping() is None:
                 update(item, when)
 
-        enter(attribute(runner, "_update_current_test_var", update_unless_overlapping))
-        module: Any = importlib.import_module("_pytest.warnings")
-        enter(attribute(module, "catch_warnings_for_item", _catching(module)))
+        enter(attribute(runner_module, "_update_current_test_var", update_unless_overlapping))
+        catching = warnings_plugin.catch_warnings_for_item
+        enter(attribute(warnings_plugin, "catch_warnings_for_item", _catching(catching)))
         yield
 
 
-def _catching(module: Any) -> Any:
-    original = module.catch_warnings_for_item
-
+def _catching(original: Any) -> Any:
     @contextlib.contextmanager
     def catch_warnings_for_item(
         config: pytest.Config, ihook: Any, when: str, item: pytest.Item | None, **options: Any
@@ -163,11 +161,11 @@ def _catching(module: Any) -> Any:
 @contextlib.contextmanager
 def warnings_routed(item: pytest.Item, config: pytest.Config) -> Iterator[None]:
     """While tests overlap that have the same ``filterwarnings`` marks as ``item``."""
-    module: Any = importlib.import_module("_pytest.warnings")
     if not config.pluginmanager.has_plugin("warnings"):
         yield
         return
-    with module.catch_warnings_for_item(config=config, ihook=item.ihook, when="runtest", item=item):
+    catching = warnings_plugin.catch_warnings_for_item
+    with catching(config=config, ihook=item.ihook, when="runtest", item=item):
         module_of_warnings: Any = warnings
         unclaimed = module_of_warnings._showwarnmsg_impl
 

@@ -1,7 +1,8 @@
 """All of pytest's private parts that the run loop stands on, and the probes that know them.
 
-The invariant: no other module of this package imports ``_pytest`` or touches a private attribute
-of pytest's; what a probe does not recognise is never guessed.
+The invariant: no other module of this package imports ``_pytest``; those that stand in for a class
+or a function of pytest's touch only what is probed here, and what a probe does not recognise is
+never guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
+from _pytest import runner as runner_module
+from _pytest import warnings as warnings_plugin
 from _pytest.assertion import util as assertion_util
 from _pytest.capture import CaptureFixture, CaptureIO, CaptureManager, MultiCapture, SysCapture
 from _pytest.fixtures import FixtureDef, SubRequest, get_scope_node, get_scope_package
@@ -40,17 +43,21 @@ __all__ = [
     "SysCapture",
     "assertion_util",
     "catching_logs",
+    "runner_module",
+    "warnings_plugin",
 ]
 
 
 class Probe(NamedTuple):
-    """A private name, and the parameters by which it is called."""
+    """A private name, the parameters by which it is called, and the names that it uses itself."""
 
     path: str
     parameters: tuple[str, ...] | None = None
+    uses: tuple[str, ...] = ()
 
 
 _PROBES = (
+    Probe("_pytest.runner:SetupState.__init__", uses=("stack",)),
     Probe("_pytest.runner:SetupState.setup", ("self", "item")),
     Probe("_pytest.runner:SetupState.addfinalizer", ("self", "finalizer", "node")),
     Probe("_pytest.runner:SetupState.teardown_exact", ("self", "nextitem")),
@@ -64,17 +71,29 @@ _PROBES = (
     Probe("_pytest.fixtures:get_scope_package", ("node", "fixturedef")),
     Probe("_pytest.fixtures:FuncFixtureInfo.name2fixturedefs"),
     Probe("_pytest.python:Function._initrequest", ("self",)),
+    Probe("_pytest.fixtures:FixtureDef.__init__", uses=("cached_result", "_finalizers", "func")),
+    Probe(
+        "_pytest.capture:CaptureManager.__init__", uses=("_global_capturing", "_capture_fixture")
+    ),
     Probe("_pytest.capture:CaptureManager.item_capture", ("self", "when", "item")),
     Probe("_pytest.capture:CaptureManager.global_and_fixture_disabled", ("self",)),
     Probe("_pytest.capture:CaptureManager.resume_global_capture", ("self",)),
     Probe("_pytest.capture:CaptureManager.read_global_capture", ("self",)),
     Probe("_pytest.capture:CaptureFixture._start", ("self",)),
+    Probe("_pytest.capture:CaptureFixture.__init__", uses=("_capture", "captureclass")),
+    Probe("_pytest.capture:SysCapture.__init__", uses=("_old", "tmpfile", "_state")),
     Probe("_pytest.capture:SysCapture.suspend", ("self",)),
     Probe("_pytest.capture:SysCapture.resume", ("self",)),
     Probe("_pytest.capture:MultiCapture.__init__", ("self", "in_", "out", "err")),
     Probe("_pytest.logging:LoggingPlugin._runtest_for", ("self", "item", "when")),
+    Probe("_pytest.logging:LoggingPlugin.__init__", uses=("caplog_handler", "report_handler")),
     Probe("_pytest.logging:catching_logs.__enter__", ("self",)),
     Probe("_pytest.logging:catching_logs.__exit__"),
+    Probe(
+        "_pytest.logging:LogCaptureFixture.__init__",
+        uses=("_initial_handler_level", "_initial_logger_levels"),
+    ),
+    Probe("_pytest.logging:LogCaptureFixture._finalize", ("self",)),
     Probe("_pytest.logging:LogCaptureFixture.set_level", ("self", "level", "logger")),
     Probe("_pytest.logging:LogCaptureFixture.at_level", ("self", "level", "logger")),
     Probe("_pytest.warnings:catch_warnings_for_item"),
@@ -112,6 +131,8 @@ def _difference(probe: Probe) -> str:
             found = getattr(found, part)
     except (ImportError, AttributeError):
         return f"there is no {probe.path}"
+    if missing := [name for name in probe.uses if name not in found.__code__.co_names]:
+        return f"{probe.path} does not use {', '.join(missing)}"
     if probe.parameters is None:
         return ""
     seen = tuple(inspect.signature(found).parameters)

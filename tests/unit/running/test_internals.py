@@ -19,6 +19,10 @@ def test_this_pytest_is_known():
         (Probe("_pytest.nowhere:Thing"), "there is no _pytest.nowhere:Thing"),
         (Probe("_pytest.runner:SetupState.gone"), "there is no _pytest.runner:SetupState.gone"),
         (
+            Probe("_pytest.runner:SetupState.__init__", uses=("stack", "heap")),
+            "_pytest.runner:SetupState.__init__ does not use heap",
+        ),
+        (
             Probe("_pytest.runner:SetupState.setup", ("self", "node")),
             "_pytest.runner:SetupState.setup takes (self, item)",
         ),
