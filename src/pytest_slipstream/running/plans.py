@@ -206,11 +206,6 @@ class Segment:
         self._count = 0
         self._in_group: dict[str, int] = {}
 
-    @property
-    def is_open(self) -> bool:
-        """Whether one more test could start."""
-        return self._first is None or self._weight < self._limit
-
     def belongs(self, plan: Plan) -> bool:
         """Whether a test can be in flight with those that were."""
         first = self._first
@@ -223,9 +218,11 @@ class Segment:
         )
 
     def has_room(self, plan: Plan) -> bool:
-        """Whether it can start now."""
-        if self._count and self._weight + plan.weight > self._limit:
-            return False
+        """Whether it can start now, apart from its group: the tests after it wait, too."""
+        return not self._count or self._weight + plan.weight <= self._limit
+
+    def group_has_room(self, plan: Plan) -> bool:
+        """Whether its group lets it start now: tests after it need not wait."""
         group = plan.group
         return group is None or self._in_group.get(group, 0) < self._groups.get(group, 1)
 

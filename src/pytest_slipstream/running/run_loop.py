@@ -46,6 +46,7 @@ from pytest_slipstream.running.waiting import Waiting
 GRACE_S = 5.0
 Emit = Callable[[events.Event], None]
 Plans = Mapping[pytest.Item, Plan]
+InLine = tuple[pytest.Item, pytest.Item | None]
 Around = Callable[[pytest.Item], contextlib.AbstractAsyncContextManager[object]]
 
 
@@ -226,7 +227,7 @@ class RunLoop:
             What the run has to end with, if it has to end.
         """
         segment = Segment(self._limits.tests, self._limits.groups)
-        held_back: deque[tuple[pytest.Item, pytest.Item | None]] = deque()
+        held_back: deque[InLine] = deque()  # their group is full
         self._waiting.begin()
         try:
             while True:
@@ -246,29 +247,27 @@ class RunLoop:
         finally:
             self._waiting.stop()
 
-    def _start_all(
-        self, segment: Segment, held_back: deque[tuple[pytest.Item, pytest.Item | None]]
-    ) -> None:
+    def _start_all(self, segment: Segment, held_back: deque[InLine]) -> None:
         for _ in range(len(held_back)):
-            self._start_or_hold_back(*held_back.popleft(), segment, held_back)
+            item, nextitem = held_back.popleft()
+            plan = self._plans[item]
+            if segment.has_room(plan) and segment.group_has_room(plan):
+                self._start(item, nextitem, segment)
+            else:
+                held_back.append((item, nextitem))
         while (
-            segment.is_open
-            and (item := self._line.first()) is not None
-            and segment.belongs(self._plans[item])
+            (first := self._line.first()) is not None
+            and segment.belongs(self._plans[first])
+            and segment.has_room(self._plans[first])
         ):
-            self._start_or_hold_back(*self._line.pop(), segment, held_back)
+            item, nextitem = self._line.pop()
+            if segment.group_has_room(self._plans[item]):
+                self._start(item, nextitem, segment)
+            else:
+                held_back.append((item, nextitem))
 
-    def _start_or_hold_back(
-        self,
-        item: pytest.Item,
-        nextitem: pytest.Item | None,
-        segment: Segment,
-        held_back: deque[tuple[pytest.Item, pytest.Item | None]],
-    ) -> None:
+    def _start(self, item: pytest.Item, nextitem: pytest.Item | None, segment: Segment) -> None:
         plan = self._plans[item]
-        if not segment.has_room(plan):
-            held_back.append((item, nextitem))
-            return
         segment.start(plan)
         flight = Flight(item, self._loop, overlapping=plan.way == "together")
         flight.deadlines.watchdog = self._watchdog
@@ -277,7 +276,7 @@ class RunLoop:
         self._flights[flight] = None
         self._guard.look()
         flight.task = self._loop.create_task(self._fly(flight, nextitem), name=item.nodeid)
-        flight.task.add_done_callback(lambda _: self._landed(flight))
+        flight.task.add_done_callback(lambda task: self._landed(flight, task))
 
     async def _fly(self, flight: Flight, nextitem: pytest.Item | None) -> None:
         CURRENT.set(flight)
@@ -294,8 +293,10 @@ class RunLoop:
             if not keeps_tasks(flight.item):
                 await flight.end_tasks()
 
-    def _landed(self, flight: Flight) -> None:
+    def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
         flight.ended = clock.seconds()
+        if not task.cancelled():
+            flight.error = flight.error or task.exception()
         self._ended.append(flight)
         self._wake.set()
 

@@ -6,6 +6,7 @@ that does not need it starts where tests run one after another.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -98,7 +99,7 @@ class SetupTree(SetupState):
         while finalizers:
             try:
                 finalizers.pop()()
-            except TEST_OUTCOME as error:
+            except (*TEST_OUTCOME, asyncio.CancelledError) as error:
                 raised.append(error)
         self._forget(node)
         if len(raised) == 1:

@@ -67,16 +67,16 @@ class TestTwo:
         with seen("two"):
             await asyncio.sleep(0.1)
 
+@pytest.mark.parametrize("number", range(3))
+async def test_free(number):
+    with seen("free"):
+        await asyncio.sleep(0.1)
+
 @pytest.mark.concurrent(weight=9)
 async def test_heavy():
     with seen("heavy"):
         await asyncio.sleep(0.2)
         assert len(NOW) == 1
-
-@pytest.mark.parametrize("number", range(3))
-async def test_free(number):
-    with seen("free"):
-        await asyncio.sleep(0.1)
 
 @pytest.mark.sequential
 async def test_sequential():

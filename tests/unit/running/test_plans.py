@@ -78,6 +78,7 @@ def started(segment: Segment, *plans: Plan) -> Segment:
     for plan in plans:
         assert segment.belongs(plan)
         assert segment.has_room(plan)
+        assert segment.group_has_room(plan)
         segment.start(plan)
     return segment
 
@@ -88,7 +89,6 @@ TOGETHER = Plan(way="together")
 def test_a_segment_takes_as_many_as_its_limit():
     segment = started(Segment(2, {}), TOGETHER, TOGETHER)
     assert not segment.has_room(TOGETHER)
-    assert not segment.is_open
     segment.end(TOGETHER)
     assert segment.has_room(TOGETHER)
 
@@ -105,11 +105,12 @@ def test_who_runs_alone_does_not_share_a_segment():
 def test_groups_have_limits_of_their_own():
     one, two = (Plan(way="together", group=group) for group in ("one", "two"))
     segment = started(Segment(9, {"two": 2}), one, two, two)
-    assert not segment.has_room(one)
-    assert not segment.has_room(two)
-    assert segment.has_room(TOGETHER)
+    assert not segment.group_has_room(one)
+    assert not segment.group_has_room(two)
+    assert segment.has_room(one), "those after it need not wait"
+    assert segment.group_has_room(TOGETHER)
     segment.end(one)
-    assert segment.has_room(one)
+    assert segment.group_has_room(one)
 
 
 def test_weights():
