@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from trials import Trial
 
 FLAKY = """
@@ -122,6 +124,56 @@ def test_coverage_is_the_same(trial: Trial) -> None:
             }
         )
     assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize("option", ["--capture=sys", "--log-cli-level=WARNING", "-pno:warnings"])
+def test_other_ways_of_capturing(trial: Trial, option: str) -> None:
+    trial.add("outputs")
+    sequential, together = trial.run(option), trial.run(option, concurrency=50)
+    assert together.told() == sequential.told(), together.output
+    assert len(together.together()) > 10
+
+
+UNCLAIMED = """
+import asyncio, logging, os, threading, pytest
+
+@pytest.fixture(scope="module")
+async def server():
+    async def serve():
+        while True:
+            await asyncio.sleep(0.05)
+            logging.getLogger("server").warning("beat")
+    task = asyncio.create_task(serve())
+    yield
+    task.cancel()
+
+async def test_quick(server):
+    pass
+
+async def test_writes():
+    await asyncio.sleep(0.05)
+    os.write(1, b"by descriptor")
+    thread = threading.Thread(target=print, args=["by thread"])
+    thread.start()
+    thread.join()
+
+async def test_fails(server):
+    print("own")
+    await asyncio.sleep(0.3)
+    assert False
+"""
+
+
+def test_output_of_nobody_is_shown_with_what_failed_meanwhile(trial: Trial) -> None:
+    trial.add("it", UNCLAIMED)
+    run = trial.run(concurrency=20)
+    assert "1 failed, 2 passed" in run.output
+    told = {entry["when"]: entry["sections"] for entry in run.told()["test_it.py::test_fails"]}
+    sections = dict(told["call"])
+    assert sections["Captured stdout call"] == "own\n"
+    unclaimed = sections["Captured output of tests in flight together"]
+    for text in ("by descriptor", "by thread\n", "server:test_it.py:9 beat\n"):
+        assert text in unclaimed
 
 
 def test_xdist_runs_in_sequence_and_says_so(trial: Trial) -> None:
