@@ -57,7 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say so where tests could be in flight together and are not."""
-    if config.stash[_SETTINGS].concurrency and _is_distributed(config):
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.concurrency and _is_distributed(config):
         return (
             "slipstream: under pytest-xdist, asynchronous tests run one after another in each "
             "worker; leave out -n to have them in flight together"
@@ -69,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_runtestloop(session: pytest.Session) -> object | None:
     """Run the tests, where asynchronous ones may be in flight together; else leave it to pytest."""
     config = session.config
-    configured = config.stash[_SETTINGS]
+    configured = config.stash.get(_SETTINGS, settings.Settings())
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     if broken or config.option.collectonly or _is_distributed(config):
         return None

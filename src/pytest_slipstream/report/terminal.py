@@ -69,7 +69,7 @@ def render(happened: Sequence[events.AnyEvent], databases: Iterable[str]) -> Ite
     yield from _listed(
         "blocked the event loop",
         [
-            f"{event.node_id or 'unknown'}: {event.seconds:.1f} s"
+            f"{event.node_id}: {event.seconds:.1f} s"
             for event in _only(events.LoopBlocked, happened)
         ],
     )

@@ -44,7 +44,7 @@ class Guard:
         flight = overlapping()
         if flight is not None and key not in self._changes:
             self._changes[key] = (flight, what)
-            self._loop.call_soon(self.look)
+            self._loop.call_soon_threadsafe(self.look)  # also from a thread of the test
 
     def undone(self, key: object) -> None:
         """It is as it was."""
