@@ -3,20 +3,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test servers clean
 
 demo: $(VENV)/demo
 	$(BIN)/slipstream demo
 
-test: $(VENV)/test
+test: servers $(VENV)/test
 	$(BIN)/pytest -n 2 $(ARGS)
+
+# The Debian packages that tests need, where they may be installed; elsewhere those tests are skipped.
+servers:
+	@PATH=$$PATH:/usr/sbin; command -v mariadbd mysqld >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; } || \
+	echo "There is no MariaDB, and it may not be installed: tests that need it are skipped."
 
 $(VENV)/demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet '.[demo]'
 	touch $@
 
 $(VENV)/test: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[postgresql,sqlalchemy]' --group test
+	$(BIN)/pip install --quiet --editable '.[mysql,peewee,postgresql,sqlalchemy]' --group test
 	touch $@
 
 # --group came with pip 25.1.

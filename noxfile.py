@@ -17,7 +17,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 def _install(session: nox.Session, *constraints: str) -> None:
     session.install("--upgrade", "pip")  # --group came with pip 25.1
-    session.install("-e", ".[postgresql,sqlalchemy]", "--group", "test", *constraints)
+    session.install("-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "test", *constraints)
 
 
 @nox.session(python=False)
@@ -48,16 +48,18 @@ def _floors() -> list[str]:
     Not SQLAlchemy's: the tests' own models need 2.0, the package works from 1.4 on.
     """
     project = PYPROJECT["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["postgresql"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["postgresql"], *extras["mysql"]]
     found = (re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", text) for text in declared)
-    return [f"{match[1]}=={match[2]}" for match in found if match]
+    drivers = ['asyncpg==0.28.0; python_version < "3.12"']  # whose pool is another one
+    return [*(f"{match[1]}=={match[2]}" for match in found if match), *drivers]
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, floors."""
     session.install("--upgrade", "pip")
-    session.install("-e", ".[postgresql,sqlalchemy]", "--group", "lint")
+    session.install("-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

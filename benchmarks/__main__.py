@@ -7,7 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks import postgresql, processes, results, sqlite, suites, waiting
+from benchmarks import (
+    mysql,
+    postgresql,
+    processes,
+    results,
+    rollback,
+    scheduling,
+    sqlite,
+    suites,
+    waiting,
+)
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
 
@@ -25,11 +35,16 @@ GROUPS = {
     "tables": Group(postgresql.sizes, 50, 10),
     "drift": Group(postgresql.drift, 5000, 500),
     "sqlite": Group(sqlite.strategies, 100, 20),
+    "mysql": Group(mysql.strategies, 60, 10),
+    "rollback": Group(rollback.fixtures, 7, 2),
     "start": Group(processes.starting, 11, 3),
     "each-test": Group(processes.each_test, 7, 2),
     "big-seed": Group(postgresql.big_seed, 7, 3),
     "waiting": Group(waiting.waiting, 3, 1),
     "examples": Group(suites.examples, 3, 1),
+    "strict": Group(suites.strict, 7, 2),
+    "scheduling": Group(scheduling.simulated, 1, 1),
+    "planning": Group(scheduling.planning, 5, 2),
 }
 
 

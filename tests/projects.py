@@ -19,6 +19,14 @@ DATABASES = {
         seed = "app.seed:fill"
         env = { DATABASE_URL = "{url}" }
     """,
+    "mysql": """
+        [tool.slipstream.databases.main]
+        engine = "mysql"
+        server_options = { sql_mode = "STRICT_TRANS_TABLES,ANSI_QUOTES" }
+        schema = "app.models:Base.metadata"
+        seed = "app.seed:fill"
+        env = { DATABASE_URL = "{url}" }
+    """,
     "postgresql": """
         [tool.slipstream.databases.main]
         engine = "postgresql"

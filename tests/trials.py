@@ -56,7 +56,7 @@ class Run:
 
     def together(self) -> set[str]:
         """The tests that were in flight with others."""
-        return {e["node_id"] for e in self.events if e["event"] == "TestRan" and e["together"]}
+        return {e["node_id"] for e in self.events if e["event"] == "AsyncTestRan" and e["together"]}
 
 
 class Trial:

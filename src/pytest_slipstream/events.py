@@ -22,6 +22,8 @@ class RunStarted(Event, frozen=True):
     testrun_uid: str
     version: str
     databases: tuple[str, ...] = ()
+    lanes: dict[str, tuple[str, ...]] = {}
+    """The lanes that are run, each with its engines."""
 
 
 class ServerReady(Event, frozen=True):
@@ -108,6 +110,16 @@ class TestCleaned(Event, frozen=True):
     escalated: str | None = None
 
 
+class TestRan(Event, frozen=True):
+    """A test was run on a lane; ``seconds`` from before its first fixture until all is clean."""
+
+    __test__ = False
+
+    node_id: str
+    lane: str
+    seconds: float
+
+
 class LayerPushed(Event, frozen=True):
     """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
 
@@ -144,13 +156,11 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
-class TestRan(Event, frozen=True):
+class AsyncTestRan(Event, frozen=True):
     """An asynchronous test is over: in flight with others, or alone for a reason.
 
     ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
     """
-
-    __test__ = False
 
     node_id: str
     together: bool
@@ -163,6 +173,19 @@ class LoopBlocked(Event, frozen=True):
     """A test did not let the event loop go on."""
 
     node_id: str
+    seconds: float
+
+
+class ShardChosen(Event, frozen=True):
+    """This process runs one shard of the suite, and leaves the others to other machines.
+
+    ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
+    """
+
+    shard: str
+    digest: str
+    tests: int
+    of_tests: int
     seconds: float
 
 
@@ -184,11 +207,13 @@ AnyEvent = (
     | Uncontained
     | LeftoverFound
     | TestCleaned
+    | TestRan
     | LayerPushed
     | LayerPopped
     | TraceFound
     | DatabaseKept
-    | TestRan
+    | AsyncTestRan
     | LoopBlocked
+    | ShardChosen
     | RunFinished
 )

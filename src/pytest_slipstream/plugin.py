@@ -16,8 +16,8 @@ from pytest_slipstream import garbage, settings
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
 
-_RUN: pytest.StashKey[Run] = pytest.StashKey()
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,8 +51,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "teardown; counted as so many tests.",
     )
     config.addinivalue_line("markers", "sequential: the test is never in flight with others.")
-    if _RUN in config.stash:
-        config.stash[_RUN].register(config)
+    run = config.stash.get(_RUN, None)
+    if run is not None:
+        run.register(config)
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.records_durations or configured.shard is not None:
+        from pytest_slipstream.running import scheduled
+
+        if run is None:
+            scheduled.register(configured, config)
+        else:
+            scheduled.register(configured, config, run.record.write, run.preparing_s)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -92,13 +101,13 @@ def _is_distributed(config: pytest.Config) -> bool:
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     """After the last fixture and the last worker: drop the slots, let go of the servers."""
     try:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(exitstatus))
+            session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from pytest_slipstream import __version__, events, record
-from pytest_slipstream.databases import environment
 from pytest_slipstream.databases.cache import cache_directory
-from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
+from pytest_slipstream.databases.lanes.hooks import LaneHooks
+from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.running import starting
+from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
@@ -52,21 +54,9 @@ class Run:
             pools=self._pools,
             door=self.door,
         )
-        self.databases = {
-            name: Database(name, database, around) for name, database in settings.databases.items()
-        }
-        self._environ = environment.Variables(
-            {
-                variable: value
-                for database in self.databases.values()
-                for variable, value in environment.rendered(
-                    database.settings, database.address
-                ).items()
-            }
-        )
-        self._environ.set()
+        self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
-        if self.databases:
+        if settings.databases:
             self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
@@ -77,25 +67,38 @@ class Run:
             events.RunStarted(
                 testrun_uid=self.owner.testrun_uid,
                 version=__version__,
-                databases=tuple(self.databases),
+                databases=tuple(database.name for database in self.lanes.databases),
+                lanes={
+                    name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
+                    for name, lane in self.settings.lanes_to_run.items()
+                },
             )
         )
-        if self.databases:
-            self._register_databases(manager)
+        if self.settings.databases:
+            self._register_databases(config)
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
-            manager.register(Summary(self.settings, self.record), "slipstream-summary")
+            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
 
-    def _register_databases(self, manager: pytest.PytestPluginManager) -> None:
-        manager.register(DatabaseFixtures(self.databases), "slipstream-fixtures")
+    def _register_databases(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
+        manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
         manager.register(async_sessions(manager), "slipstream-async-fixture")
-        hooks = DatabaseHooks(self.settings, self.databases, self.record.write, self._pools)
+        hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
+        if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
+            manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
+        if self.settings.lanes:
+            manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
     def run_tests(self, session: pytest.Session) -> None:
         """Run the collected tests in the run loop."""
+        manager = session.config.pluginmanager
+        for name in ("slipstream-stopwatch", "slipstream-durations"):
+            if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
+                manager.unregister(name=name)
         starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
 
     def _reason_alone(self, item: pytest.Item) -> str:
@@ -103,15 +106,19 @@ class Run:
             return ""
         return "owns a database slot"
 
+    def preparing_s(self) -> float:
+        """Seconds spent on servers, templates and slots so far, by whichever test came first."""
+        return sum(database.preparing_s for database in self.lanes.databases)
+
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""
         self._close_databases()
-        seconds = max((database.seconds_open for database in self.databases.values()), default=0)
+        seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
 
     def _close_databases(self) -> None:
         errors = []
-        for database in self.databases.values():
+        for database in self.lanes.databases:
             try:
                 database.close()
             except Exception as error:  # noqa: BLE001 - each one must be closed
@@ -127,7 +134,7 @@ class Run:
             self.door.take_down()
             self._pools.close()
             self.record.close()
-            self._environ.restore()
+            self.lanes.close()
             if self.owner.worker == "main":
                 _forget_old(self._records)
 

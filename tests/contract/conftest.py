@@ -11,7 +11,7 @@ import importlib
 import itertools
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,8 @@ class Product:
     @property
     def errors(self) -> type[Exception]:
         """What the driver raises when a statement fails."""
-        driver = {"sqlite": "sqlite3", "postgresql": "psycopg"}[self.settings.engine]
-        found: type[Exception] = importlib.import_module(driver).Error
+        drivers = {"sqlite": "sqlite3", "postgresql": "psycopg", "mysql": "pymysql"}
+        found: type[Exception] = importlib.import_module(drivers[self.settings.engine]).Error
         return found
 
     def load_other(self, cache_dir: Path) -> Engine:
@@ -142,6 +142,143 @@ _SQLITE = Product(
         "CREATE TEMP TABLE shadow AS SELECT * FROM users",
         "CREATE TEMP TRIGGER t AFTER INSERT ON roles BEGIN DELETE FROM pairs; END",
         "INSERT INTO log SELECT zeroblob(9000) FROM users, pairs, roles",
+    ),
+)
+_STANDARD_SQL = (
+    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
+    "ANSI_QUOTES,PIPES_AS_CONCAT"
+)
+_MYSQL = Product(
+    label="mysql",
+    settings=DatabaseSettings(engine="mysql", server_options={"sql_mode": _STANDARD_SQL}),
+    identity="id integer AUTO_INCREMENT PRIMARY KEY",
+    blob="blob",
+    blob_value="x'00ff'",
+    schema_prefix="main",
+    impatience="SET innodb_lock_wait_timeout = 0, lock_wait_timeout = 0",
+    more_schema="""
+        CREATE TABLE log (what integer);
+        CREATE TABLE parents (id integer PRIMARY KEY, name varchar(20) CHARACTER SET latin1);
+        CREATE TABLE children (
+            id integer AUTO_INCREMENT PRIMARY KEY,
+            parent integer,
+            FOREIGN KEY (parent) REFERENCES parents (id) ON DELETE CASCADE ON UPDATE CASCADE
+        );
+        CREATE TABLE grandchildren (
+            child integer, note text,
+            FOREIGN KEY (child) REFERENCES children (id) ON DELETE SET NULL
+        );
+        INSERT INTO parents VALUES (1, 'eins'), (2, 'zwei'), (5, 'fünf');
+        INSERT INTO children (parent) VALUES (1), (1), (2);
+        INSERT INTO grandchildren VALUES (1, 'of one'), (1, 'of one'), (3, NULL);
+        CREATE TABLE kinds (
+            id varchar(10) PRIMARY KEY,
+            single float, `double one` double, exact decimal(20, 6), bits bit(10),
+            moment datetime(6), mark timestamp NULL, choice enum('a', 'b'), choices set('x', 'y'),
+            doc json, place point, twice integer AS (exact * 2) VIRTUAL,
+            FULLTEXT KEY (id)
+        ) ROW_FORMAT = DYNAMIC COMMENT = 'AUTO_INCREMENT=7 is no position';
+        INSERT INTO kinds
+            (id, single, `double one`, exact, bits, moment, choice, choices, doc, place)
+        VALUES ('one', 0.1, 1e300, 1.000001, b'1010', '2020-02-03 04:05:06.789', 'b', 'x,y',
+            '{"a": [1, 2]}', POINT(1, 2)),
+            ('Two ', 16777217, 0.1, NULL, NULL, NULL, NULL, '', NULL, NULL);
+        CREATE TABLE parts (id integer AUTO_INCREMENT, at integer, PRIMARY KEY (id, at))
+            PARTITION BY RANGE (at) (PARTITION low VALUES LESS THAN (10),
+                PARTITION high VALUES LESS THAN MAXVALUE);
+        INSERT INTO parts (at) VALUES (5), (50);
+        CREATE TABLE in_myisam (id integer AUTO_INCREMENT PRIMARY KEY, n integer) ENGINE = MyISAM;
+        INSERT INTO in_myisam (n) VALUES (1), (2);
+        CREATE TABLE in_aria (n integer) ENGINE = Aria;
+        CREATE TABLE in_memory (id integer AUTO_INCREMENT PRIMARY KEY, n integer) ENGINE = MEMORY;
+        INSERT INTO in_memory (n) VALUES (7);
+        CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 10;
+        CREATE TABLE numbered (id integer DEFAULT (NEXT VALUE FOR numbers) PRIMARY KEY, n integer);
+        CREATE TABLE versions (id integer PRIMARY KEY, n integer) WITH SYSTEM VERSIONING;
+        INSERT INTO versions VALUES (1, 1);
+        UPDATE versions SET n = 2;
+        CREATE VIEW b_view AS SELECT name FROM parents;
+        CREATE VIEW a_view AS SELECT * FROM b_view WHERE name <> 'zwei';
+        DELIMITER //
+        CREATE FUNCTION doubled(n integer) RETURNS integer DETERMINISTIC
+        BEGIN
+            DECLARE result integer; SET result = n * 2; RETURN result;
+        END//
+        CREATE PROCEDURE add_pair(a integer) BEGIN INSERT INTO pairs VALUES (a, a, 'called'); END//
+        CREATE TRIGGER users_log AFTER UPDATE ON users FOR EACH ROW
+        BEGIN INSERT INTO log VALUES (old.score); INSERT INTO log VALUES (new.score); END//
+        CREATE TRIGGER pairs_first BEFORE INSERT ON pairs FOR EACH ROW
+            SET new.note = coalesce(new.note, '-')//
+        CREATE TRIGGER pairs_second BEFORE INSERT ON pairs FOR EACH ROW
+            SET new.note = new.note || '!'//
+        CREATE TRIGGER pairs_gone AFTER DELETE ON pairs FOR EACH ROW
+            INSERT INTO log VALUES (old.a)//
+        DELIMITER ;
+        CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DISABLE DO DELETE FROM log;
+    """,
+    more_statements=(
+        "TRUNCATE users",
+        "TRUNCATE log",
+        "TRUNCATE in_myisam",
+        "TRUNCATE children",
+        "SET foreign_key_checks = 0",
+        "DELETE FROM parents WHERE id = {n}",
+        "UPDATE parents SET id = id + 10 WHERE id = {n}",
+        "UPDATE parents SET name = upper(name)",
+        "INSERT INTO children (parent) VALUES ({n})",
+        "DELETE FROM grandchildren LIMIT 1",
+        "UPDATE grandchildren SET note = {name}",
+        "UPDATE kinds SET id = upper(id)",
+        "UPDATE kinds SET id = trim(id), single = single + 1e-6",
+        "UPDATE kinds SET doc = JSON_SET(doc, '$.a', {n}), place = POINT({n}, {m})",
+        "UPDATE kinds SET choice = NULL, bits = b'1', mark = now()",
+        "INSERT INTO parts (at) VALUES ({n}), (70)",
+        "DELETE FROM parts PARTITION (high)",
+        "ALTER TABLE parts TRUNCATE PARTITION low",
+        "INSERT INTO in_myisam (n) VALUES ({n})",
+        "UPDATE in_aria SET n = {n}",
+        "INSERT INTO in_aria VALUES ({n}), ({m})",
+        "DELETE FROM in_memory",
+        "INSERT INTO in_memory (n) VALUES ({n})",
+        "SELECT NEXT VALUE FOR numbers",
+        "SELECT SETVAL(numbers, 500)",
+        "INSERT INTO numbered (n) VALUES ({n})",
+        "UPDATE versions SET n = {n}",
+        "DELETE FROM versions",
+        "CALL add_pair({n})",
+        "REPLACE INTO roles (id, name) VALUES ({n}, {name})",
+        "INSERT INTO roles (name) VALUES ({name}) ON DUPLICATE KEY UPDATE name = name || '+'",
+        "INSERT IGNORE INTO roles (name) VALUES ({name})",
+        "UPDATE roles, users SET roles.name = 'both', users.score = 9 WHERE roles.id = users.id",
+        "LOCK TABLES users WRITE",
+        "LOCK TABLES in_myisam READ",
+        "UNLOCK TABLES",
+        "START TRANSACTION",
+        "START TRANSACTION READ ONLY",
+        "SET autocommit = 1",
+        "SELECT * FROM users FOR UPDATE",
+        "CREATE TEMPORARY TABLE users (a integer)",
+        "CREATE TEMPORARY TABLE shadow AS SELECT * FROM pairs",
+        "ANALYZE TABLE users, roles",
+        "OPTIMIZE TABLE pairs",
+        "FLUSH TABLES",
+        "ALTER TABLE users AUTO_INCREMENT = 50",
+        "ALTER TABLE users FORCE",
+        "ALTER TABLE pairs COMMENT = 'a comment'",
+        "ALTER TABLE pairs ENGINE = MyISAM",
+        "ALTER TABLE users DROP FOREIGN KEY users_ibfk_1",
+        "ALTER TABLE versions DROP SYSTEM VERSIONING",
+        "DROP TRIGGER users_log",
+        "CREATE TRIGGER extra BEFORE DELETE ON roles FOR EACH ROW DELETE FROM pairs",
+        "DROP FUNCTION doubled",
+        "CREATE PROCEDURE extra() SELECT 1",
+        "ALTER PROCEDURE add_pair COMMENT 'x'",
+        "DROP EVENT nightly",
+        "ALTER EVENT nightly ON SCHEDULE EVERY 2 DAY",
+        "DROP SEQUENCE IF EXISTS numbers",
+        "RENAME TABLE pairs TO couples",
+        "CREATE OR REPLACE VIEW admins AS SELECT 1 AS name",
+        "CREATE TABLE copy LIKE users",
     ),
 )
 PRODUCTS = (
@@ -255,6 +392,7 @@ PRODUCTS = (
             "LOCK TABLE users",
         ),
     ),
+    _MYSQL,
 )
 
 
@@ -278,6 +416,15 @@ def new_template_name() -> str:
     return naming.template_name("main", uuid.uuid4().hex)
 
 
+def execute(connection: Any, sql: str) -> Any:
+    """Run a statement; its cursor. PyMySQL's connections cannot do it themselves."""
+    if type(connection).__module__.startswith("pymysql"):
+        sql = sql.replace("DROP INDEX users_by_name", "DROP INDEX users_by_name ON users")
+    cursor = connection.cursor()
+    cursor.execute(sql)
+    return cursor
+
+
 class Client:
     """The application: connections to the slot, and SQL run on them."""
 
@@ -295,13 +442,20 @@ class Client:
         """Run statements in a transaction of a connection of its own."""
         with closing(self._engine.connect(self._slot.address)) as connection:
             for statement in statements:
-                connection.execute(statement)
+                execute(connection, statement)
             connection.commit()
+
+    def roll_back(self, *statements: str) -> None:
+        """Run statements in a transaction that is rolled back."""
+        with closing(self._engine.connect(self._slot.address)) as connection:
+            for statement in statements:
+                execute(connection, statement)
+            connection.rollback()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query, on a connection of its own."""
         with closing(self._engine.connect(self._slot.address)) as connection:
-            return [tuple(row) for row in connection.execute(query).fetchall()]
+            return [tuple(row) for row in execute(connection, query).fetchall()]
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -313,8 +467,8 @@ class Client:
 def product(request: pytest.FixtureRequest) -> Product:
     """Each engine in turn."""
     found: Product = request.param
-    if found.settings.engine == "postgresql":
-        request.getfixturevalue("require_servers")
+    if found.settings.engine != "sqlite":
+        request.getfixturevalue(f"require_{found.settings.engine}")
     return found
 
 
@@ -357,12 +511,13 @@ def slot(engine: Engine, template: str, slot_names: Iterator[str]) -> Generator[
 
 
 @pytest.fixture
-def client(engine: Engine, slot: Slot) -> Generator[Client, None, None]:
+def client(engine: Engine, slot: Slot, product: Product) -> Generator[Client, None, None]:
     """The application under test."""
     found = Client(engine, slot)
     yield found
     for connection in found.opened:
-        connection.close()
+        with suppress(product.errors):  # PyMySQL's connections can be closed once
+            connection.close()
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def main(settings_text: str, cache_dir: str, template: str, action: str) -> None
     else:
         address = msgspec.json.decode(action, type=Address)
     connection = engine.connect(address)
-    connection.execute("INSERT INTO roles (name) VALUES ('another process')")
+    connection.cursor().execute("INSERT INTO roles (name) VALUES ('another process')")
     print(msgspec.json.encode(address).decode(), flush=True)
     sys.stdin.read()
 

@@ -96,6 +96,23 @@ def test_a_layer_is_popped_with_what_a_test_had_written(slot: Slot, client: Clie
     assert slot.digest() == template
 
 
+def test_numbers_that_tests_took_are_given_back_when_layers_go(slot: Slot, client: Client) -> None:
+    digests = [slot.digest()]
+    for name in ("module", "class"):
+        client.commit(role(name))
+        slot.push_layer()
+        digests.append(slot.digest())
+    while True:
+        client.roll_back(role("rolled back"))
+        assert slot.clean().cannot is None
+        assert slot.digest() == digests.pop()
+        if not digests:
+            return
+        client.roll_back(role("rolled back"))
+        assert slot.pop_layer().cannot is None
+        assert slot.digest() == digests[-1]
+
+
 def test_a_layer_of_definitions(slot: Slot, client: Client, make_clean: MakeClean) -> None:
     template = slot.digest()
     client.commit("CREATE TABLE extra (a integer)", "INSERT INTO extra VALUES (1)")

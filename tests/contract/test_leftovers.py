@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.contract.conftest import Client, Product
+from tests.contract.conftest import Client, Product, execute
 
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
@@ -64,7 +64,7 @@ def test_an_open_transaction_is_rolled_back(
 ) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("INSERT INTO roles (name) VALUES ('never committed')")
+    execute(connection, "INSERT INTO roles (name) VALUES ('never committed')")
     cleaning = make_clean_soon()
     assert [leftover.kind for leftover in cleaning.leftovers] == ["transaction"]
     assert slot.digest() == before
@@ -78,7 +78,7 @@ def test_an_open_transaction_beside_committed_rows(
     before = slot.digest()
     client.commit("DELETE FROM users WHERE name = 'ann'")
     connection = client.connect()
-    connection.execute("INSERT INTO roles (name) VALUES ('never committed')")
+    execute(connection, "INSERT INTO roles (name) VALUES ('never committed')")
     assert make_clean_soon().leftovers
     assert slot.digest() == before
 
@@ -88,7 +88,7 @@ def test_an_open_transaction_cannot_commit_into_the_next_test(
 ) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("UPDATE users SET score = 55")
+    execute(connection, "UPDATE users SET score = 55")
     make_clean_soon()
     with suppress(product.errors):  # PostgreSQL has closed it
         connection.commit()
@@ -100,9 +100,9 @@ def test_a_half_read_cursor_is_closed(
 ) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("DELETE FROM pairs")
+    execute(connection, "DELETE FROM pairs")
     connection.commit()
-    cursor = connection.execute("SELECT a.id FROM users AS a, users AS b, users AS c")
+    cursor = execute(connection, "SELECT a.id FROM users AS a, users AS b, users AS c")
     assert cursor.fetchone() is not None
     cleaning = make_clean_soon()
     assert cleaning.leftovers
@@ -114,8 +114,8 @@ def test_a_connection_closed_with_a_half_read_cursor(
 ) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("INSERT INTO roles (name) VALUES ('never committed')")
-    cursor = connection.execute("SELECT a.id FROM users AS a, users AS b, users AS c")
+    execute(connection, "INSERT INTO roles (name) VALUES ('never committed')")
+    cursor = execute(connection, "SELECT a.id FROM users AS a, users AS b, users AS c")
     assert cursor.fetchone() is not None
     connection.close()
     assert make_clean_soon().cannot is None
@@ -134,7 +134,7 @@ def test_a_transaction_that_another_thread_left_open(
 
     def leave_open() -> None:
         connection = client.connect()
-        connection.execute("INSERT INTO roles (name) VALUES ('in a thread')")
+        execute(connection, "INSERT INTO roles (name) VALUES ('in a thread')")
         opened.set()
         done.wait(60)
         connection.close()
@@ -175,9 +175,9 @@ def test_a_slot_is_kept_beside_a_process_that_writes(
 ) -> None:
     kept = slot.keep(naming.kept_name("main", slot.name, 1))
     connection = engine.connect(kept)
-    found = connection.execute("SELECT count(*) FROM roles").fetchall()
+    found = execute(connection, "SELECT count(*) FROM roles").fetchall()
     connection.close()
-    assert found == [(3,)]
+    assert list(found) == [(3,)]
     assert client.count("roles") == 3
 
 
@@ -186,7 +186,7 @@ def test_replace_goes_through_beside_open_transactions(
 ) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("DELETE FROM pairs")
+    execute(connection, "DELETE FROM pairs")
     start = time.perf_counter()
     slot.replace()
     assert time.perf_counter() - start < LONGEST_S
@@ -198,9 +198,9 @@ def test_connections_to_other_slots_are_left_alone(
 ) -> None:
     other = engine.create_slot(next(slot_names), template)
     connection = engine.connect(other.address)
-    connection.execute("INSERT INTO roles (name) VALUES ('still open')")
+    execute(connection, "INSERT INTO roles (name) VALUES ('still open')")
     mine = client.connect()
-    mine.execute("DELETE FROM pairs")
+    execute(mine, "DELETE FROM pairs")
     assert slot.clean().leftovers
     connection.commit()
     connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.contract.conftest import Client, Product, new_template_name
+from tests.contract.conftest import Client, Product, execute, new_template_name
 
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
@@ -101,7 +101,7 @@ def test_replace_makes_the_slot_anew(slot: Slot, client: Client, statements: lis
 def test_what_was_rolled_back_is_gone_with_its_sequence(slot: Slot, client: Client) -> None:
     before = slot.digest()
     connection = client.connect()
-    connection.execute("INSERT INTO users (role_id, name) VALUES (1, 'never')")
+    execute(connection, "INSERT INTO users (role_id, name) VALUES (1, 'never')")
     connection.rollback()
     connection.close()
     assert slot.clean().cannot is None
@@ -112,7 +112,7 @@ def test_identities_start_where_the_template_ended(slot: Slot, client: Client) -
     insert = "INSERT INTO roles (name) VALUES ('next') RETURNING id"
     connection = client.connect()
     for _ in range(3):
-        (found,) = connection.execute(insert).fetchone()
+        (found,) = execute(connection, insert).fetchone()
         connection.commit()
         assert found == 4
         assert slot.clean().cannot is None
@@ -122,10 +122,10 @@ def test_identities_start_where_the_template_ended(slot: Slot, client: Client) -
 def test_an_open_connection_sees_the_clean_slot(slot: Slot, client: Client) -> None:
     connection = client.connect()
     for _ in range(3):
-        connection.execute("DELETE FROM users")
+        execute(connection, "DELETE FROM users")
         connection.commit()
         assert slot.clean().cannot is None
-        (number,) = connection.execute("SELECT count(*) FROM users").fetchone()
+        (number,) = execute(connection, "SELECT count(*) FROM users").fetchone()
         connection.rollback()
         assert number == 2
     connection.close()
@@ -135,7 +135,7 @@ def test_many_connections_write_to_one_slot(slot: Slot, client: Client) -> None:
     before = slot.digest()
     connections = [client.connect() for _ in range(4)]
     for number, connection in enumerate(connections):
-        connection.execute(f"INSERT INTO roles (name) VALUES ('role {number}')")
+        execute(connection, f"INSERT INTO roles (name) VALUES ('role {number}')")
         connection.commit()
     assert client.count("roles") == 7
     cleaning = slot.clean()
@@ -174,7 +174,8 @@ def test_a_kept_database_stays_as_the_test_left_it(
     assert slot.digest() == before
     assert kept.database.startswith("slipstream_k_main_")
     connection = engine.connect(kept)
-    assert connection.execute("SELECT DISTINCT name FROM users").fetchall() == [("failed here",)]
+    found = execute(connection, "SELECT DISTINCT name FROM users").fetchall()
+    assert list(found) == [("failed here",)]
     connection.close()
 
 
@@ -218,8 +219,8 @@ def test_cleaning_does_not_grow_dearer(slot: Slot, client: Client) -> None:
     before = slot.digest()
     connection = client.connect()
     for number in range(300):
-        connection.execute(f"INSERT INTO roles (name) VALUES ('role {number}')")
-        connection.execute("UPDATE users SET score = score + 1")
+        execute(connection, f"INSERT INTO roles (name) VALUES ('role {number}')")
+        execute(connection, "UPDATE users SET score = score + 1")
         connection.commit()
         assert slot.clean().cannot is None
     connection.close()

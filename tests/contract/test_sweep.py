@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 import pytest
-from tests.contract.conftest import Client, Product, quiet
+from tests.contract.conftest import Client, Product, execute, quiet
 
 from pytest_slipstream.databases.engines.protocol import Address, Engine, Slot
 
@@ -54,7 +54,7 @@ def can_connect(product: Product, engine: Engine, address: Address) -> bool:
         connection = engine.connect(address)
     except product.errors:
         return False
-    connection.execute("SELECT 1 FROM roles")
+    execute(connection, "SELECT 1 FROM roles")
     connection.close()
     return True
 

@@ -118,7 +118,7 @@ SYBIL = Sybil(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-@pytest.mark.usefixtures("require_servers")
+@pytest.mark.usefixtures("require_servers", "require_mysql")
 def test_page(page: Path, short_path: Path, tmp_path: Path):
     document = SYBIL.parse(page)
     document.namespace.update(project=short_path, scratch=tmp_path)

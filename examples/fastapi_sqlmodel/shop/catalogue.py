@@ -12,12 +12,19 @@ PRODUCTS = [
     ("spoon", "Bamboo spoon", 590, 1),
     ("whisk", "Whisk", 1990, 0),
 ]
+DETAILS = {
+    "tea": {"organic": True, "origin": {"country": "Japan"}},
+    "cup": {"origin": {"country": "China"}},
+    "pot": {"origin": {"country": "Japan"}},
+}
 
 
 def add_products(session: Session) -> None:
     """Add the whole catalogue; the caller commits."""
     session.add_all(
-        Product(sku=sku, name=name, price_cents=price_cents, stock=stock)
+        Product(
+            sku=sku, name=name, price_cents=price_cents, stock=stock, details=DETAILS.get(sku, {})
+        )
         for sku, name, price_cents, stock in PRODUCTS
     )
 

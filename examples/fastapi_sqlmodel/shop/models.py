@@ -2,8 +2,9 @@
 
 from datetime import datetime, timezone
 from enum import Enum
+from typing import Any
 
-from sqlmodel import CheckConstraint, Field, Relationship, SQLModel, UniqueConstraint
+from sqlmodel import JSON, CheckConstraint, Field, Relationship, SQLModel, UniqueConstraint
 
 
 def now() -> datetime:
@@ -14,9 +15,9 @@ class User(SQLModel, table=True):
     __tablename__ = "users"
 
     id: int | None = Field(default=None, primary_key=True)
-    email: str = Field(unique=True)
-    name: str
-    password_hash: str
+    email: str = Field(unique=True, max_length=120)
+    name: str = Field(max_length=60)
+    password_hash: str = Field(max_length=200)
     joined_at: datetime = Field(default_factory=now)
     orders: list["Order"] = Relationship(back_populates="user")
 
@@ -26,7 +27,7 @@ class Login(SQLModel, table=True):
 
     __tablename__ = "logins"
 
-    token: str = Field(primary_key=True)
+    token: str = Field(primary_key=True, max_length=60)
     user_id: int = Field(foreign_key="users.id", index=True)
 
 
@@ -35,8 +36,8 @@ class Address(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="users.id", index=True)
-    street: str
-    city: str
+    street: str = Field(max_length=60)
+    city: str = Field(max_length=60)
 
 
 class Product(SQLModel, table=True):
@@ -44,10 +45,11 @@ class Product(SQLModel, table=True):
     __table_args__ = (CheckConstraint("stock >= 0"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    sku: str = Field(unique=True)
-    name: str
+    sku: str = Field(unique=True, max_length=20)
+    name: str = Field(max_length=60)
     price_cents: int
     stock: int
+    details: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
 
 
 class OrderStatus(str, Enum):
@@ -91,4 +93,4 @@ class Review(SQLModel, table=True):
     user_id: int = Field(foreign_key="users.id")
     product_id: int = Field(foreign_key="products.id", index=True)
     stars: int
-    text: str = ""
+    text: str = Field(default="", max_length=200)

@@ -14,11 +14,17 @@ router = APIRouter()
 
 @router.get("/products", response_model=list[ProductOut])
 def list_products(
-    session: SessionOfRequest, in_stock: bool = False, limit: int = 10, offset: int = 0
+    session: SessionOfRequest,
+    in_stock: bool = False,
+    country: str | None = None,
+    limit: int = 10,
+    offset: int = 0,
 ) -> list[Product]:
     query = select(Product).order_by(Product.sku).limit(limit).offset(offset)
     if in_stock:
         query = query.where(col(Product.stock) > 0)
+    if country is not None:
+        query = query.where(col(Product.details)["origin"]["country"].as_string() == country)
     return list(session.exec(query))
 
 

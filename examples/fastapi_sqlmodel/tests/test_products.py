@@ -30,7 +30,7 @@ def test_a_product_is_read_by_its_sku(client, sku, name, price_cents, stock):
     }
 
 
-@pytest.mark.parametrize("path", ["/products/nothing", "/products/TEA", "/products/no/reviews"])
+@pytest.mark.parametrize("path", ["/products/nothing", "/products/teas", "/products/no/reviews"])
 def test_an_unknown_product_is_not_found(client, path):
     assert client.get(path).status_code == 404
 

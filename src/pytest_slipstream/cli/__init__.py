@@ -15,7 +15,9 @@ from rich.console import Console
 from pytest_slipstream import __version__
 from pytest_slipstream.cli.db import db
 from pytest_slipstream.cli.demo import demo
+from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
+from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
 __all__ = ["app", "main"]
@@ -29,7 +31,9 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(init)
+app.command()(shards)
 app.add_typer(db, name="db")
+app.add_typer(durations, name="durations")
 
 
 def _show_version(wanted: bool) -> None:

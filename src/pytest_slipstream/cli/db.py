@@ -41,7 +41,7 @@ def _project() -> tuple[settings.Settings, Path]:
 @contextmanager
 def _stocks(*, start: bool = True) -> Iterator[list[Stock]]:
     configured, cache_dir = _project()
-    with inventory.open_stocks(cache_dir, configured.databases, start=start) as stocks:
+    with inventory.open_stocks(cache_dir, configured.every_database, start=start) as stocks:
         yield stocks
 
 
@@ -172,7 +172,7 @@ def shell(
         str | None, typer.Argument(help="The database; the only kept one if not given.")
     ] = None,
 ) -> None:
-    """Open a database in psql or sqlite3; without them, print how to reach it."""
+    """Open a database in psql, mariadb, mysql or sqlite3; without them, print how to reach it."""
     with _stocks() as stocks:
         holding = inventory.find(stocks, name or inventory.only_kept(stocks))[1]
         command, environ = inventory.shell_command(holding.address)

@@ -28,7 +28,7 @@ Directory = Annotated[
 def init(
     directory: Directory = Path(),
     engine: Annotated[
-        str | None, typer.Option(help="postgresql or sqlite, where it cannot be told.")
+        str | None, typer.Option(help="postgresql, mysql or sqlite, where it cannot be told.")
     ] = None,
     schema: Annotated[
         str | None, typer.Option(help="What makes the schema, where it cannot be told.")
@@ -141,6 +141,8 @@ def _show(console: Console, findings: Findings, proposed: Proposal) -> None:
 def describe(one: Superfluous) -> str:
     """What a fixture does, and what of it can go."""
     does = " and ".join(one.does)
+    if one.decorates:
+        return f"{one.name} {does}: it can be deleted, and with it every @{one.name} above a test"
     if one.gives:
         return f"{one.name} {does}: that part can go; keep what it gives to the tests"
     return f"{one.name} {does}: it can be deleted"

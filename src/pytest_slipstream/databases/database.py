@@ -22,7 +22,9 @@ from pytest_slipstream.databases.engines.protocol import (
     Slot,
 )
 from pytest_slipstream.databases.routing.door import Door
+from pytest_slipstream.databases.routing.joining import Ended
 from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.errors import IsolationError
 from pytest_slipstream.settings import DatabaseSettings
 
 Emit = Callable[[events.Event], None]
@@ -44,20 +46,36 @@ class Database:
     """A configured database; nothing is started before `open`.
 
     Args:
-        name: Its key in the configuration.
+        key: Its key in the configuration.
         settings: Its table in the configuration.
         around: What it shares with the others.
+        lane: The lane that it is of, if not of the default lane.
     """
 
-    def __init__(self, name: str, settings: DatabaseSettings, around: Surroundings) -> None:
-        self.name = name
+    def __init__(
+        self, key: str, settings: DatabaseSettings, around: Surroundings, lane: str = ""
+    ) -> None:
+        self.key = key
+        self.name = f"{lane}.{key}" if lane else key
         self.settings = settings
         self.around = around
-        self.engine = engines.load(name, settings, cache_dir=around.cache_dir, owner=around.owner)
-        self.slot_name = naming.slot_name(around.owner.testrun_uid, around.owner.worker, name)
+        owner = around.owner
+        if lane:  # an owner of its own: names and locks of slots are made from it
+            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{lane}")
+        self.engine = engines.load(key, settings, cache_dir=around.cache_dir, owner=owner)
+        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, key)
         self.address: Address = self.engine.address(self.slot_name)
-        self.entrance = around.door.add(name, self.address)
+        self.entrance = around.door.add(self.name, self.address)
+        self.joining = self.entrance.joining
+        self.joining.possible = settings.isolation == "rollback"
+        if settings.strict:
+            from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
+
+            strict = StrictConnections(settings.stands_for)
+            self.entrance.on_connect(strict.opened)
+            self.entrance.connection_class = strict.connection_class
         self.seconds_open = 0.0
+        self.preparing_s = 0.0
         self._slot: Slot | None = None
         self._opened_at: float | None = None
         self.unclean = False
@@ -95,31 +113,35 @@ class Database:
         )
         template = templates.ready(
             self.engine,
-            self.name,
+            self.key,
             self.settings,
             info.identity,
             rootdir=self.around.rootdir,
             cache_dir=self.around.cache_dir,
             progress=lambda message: progress(f"{self.name}: {message}"),
-            emit=emit,
+            emit=lambda event: emit(msgspec.structs.replace(event, database=self.name)),
         )
         start = clock.seconds()
         self._slot = self.engine.create_slot(self.slot_name, template)
         seconds = clock.seconds() - start
         emit(events.SlotReady(database=self.name, slot=self.slot_name, seconds=seconds))
+        self.preparing_s += clock.seconds() - self._opened_at
         progress("")
 
-    def begin(self, wanted: str) -> str:
+    def begin(self, wanted: str, node_id: str) -> str:
         """Give the slot to a test.
 
         Args:
             wanted: The isolation strategy that the test asks for.
+            node_id: The test's.
 
         Returns:
             The strategy that it gets.
         """
         slot = self.slot
         strategy = self._available(wanted)
+        if strategy == "rollback" and self.joining.known_reason(node_id) is not None:
+            strategy = "reset"
         if self.unclean and strategy != "none":
             self.clean("", strategy)
         if strategy == "clone":
@@ -146,13 +168,17 @@ class Database:
         start = clock.seconds()
         for detail in self.around.pools.roll_back(self.slot_name):
             self._leftover(node_id, "transaction", detail)
-        cleaning = self.slot.clean() if strategy == "reset" else Cleaning()
+        ended = self.joining.end()
+        cleaning = self.slot.clean() if strategy != "clone" else Cleaning()
+        if ended is not None:
+            strategy = self._contained(node_id, ended, cleaning)
         if strategy == "clone" or cleaning.cannot is not None:
             self.replace()
         elif cleaning.leftovers:
             self.around.pools.discard()  # they may hold a session that was ended
         if cleaning.cannot is not None:
             self.slot.prepare()
+        violation = ended.violation if ended is not None else None
         self.unclean = False
         for leftover in cleaning.leftovers:
             self._leftover(node_id, leftover.kind, leftover.detail)
@@ -167,10 +193,29 @@ class Database:
                 escalated=cleaning.cannot,
             )
         )
+        if violation is not None:
+            raise IsolationError(
+                f"{node_id} committed to the database {self.name!r} what a deferred constraint "
+                f"forbids: {violation}"
+            )
         return cleaning
+
+    def _contained(self, node_id: str, ended: Ended, cleaning: Cleaning) -> str:
+        """By which strategy a test whose connections were joined was cleaned, after all."""
+        reason = ended.reason
+        if reason is None and (cleaning.ddl or cleaning.restored):
+            reason = "a connection that had not joined the test's has committed"
+            self.joining.note(node_id, reason)
+        if ended.left_open:
+            self._leftover(node_id, "transaction", "of a joined connection; rolled back")
+        if reason is None:
+            return "rollback"
+        self.around.emit(events.Uncontained(database=self.name, node_id=node_id, reason=reason))
+        return "reset"
 
     def replace(self) -> None:
         """Make the slot anew; connections of the application's pools follow."""
+        self.joining.discard()
         try:
             self.slot.replace()
         finally:
@@ -188,6 +233,7 @@ class Database:
         before = self._slot.sessions_ended
         tables = self._slot.push_layer()
         if self._slot.sessions_ended != before:
+            self.joining.discard()
             self.around.pools.discard()
         if tables:
             self._layers_made += 1
@@ -203,7 +249,9 @@ class Database:
 
     def keep(self, node_id: str, number: int) -> Address:
         """Set the slot aside as a failed test left it, and go on with a new one."""
-        address = self.slot.keep(naming.kept_name(self.name, node_id, number))
+        self.joining.end(commit=True)  # what the test wrote is what is to be seen
+        self.joining.discard()
+        address = self.slot.keep(naming.kept_name(self.key, node_id, number))
         self.around.pools.discard()
         self.unclean = False
         self._kept = True
@@ -212,6 +260,7 @@ class Database:
     def close(self) -> None:
         """Drop the slot and let go of the server; safe to call at any time, more than once."""
         slot, self._slot = self._slot, None
+        self.joining.discard()
         try:
             if slot is not None:
                 slot.close()

@@ -20,13 +20,13 @@ class Variables:
     """Variables that are set for a while; what they were before is put back."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
+        self.values = values
         self._before: dict[str, str | None] = {}
 
     def set(self) -> None:
         """Set them."""
-        self._before = {name: os.environ.get(name) for name in self._values}
-        os.environ.update(self._values)
+        self._before = {name: os.environ.get(name) for name in self.values}
+        os.environ.update(self.values)
 
     def restore(self) -> None:
         """Put back what they were; without effect when they are not set."""

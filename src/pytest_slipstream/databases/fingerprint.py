@@ -21,7 +21,7 @@ import msgspec
 from pytest_slipstream.databases.imports import closure
 from pytest_slipstream.databases.known_files import KnownFiles
 from pytest_slipstream.databases.modules import Resolver
-from pytest_slipstream.databases.sources import migrations, objects, scripts, tables
+from pytest_slipstream.databases.sources import migrations, models, objects, scripts, tables
 from pytest_slipstream.databases.sources.forms import (
     DirectorySource,
     MigrationSource,
@@ -35,7 +35,7 @@ from pytest_slipstream.settings import DatabaseSettings
 FORMAT = 1
 """Raised when slipstream's own part of a template changes, so that old ones are built again."""
 
-_SHAPING = ("alembic", "sqlalchemy", "sqlmodel")
+_SHAPING = ("alembic", "peewee", "sqlalchemy", "sqlmodel")
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -100,7 +100,15 @@ def _followed(
     sources: Iterable[Source], rootdir: Path, known: KnownFiles
 ) -> tuple[set[str], dict[str, str]]:
     """The Python files that the sources run, and the installed packages that these use."""
-    modules = [source.module for source in sources if isinstance(source, ObjectSource)]
+    named = [source for source in sources if isinstance(source, ObjectSource)]
+    # A Peewee base class knows the models of every module that has been imported.
+    modules = [source.module for source in named] + [
+        model.__module__
+        for source in named
+        for part in objects.parts(objects.loaded(source))
+        if isinstance(part, models.Models)
+        for model in part.classes
+    ]
     layouts = [
         layout
         for source in sources

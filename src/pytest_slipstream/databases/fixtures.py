@@ -16,17 +16,13 @@ import pytest
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.database import Database
+from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.orm import Session
-
-_ASYNC_DRIVERS = {
-    "postgresql": ("asyncpg", "psycopg"),
-    "sqlite": ("aiosqlite",),
-}
 
 
 class SlotOfTest:
@@ -64,7 +60,7 @@ class SlotOfTest:
         return self._database.slot.touched()
 
     def connect(self) -> Any:
-        """A new DB-API connection (psycopg or sqlite3); the caller closes it."""
+        """A new DB-API connection (psycopg, PyMySQL or sqlite3); the caller closes it."""
         return self._database.engine.connect(self._database.address)
 
     def __repr__(self) -> str:
@@ -74,8 +70,8 @@ class SlotOfTest:
 class DatabaseFixtures:
     """The fixtures as methods of a plugin, so that their state is the run's."""
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
-        self._databases = databases
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
         self._engines: dict[str, Engine] = {}
         self._async_engines: dict[str, AsyncEngine] = {}
 
@@ -86,6 +82,10 @@ class DatabaseFixtures:
             if named:
                 return self._databases[named if isinstance(named, str) else named[0]]
         return next(iter(self._databases.values()))
+
+    @property
+    def _databases(self) -> Mapping[str, Database]:
+        return self._lanes.current.databases
 
     @pytest.fixture
     def db(self, request: pytest.FixtureRequest) -> SlotOfTest:
@@ -103,7 +103,7 @@ class DatabaseFixtures:
         database = self._of(request)
         if database.name not in self._engines:
             sqlalchemy = _sqlalchemy("sqlalchemy", "db_engine")
-            url = urls.url(database.address, _sync_driver(database))
+            url = urls.sync_url(database.address, database.settings.driver)
             with _driver_named(database):
                 self._engines[database.name] = sqlalchemy.create_engine(url)
         return self._engines[database.name]
@@ -125,7 +125,7 @@ class DatabaseFixtures:
         if database.name not in self._async_engines:
             asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
             database.around.pools.watch()
-            url = urls.url(database.address, _async_driver(database))
+            url = urls.async_url(database.address, database.settings.driver)
             null_pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine").NullPool
             options = {"poolclass": null_pool} if database.settings.engine == "sqlite" else {}
             with _driver_named(database):
@@ -204,14 +204,3 @@ def _driver_named(database: Database) -> Iterator[None]:
             f"{database.settings.driver!r}: {error}",
             hint="install it, or name another driver in the database's table",
         ) from error
-
-
-def _sync_driver(database: Database) -> str | None:
-    driver = database.settings.driver
-    return None if driver in ("asyncpg", "aiosqlite") else driver
-
-
-def _async_driver(database: Database) -> str:
-    known = _ASYNC_DRIVERS[database.settings.engine]
-    driver = database.settings.driver
-    return driver if driver in known else known[0]

@@ -34,6 +34,17 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     used_at: float = 0.0
 
 
+class Reached(Protocol):
+    """A server that is held or external."""
+
+    @property
+    def maintenance_database(self) -> str:
+        """The database for administrative connections."""
+
+    def address(self, database: str) -> Address:
+        """Where a database is."""
+
+
 class Stock(Protocol):
     """The databases of one server, or of SQLite in one cache."""
 

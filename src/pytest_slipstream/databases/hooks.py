@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest import nodes
 
 from pytest_slipstream import events
+from pytest_slipstream.clock import clock
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.audit import Audit
 from pytest_slipstream.databases.database import Database, Emit
 from pytest_slipstream.databases.isolation.choice import FIXTURES, DbMark, choose, read_mark
+from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.layers import Layers
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.errors import ServerError, SlipstreamError, TemplateError
@@ -31,9 +36,10 @@ Wrapper = Generator[None, Any, Any]
 class Turn:
     """A test's use of its databases: which, by which strategy, and how far it has come."""
 
-    def __init__(self, item: pytest.Item, strategies: dict[str, str]) -> None:
+    def __init__(self, item: pytest.Item) -> None:
         self.item = item
-        self.strategies = strategies
+        self.strategies: dict[str, str] = {}
+        self.began_at = clock.seconds()
         self.in_body = False
         self.failed = False
 
@@ -44,19 +50,23 @@ class DatabaseHooks:
     def __init__(
         self,
         settings: Settings,
-        databases: Mapping[str, Database],
+        lanes: Lanes,
         emit: Emit,
         pools: Pools,
     ) -> None:
         self._settings = settings
-        self._databases = databases
+        self._lanes = lanes
         self._emit = emit
         self._pools = pools
-        self._layers = Layers(databases, emit)
+        self._layers = Layers(lanes, emit)
         self._audit = Audit(emit) if settings.audit else None
         self._marks: dict[pytest.Item, dict[str, str]] = {}
         self._turn: Turn | None = None
         self._kept = 0
+
+    @property
+    def _databases(self) -> Mapping[str, Database]:
+        return self._lanes.current.databases
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -70,12 +80,16 @@ class DatabaseHooks:
             self._marks[item] = self._strategies(item)
 
     def _strategies(self, item: pytest.Item) -> dict[str, str]:
-        configured = self._settings.databases
+        self._lanes.check(item)
+        configured = self._settings.every_lane[self._lanes.of(item)].databases
         marks: list[DbMark] = [
             read_mark(mark, item.nodeid, configured) for mark in item.iter_markers("db")
         ]
         closure = getattr(item, "fixturenames", ())
-        return choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        chosen = choose(configured, marks, not FIXTURES.isdisjoint(closure))
+        for name, database in self._lanes.databases_of(item).items():
+            database.joining.possible |= chosen.get(name) == "rollback"
+        return chosen
 
     def strategies(self, item: pytest.Item) -> dict[str, str]:
         """The databases that a test uses, each with its strategy."""
@@ -87,7 +101,7 @@ class DatabaseHooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Give the test its slots before its first fixture."""
         self._pools.watch()
-        self._turn = Turn(item, {})
+        self._turn = Turn(item)
         error = self._begin(self._turn)
         if isinstance(error, ServerError | TemplateError):
             # Every further test would fail alike: one clear error, then the run ends.
@@ -97,8 +111,9 @@ class DatabaseHooks:
 
     def _begin(self, turn: Turn) -> SlipstreamError | None:
         try:
+            self._lanes.enter(self._lanes.of(turn.item))
             for name, wanted in self.strategies(turn.item).items():
-                turn.strategies[name] = self._databases[name].begin(wanted)
+                turn.strategies[name] = self._databases[name].begin(wanted, turn.item.nodeid)
         except SlipstreamError as error:
             return error
         return None
@@ -111,12 +126,19 @@ class DatabaseHooks:
         if fixturedef.scope == "function":
             self._begin_body()
             return (yield)
-        if self._turn is not None:
-            if self._turn.in_body:
-                self._layers.set_apart(self._turn.item)
-            else:
+        with ExitStack() as stack:
+            if self._turn is not None and self._turn.in_body:
+                set_apart = partial(self._layers.set_apart, self._turn.item)
+                set_apart()
+                reason = (
+                    f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within the "
+                    "test"
+                )
+                for database in self._databases.values():
+                    stack.enter_context(database.joining.interrupted(reason, set_apart))
+            elif self._turn is not None:
                 self._clean_up()
-        with self._layers.of(fixturedef, request.node):
+            stack.enter_context(self._layers.of(fixturedef, request.node))
             return (yield)
 
     def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[object]) -> None:
@@ -152,6 +174,9 @@ class DatabaseHooks:
             return
         self._turn.in_body = True
         self._pools.begin_test()
+        for name, strategy in self._turn.strategies.items():
+            if strategy == "rollback":
+                self._databases[name].joining.begin(self._turn.item.nodeid)
         if self._audit is not None:
             for name in self._turn.strategies:
                 self._audit.expect(self._databases[name])
@@ -171,7 +196,7 @@ class DatabaseHooks:
         So the wider fixtures' finalizers find the data that the fixtures made.
         """
         turn = self._turn
-        surviving = nextitem.listchain() if nextitem is not None else []
+        surviving = self._surviving(item, nextitem)
         if turn is None or not self._layers.any_ended(surviving):
             return (yield)
         failure = _tear_down_test(item)
@@ -187,6 +212,12 @@ class DatabaseHooks:
             raise failure
         return result
 
+    def _surviving(self, item: pytest.Item, nextitem: pytest.Item | None) -> list[nodes.Node]:
+        """The nodes that stay set up for the next test; none if it is on another lane."""
+        if nextitem is None or self._lanes.of(nextitem) != self._lanes.of(item):
+            return []
+        return nextitem.listchain()
+
     def end_turn(self, nextitem: pytest.Item | None) -> None:
         """The last finalizer of a test has run: its layers go, its slots are made clean.
 
@@ -194,9 +225,17 @@ class DatabaseHooks:
             nextitem: The test that comes next.
         """
         turn, self._turn = self._turn, None
-        if turn is not None:
-            self._layers.pop_ended(nextitem.listchain() if nextitem is not None else [])
+        if turn is None:
+            return
+        try:
+            self._layers.pop_ended(self._surviving(turn.item, nextitem))
             self._clean(turn)
+            self._lanes.check_others(turn.item.nodeid)
+        finally:
+            if self._settings.lanes:
+                seconds = clock.seconds() - turn.began_at
+                lane = self._lanes.of(turn.item)
+                self._emit(events.TestRan(node_id=turn.item.nodeid, lane=lane, seconds=seconds))
 
     def _clean(self, turn: Turn) -> None:
         """Clean all slots of the test; what fails with one does not keep the others from it."""

@@ -7,19 +7,22 @@ invariant: looking changes nothing but that, where it is wished, a stopped serve
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from pytest_slipstream.databases import naming, servers
+from pytest_slipstream.databases import naming, servers, urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.engines.sqlite.inventory import SqliteStock
-from pytest_slipstream.databases.holdings import Holding, Stock
+from pytest_slipstream.databases.holdings import Holding, Reached, Stock
 from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers.mysql_driver import pymysql_module
 from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.errors import SlipstreamError
-from pytest_slipstream.settings import DatabaseSettings
+from pytest_slipstream.settings import DatabaseSettings, EngineName
 
+_TITLES: Mapping[EngineName, str] = {"postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB"}
 _KEPT_NAME = re.compile(r"[a-z0-9_]{1,40}\Z")
 
 
@@ -86,31 +89,25 @@ def open_stocks(
         stocks: list[Stock] = []
         for stock in (
             SqliteStock(cache_dir),
-            *_postgresql(cache_dir, databases, opened, start=start),
+            *_on_servers(cache_dir, databases, opened, start=start),
         ):
             opened.callback(stock.close)
             stocks.append(stock)
         yield stocks
 
 
-def _postgresql(
+def _on_servers(
     cache_dir: Path, databases: Mapping[str, DatabaseSettings], opened: ExitStack, *, start: bool
 ) -> Iterator[Stock]:
-    entries = {entry.directory: entry for entry in embedded.list_servers(cache_dir)}
-    external = [one for one in databases.values() if one.server != "embedded"]
-    if not external and not entries:
-        return
-    psycopg_module()
-    from pytest_slipstream.databases.engines.postgresql.inventory import PostgresqlStock
-    from pytest_slipstream.databases.servers.visiting import RunningServer
+    from pytest_slipstream.databases.servers.visiting import RunningServer, engine_of
 
-    for url in dict.fromkeys(one.server for one in external):
-        server = servers.postgresql_server(
-            next(one for one in external if one.server == url), cache_dir=cache_dir
-        )
+    entries = {entry.directory: entry for entry in embedded.list_servers(cache_dir)}
+    external = {one.server: one for one in databases.values() if one.server != "embedded"}
+    for settings in external.values():
+        server = servers.of(settings, cache_dir=cache_dir)
         opened.callback(server.close)
         server.open(lambda message: None)
-        yield PostgresqlStock(f"PostgreSQL at {_place(server)}", server)
+        yield _stock(settings.engine, f"{_TITLES[settings.engine]} at {_place(server)}", server)
     if start:
         for server in _stopped(cache_dir, databases, entries):
             opened.callback(server.close)
@@ -119,12 +116,24 @@ def _postgresql(
         visited = RunningServer(entry)
         if visited.hold():
             opened.callback(visited.close)
-            yield PostgresqlStock(f"{entry.label}, {directory.name}", visited)
+            yield _stock(engine_of(entry), f"{entry.label}, {directory.name}", visited)
+
+
+def _stock(engine: str, title: str, server: Reached) -> Stock:
+    if engine == "mysql":
+        pymysql_module()
+        from pytest_slipstream.databases.engines.mysql.inventory import MysqlStock
+
+        return MysqlStock(title, server)
+    psycopg_module()
+    from pytest_slipstream.databases.engines.postgresql.inventory import PostgresqlStock
+
+    return PostgresqlStock(title, server)
 
 
 def _place(server: servers.Server) -> str:
     address = server.address(server.maintenance_database)
-    return f"{address.host}:{address.port}"
+    return address.socket or f"{address.host}:{address.port}"
 
 
 def _stopped(
@@ -135,12 +144,12 @@ def _stopped(
     """Servers that do not run, have data that is still good, and whose options are known."""
     from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 
-    known = [one for one in databases.values() if one.engine == "postgresql"]
+    known = [one for one in databases.values() if one.engine in _TITLES]
     seen: set[Path] = set()
-    for settings in [*known, DatabaseSettings(engine="postgresql")]:
+    for settings in [*known, *(DatabaseSettings(engine=engine) for engine in _TITLES)]:
         if settings.server != "embedded":
             continue
-        server = servers.postgresql_server(settings, cache_dir=cache_dir)
+        server = servers.of(settings, cache_dir=cache_dir)
         if not isinstance(server, EmbeddedServer) or server.directory in seen:
             continue
         seen.add(server.directory)
@@ -153,6 +162,11 @@ def shell_command(address: Address) -> tuple[list[str], dict[str, str]]:
     """The product's own shell: its arguments, and the environment it needs on top."""
     if address.engine == "sqlite":
         return ["sqlite3", address.path], {}
+    if address.engine == "mysql":
+        command, secret = urls.mysql_shell(address)
+        if not shutil.which(command[0]) and shutil.which("mysql"):
+            command[0] = "mysql"
+        return command, secret
     where = ["-h", address.host, "-p", str(address.port), "-U", address.user]
     password = {"PGPASSWORD": address.password} if address.password else {}
     return ["psql", *where, address.database], password

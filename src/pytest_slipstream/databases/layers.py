@@ -2,12 +2,13 @@
 
 Each wider fixture has a layer of its own, taken when its set-up is over, so that it holds that
 fixture's writes and nobody else's; one that failed or skipped has none. It goes when the fixture is
-finished or its node is torn down, whichever comes first.
+finished or its node is torn down, whichever comes first; all of a lane's go before another lane is
+entered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +16,7 @@ from _pytest import nodes
 
 from pytest_slipstream import events
 from pytest_slipstream.clock import clock
-from pytest_slipstream.databases.database import Database
+from pytest_slipstream.databases.lanes.lanes import Lanes
 
 Node = nodes.Node
 Fixture = pytest.FixtureDef[object]
@@ -45,12 +46,10 @@ class Layer:
 
 
 class Layers:
-    """The stack of layers of this process, over all its databases."""
+    """The stack of layers of this process, over all databases of the lane that is entered."""
 
-    def __init__(
-        self, databases: Mapping[str, Database], emit: Callable[[events.Event], None]
-    ) -> None:
-        self._databases = databases
+    def __init__(self, lanes: Lanes, emit: Callable[[events.Event], None]) -> None:
+        self._lanes = lanes
         self._emit = emit
         self._stack: list[Layer] = []
         self._setting_up: list[tuple[Fixture, Node]] = []
@@ -77,14 +76,14 @@ class Layers:
         self._push(Layer(item, None))
 
     def _push(self, layer: Layer) -> None:
-        for name, database in self._databases.items():
+        for name, database in self._lanes.current.databases.items():
             start = clock.seconds()
             tables = database.push_layer()
             if tables:
                 layer.tables[name] = tables
                 self._emit(
                     events.LayerPushed(
-                        database=name,
+                        database=database.name,
                         scope_id=layer.node.nodeid,
                         fixtures=(layer.fixturedef.argname,) if layer.fixturedef else (),
                         tables=tables,
@@ -114,10 +113,11 @@ class Layers:
         self._stack.remove(layer)
         for name in layer.tables:
             start = clock.seconds()
-            self._databases[name].pop_layer(_lying_in(name, above))
+            database = self._lanes.current.databases[name]
+            database.pop_layer(_lying_in(name, above))
             self._emit(
                 events.LayerPopped(
-                    database=name,
+                    database=database.name,
                     scope_id=layer.node.nodeid,
                     seconds=clock.seconds() - start,
                 )

@@ -12,7 +12,6 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, record
-from pytest_slipstream.settings import Settings
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -21,8 +20,8 @@ _E = TypeVar("_E", bound=events.Event)
 class Summary:
     """Registered in the process that reports: the only one, or pytest-xdist's controller."""
 
-    def __init__(self, settings: Settings, written: record.Record) -> None:
-        self._settings = settings
+    def __init__(self, shown: bool, written: record.Record) -> None:
+        self._shown = shown
         self._record = written
 
     @pytest.hookimpl(trylast=True)
@@ -32,17 +31,18 @@ class Summary:
             terminalreporter.write_line(f"slipstream: {self._record.problem}")
             return
         happened = record.read(self._record.directory)
-        lines = list(render(happened, self._settings.databases))
+        lines = list(render(happened))
         kept = list(_kept(happened))
-        if kept or (self._settings.summary and lines):
+        if kept or (self._shown and lines):
             terminalreporter.section("slipstream", sep="-")
-        for line in [*(lines if self._settings.summary else ()), *kept]:
+        for line in [*(lines if self._shown else ()), *kept]:
             terminalreporter.write_line(line)
 
 
-def render(happened: Sequence[events.AnyEvent], databases: Iterable[str]) -> Iterator[str]:
+def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     """The block's lines, without those on kept databases; none where no database was used."""
-    for name in databases:
+    started = _only(events.RunStarted, happened)
+    for name in dict.fromkeys(name for event in started for name in event.databases):
         own = [event for event in happened if getattr(event, "database", None) == name]
         if servers := _only(events.ServerReady, own):
             yield f"{name}: {_server(servers)}; {_template(own)}"
@@ -50,6 +50,7 @@ def render(happened: Sequence[events.AnyEvent], databases: Iterable[str]) -> Ite
                 yield f"  {costs}"
             yield from _layers(own)
             yield from _changes(own)
+    yield from _lanes(started, _only(events.TestRan, happened))
     yield from _listed(
         "escalated to clone",
         [
@@ -59,13 +60,23 @@ def render(happened: Sequence[events.AnyEvent], databases: Iterable[str]) -> Ite
         ],
     )
     yield from _listed(
+        "not contained by a rollback, and cleaned by reset",
+        [f"{event.node_id}: {event.reason}" for event in _only(events.Uncontained, happened)],
+    )
+    yield from _listed(
+        "drivers left alone, whose connections cannot join a rollback",
+        sorted(
+            {f"{event.driver}: {event.reason}" for event in _only(events.DriverLeftAlone, happened)}
+        ),
+    )
+    yield from _listed(
         "left behind and ended",
         [
             f"{event.node_id}: {event.kind} {event.detail}"
             for event in _only(events.LeftoverFound, happened)
         ],
     )
-    yield from _together(_only(events.TestRan, happened))
+    yield from _together(_only(events.AsyncTestRan, happened))
     yield from _listed(
         "blocked the event loop",
         [
@@ -120,7 +131,7 @@ def _layers(own: Sequence[events.Event]) -> Iterator[str]:
         yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
 
 
-def _together(ran: Sequence[events.TestRan]) -> Iterator[str]:
+def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
     together = [event for event in ran if event.together]
     if together:
         spans = [(event.at - event.seconds, event.at) for event in together]
@@ -151,6 +162,15 @@ def _changes(own: Sequence[events.Event]) -> Iterator[str]:
     changes = _only(events.StrategyChanged, own)
     for wanted, used, reason in sorted({(e.wanted, e.used, e.reason) for e in changes}):
         yield f"  {wanted} cannot be had here, {used} is used: {reason}"
+
+
+def _lanes(started: Sequence[events.RunStarted], ran: Sequence[events.TestRan]) -> Iterator[str]:
+    engines = {name: used for event in started for name, used in event.lanes.items()}
+    for name in engines if len(engines) > 1 else ():
+        seconds = [event.seconds for event in ran if event.lane == name]
+        if seconds:
+            share = f"{len(seconds)} tests, {100 * len(seconds) / len(ran):.0f} %"
+            yield f"lane {name}: {share}, on {', '.join(engines[name])} in {sum(seconds):.2f} s"
 
 
 def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:

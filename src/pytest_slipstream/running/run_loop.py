@@ -342,7 +342,7 @@ class RunLoop:
     def _emit_ran(self, flight: Flight) -> None:
         plan = self._plans[flight.item]
         self._emit(
-            events.TestRan(
+            events.AsyncTestRan(
                 node_id=flight.item.nodeid,
                 together=flight.overlapping,
                 reason=plan.reason,

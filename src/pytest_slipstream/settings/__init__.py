@@ -11,18 +11,21 @@ from pytest_slipstream.settings.model import (
     DatabaseSettings,
     EngineName,
     IsolationName,
+    LaneSettings,
     Settings,
     Sources,
 )
-from pytest_slipstream.settings.options import OPTIONS, Option, register
+from pytest_slipstream.settings.options import LANE_OPTIONS, OPTIONS, Option, register
 from pytest_slipstream.settings.verdicts import PLACEHOLDERS, database_key_problem
 
 __all__ = [
+    "LANE_OPTIONS",
     "OPTIONS",
     "PLACEHOLDERS",
     "DatabaseSettings",
     "EngineName",
     "IsolationName",
+    "LaneSettings",
     "Option",
     "Settings",
     "Sources",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,34 +16,23 @@ from typing import Any
 import msgspec
 
 from pytest_slipstream.errors import ConfigurationError
-from pytest_slipstream.settings.model import DatabaseSettings, Settings
-from pytest_slipstream.settings.options import DATABASE_OPTIONS, OPTIONS, TOP_OPTIONS, Option
-from pytest_slipstream.settings.verdicts import (
-    database_key_problem,
-    database_problems,
-    shared_variable,
+from pytest_slipstream.settings import file
+from pytest_slipstream.settings.file import ROOT, Given, Table, as_table
+from pytest_slipstream.settings.lane_verdicts import lane_problems
+from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
+from pytest_slipstream.settings.options import (
+    DATABASE_OPTIONS,
+    LANE_OPTIONS,
+    OPTIONS,
+    TOP_OPTIONS,
+    Option,
 )
+from pytest_slipstream.settings.verdicts import database_problems, shared
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_TABLE = "tool.slipstream"
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
-_NAMED = re.compile(r"([a-z][a-z0-9_]*)=(.*)", re.DOTALL)
-
-
-class Given(msgspec.Struct, frozen=True):
-    """A value that was given, and how its giver calls it: a key, a variable or a flag."""
-
-    value: Any
-    origin: str
-
-
-Table = dict[str, Given]
+_NAMED = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?)=(.*)", re.DOTALL)
 
 
 def load(
@@ -61,56 +49,39 @@ def load(
     Raises:
         ConfigurationError: With the name of the key, variable or flag and what is valid.
     """
-    top, databases = _from_file(_read(rootpath / "pyproject.toml"))
-    for texts in (_of_environment(environ, bool(databases)), _of_command_line(cli)):
+    tables = file.read(rootpath / "pyproject.toml")
+    for texts in (_of_environment(environ, bool(tables.databases)), _of_command_line(cli)):
         for option, origin, values in texts:
             if option.of_database:
-                _overlay_databases(option, origin, values, databases)
+                _overlay_databases(option, origin, values, tables.databases)
             else:
-                _overlay(option, origin, values, top)
-    decoded = {name: _database(name, table) for name, table in databases.items()}
-    if found := shared_variable(decoded):
-        variable, first, second = found
-        raise ConfigurationError(
-            f"environment variable {variable} is set by {_TABLE}.databases.{first}.env and by "
-            f"{_TABLE}.databases.{second}.env, and can hold only one of the two"
-        )
-    return Settings(databases=decoded, **_decode(_TABLE, top, TOP_OPTIONS))
+                _overlay(option, origin, values, tables.top)
+    decoded = {name: _database(name, table) for name, table in tables.databases.items()}
+    lanes = {name: _lane(name, table, decoded) for name, table in tables.lanes.items()}
+    databases = {
+        name: _standing(database, [lane.databases[name].engine for lane in lanes.values()])
+        for name, database in _of_lane("", decoded).items()
+    }
+    settings = Settings(databases=databases, lanes=lanes, **_decode(ROOT, tables.top, TOP_OPTIONS))
+    _judge(settings, tables.top)
+    return settings
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is not UTF-8: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
-    tool = document.get("tool", {})
-    return _table(_TABLE, tool.get("slipstream", {}) if isinstance(tool, dict) else {})
-
-
-def _table(name: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"{name} is {value!r}, and must be a table")
-    return value
-
-
-def _from_file(table: Mapping[str, Any]) -> tuple[Table, dict[str, Table]]:
-    databases = {}
-    for name, value in _table(f"{_TABLE}.databases", table.get("databases", {})).items():
-        key = f"{_TABLE}.databases.{name}"
-        if problem := database_key_problem(name):
-            raise ConfigurationError(f"{key}: the name {name!r} {problem}")
-        databases[name] = _given(key, _table(key, value))
-    return _given(_TABLE, {k: v for k, v in table.items() if k != "databases"}), databases
-
-
-def _given(prefix: str, table: Mapping[str, Any]) -> Table:
-    return {key: Given(value, f"{prefix}.{key}") for key, value in table.items()}
+def _judge(settings: Settings, top: Table) -> None:
+    """What only all tables together can tell."""
+    for key, problem in lane_problems(settings):
+        origin = top[key].origin if key in top else f"{ROOT}.{key}"
+        hint = _did_you_mean(settings.lane, settings.every_lane) if key == "lane" else None
+        raise ConfigurationError(f"{origin} {problem}", hint=hint)
+    for lane, of_lane in settings.every_lane.items():
+        if found := shared(of_lane.databases, lambda database: database.env):
+            variable, *databases = found
+            prefix = f"{ROOT}.lanes.{lane}" if lane in settings.lanes else ROOT
+            first, second = (f"{prefix}.databases.{database}.env" for database in databases)
+            raise ConfigurationError(
+                f"environment variable {variable} is set by {first} and by {second}, and can hold "
+                "only one of the two"
+            )
 
 
 Texts = Iterable[tuple[Option, str, list[str]]]
@@ -120,7 +91,7 @@ def _of_environment(environ: Mapping[str, str], configured: bool) -> Texts:
     """One value a line. Variables may be set for all projects: without a database they rest."""
     for option in OPTIONS:
         values = environ.get(option.environment, "").splitlines()
-        if values and (configured or not option.of_database):
+        if values and (configured or not (option.of_database or option.name == "lane")):
             yield option, option.environment, values
 
 
@@ -140,15 +111,16 @@ def _overlay_databases(
 ) -> None:
     """``NAME=VALUE`` is for one database, ``VALUE`` for every other that can use the option.
 
-    The entries of a table add up, so there ``KEY=VALUE`` is for all of them.
+    The entries of a table add up, so there ``KEY=VALUE`` is for all of them. ``NAME`` stands for
+    the database on every lane that can use the option, ``LANE.NAME`` for it on one lane.
     """
     named: dict[str, list[str]] = {}
     unnamed = []
     for value in values:
-        name, text = _name_and_text(option, origin, value, databases)
-        if name is None:
+        names, text = _names_and_text(option, origin, value, databases)
+        if not names:
             unnamed.append(text)
-        else:
+        for name in names:
             named.setdefault(name, []).append(text)
     if unnamed:
         fitting = [name for name in databases if _fits(option, databases[name])]
@@ -166,17 +138,18 @@ def _overlay_databases(
         _overlay(option, origin, texts, databases[name])
 
 
-def _name_and_text(
+def _names_and_text(
     option: Option, origin: str, value: str, databases: Mapping[str, Table]
-) -> tuple[str | None, str]:
+) -> tuple[list[str], str]:
     found = _NAMED.match(value)
     if not found:
-        return None, value
+        return [], value
     name, text = found.groups()
-    if name in databases and (option.kind != "table" or "=" in text):
-        return name, text
+    names = [known for known in databases if known == name or known.endswith(f".{name}")]
+    if names and (option.kind != "table" or "=" in text):
+        return [known for known in names if _fits(option, databases[known])] or names, text
     if option.kind == "table":
-        return None, value
+        return [], value
     raise ConfigurationError(
         f"{origin} is {_shown(value)}, but no database {name!r} is configured; "
         f"there are: {', '.join(databases) or 'none'}",
@@ -187,7 +160,7 @@ def _name_and_text(
 def _fits(option: Option, table: Table) -> bool:
     wanted = option.needs.get("engine")
     engine = table.get("engine")
-    return wanted is None or engine is None or engine.value == wanted
+    return wanted is None or engine is None or engine.value in wanted
 
 
 def _overlay(option: Option, origin: str, texts: list[str], table: Table) -> None:
@@ -201,7 +174,7 @@ def _overlay(option: Option, origin: str, texts: list[str], table: Table) -> Non
         value = texts
     elif option.kind == "table":
         before = table[option.name].value if option.name in table else {}
-        value = {**_table(option.name, before), **dict(_pair(origin, text) for text in texts)}
+        value = {**as_table(option.name, before), **dict(_pair(origin, text) for text in texts)}
     table[option.name] = Given(value, origin)
 
 
@@ -212,8 +185,28 @@ def _pair(origin: str, text: str) -> tuple[str, str]:
     return key, value
 
 
+def _of_lane(lane: str, databases: Mapping[str, DatabaseSettings]) -> dict[str, DatabaseSettings]:
+    """The databases of a lane, by their own names; of the default lane where it is ``""``."""
+    parts = ((*name.rpartition("."), database) for name, database in databases.items())
+    return {name: database for of, _, name, database in parts if of == lane}
+
+
+def _lane(name: str, table: Table, databases: Mapping[str, DatabaseSettings]) -> LaneSettings:
+    values = _decode(f"{ROOT}.lanes.{name}", table, LANE_OPTIONS)
+    return LaneSettings(databases=_of_lane(name, databases), **{"marker": name, **values})
+
+
+def _standing(database: DatabaseSettings, engines: Iterable[str]) -> DatabaseSettings:
+    """Strict SQLite stands for the engine of the other lanes, if they have one between them."""
+    real = set(engines) - {"sqlite"}
+    if database.strict and database.stands_for is None and len(real) == 1:
+        return msgspec.structs.replace(database, stands_for=real.pop())
+    return database
+
+
 def _database(name: str, table: Table) -> DatabaseSettings:
-    prefix = f"{_TABLE}.databases.{name}"
+    lane, dot, key = name.rpartition(".")
+    prefix = f"{ROOT}.{f'lanes.{lane}.' if dot else ''}databases.{key}"
     settings = DatabaseSettings(**_decode(prefix, table, DATABASE_OPTIONS))
     for key, problem in database_problems(settings):
         option, dot, inner = key.partition(".")
@@ -229,8 +222,8 @@ def _decode(prefix: str, table: Table, options: tuple[Option, ...]) -> dict[str,
         if key not in valid:
             raise ConfigurationError(
                 f"{prefix}.{key} is not known in this version; valid keys: "
-                f"{', '.join(sorted([*valid, 'databases'] if prefix == _TABLE else valid))}",
-                hint=_elsewhere(key, prefix) or _did_you_mean(key, valid),
+                f"{', '.join(sorted([*valid, *_tables_in(prefix)]))}",
+                hint=_elsewhere(key, prefix) or _did_you_mean(key, [*valid, *_tables_in(prefix)]),
             )
     for option in options:
         if option.required and option.name not in table:
@@ -246,9 +239,12 @@ def _convert(option: Option, given: Given) -> Any:
         # On the command line, a table's numbers are texts.
         return msgspec.convert(value, option.type, strict=option.kind != "table")
     except msgspec.ValidationError as error:
+        word, near = given.value, option.choices
+        if isinstance(value, dict):  # a table's name without its plural
+            word, near = option.name, _tables_in(ROOT)
         raise ConfigurationError(
             f"{given.origin} is {_shown(given.value)}, and must be {option.expected}",
-            hint=_did_you_mean(given.value, option.choices),
+            hint=_did_you_mean(word, near),
         ) from error
 
 
@@ -257,12 +253,18 @@ def _shown(value: object) -> str:
     return re.sub(r"(://[^:@/\s]*):[^@\s]*@", r"\1:***@", repr(value))
 
 
+def _tables_in(prefix: str) -> tuple[str, ...]:
+    if prefix == ROOT:
+        return ("databases", "lanes")
+    return () if ".databases." in prefix else ("databases",)
+
+
 def _elsewhere(key: str, prefix: str) -> str | None:
     """The key is valid in the other table."""
-    if prefix == _TABLE and key in {option.name for option in DATABASE_OPTIONS}:
-        return f"{key!r} belongs to a database: [{_TABLE}.databases.main]"
-    if prefix != _TABLE and key in {option.name for option in TOP_OPTIONS}:
-        return f"{key!r} belongs to [{_TABLE}]"
+    if prefix == ROOT and key in {option.name for option in DATABASE_OPTIONS}:
+        return f"{key!r} belongs to a database: [{ROOT}.databases.main]"
+    if prefix != ROOT and key in {option.name for option in TOP_OPTIONS}:
+        return f"{key!r} belongs to [{ROOT}]"
     return None
 
 

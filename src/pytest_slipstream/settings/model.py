@@ -2,7 +2,8 @@
 made from the structs below.
 
 A field's description is its documentation. ``extra`` names the settings of the same database that
-the option needs; with others, a value is an error, because it would do nothing.
+the option needs, each with its valid values; with others, a value is an error, because it would do
+nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-EngineName = Literal["sqlite", "postgresql"]
-IsolationName = Literal["reset", "clone", "none"]
+EngineName = Literal["sqlite", "postgresql", "mysql"]
+IsolationName = Literal["reset", "rollback", "clone", "none"]
 Sources = tuple[str, ...]
 """In a file, one text stands for a list of one."""
 
-_SQLITE = {"engine": "sqlite"}
-_POSTGRESQL = {"engine": "postgresql"}
-_EMBEDDED = {"engine": "postgresql", "server": "embedded"}
+_SQLITE = {"engine": ("sqlite",)}
+_STRICT = {**_SQLITE, "strict": (True,)}
+_SERVER = {"engine": ("postgresql", "mysql")}
+_EMBEDDED = {**_SERVER, "server": ("embedded",)}
+_POSTGRESQL = {"engine": ("postgresql",)}
+_EMBEDDED_POSTGRESQL = {**_POSTGRESQL, "server": ("embedded",)}
 
 
 class DatabaseSettings(
@@ -27,21 +31,24 @@ class DatabaseSettings(
 ):
     """One database: a table ``[tool.slipstream.databases.<name>]``."""
 
-    engine: Annotated[EngineName, Meta(description="The database product.")]
+    engine: Annotated[
+        EngineName, Meta(description="The database product; `mysql` is MySQL and MariaDB.")
+    ]
     server: Annotated[
         str,
         Meta(
             description="`embedded` (slipstream starts and stops it) or the URL of a running "
             "server. SQLite has no server.",
-            extra=_POSTGRESQL,
+            extra=_SERVER,
         ),
     ] = "embedded"
     schema: Annotated[
         Sources,
         Meta(
             description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
-            "or declarative base, a list of those, or a callable that takes the URL, sync or "
-            "async), an Alembic ini file, a `.sql` file or a directory of them; several in order."
+            "or declarative base, Peewee models or their base class, a list of those, or a "
+            "callable that takes the URL, sync or async), `module:*` (the Peewee models of a "
+            "module), an Alembic ini file, a `.sql` file or a directory of them; several in order."
         ),
     ] = ()
     seed: Annotated[
@@ -58,7 +65,8 @@ class DatabaseSettings(
         str | None,
         Meta(
             description="The SQLAlchemy driver in `{url}` and in the `db_engine` fixtures, for "
-            "example `asyncpg`, `psycopg`, `aiosqlite`. Without it: `psycopg`, or plain `sqlite`."
+            "example `asyncpg`, `psycopg`, `aiosqlite`, `asyncmy`. Without it: `psycopg`, "
+            "`pymysql`, or plain `sqlite`."
         ),
     ] = None
     env: Annotated[
@@ -82,6 +90,23 @@ class DatabaseSettings(
             extra=_SQLITE,
         ),
     ] = False
+    strict: Annotated[
+        bool,
+        Meta(
+            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
+            "refuse: of the wrong type, too long, out of range, no date.",
+            extra=_SQLITE,
+        ),
+    ] = False
+    stands_for: Annotated[
+        Literal["postgresql", "mysql"] | None,
+        Meta(
+            description="Strict SQLite: the engine of production, where the real ones differ; with "
+            "`mysql`, text is compared without regard to case. Without it, the engine that the "
+            "other lanes have for this database.",
+            extra=_STRICT,
+        ),
+    ] = None
     tcp: Annotated[
         bool,
         Meta(
@@ -101,7 +126,7 @@ class DatabaseSettings(
         str,
         Meta(
             description="Embedded PostgreSQL: the cluster's locale (the encoding is UTF8).",
-            extra=_EMBEDDED,
+            extra=_EMBEDDED_POSTGRESQL,
         ),
     ] = "C.UTF-8"
     server_options: Annotated[
@@ -128,8 +153,31 @@ class DatabaseSettings(
     ] = 16
     allow_remote: Annotated[
         bool,
-        Meta(description="Allow a server URL whose host is not this machine.", extra=_POSTGRESQL),
+        Meta(description="Allow a server URL whose host is not this machine.", extra=_SERVER),
     ] = False
+
+
+class LaneSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One lane: a table ``[tool.slipstream.lanes.<name>]``, with all its databases resolved."""
+
+    databases: Annotated[
+        dict[str, DatabaseSettings],
+        Meta(description="The databases of the lane's tests, by name."),
+    ]
+    marker: Annotated[
+        str,
+        Meta(description="The marker of the lane's tests; without it, the lane's own name."),
+    ] = ""
+    paths: Annotated[
+        Sources,
+        Meta(
+            description="Patterns of test files, relative to pytest's rootdir, whose tests are on "
+            "this lane unless a marker says otherwise. `*` stands for any characters, `/` among "
+            "them; a directory stands for all below it."
+        ),
+    ] = ()
 
 
 class Settings(
@@ -170,6 +218,21 @@ class Settings(
             "and their like: a test that uses one is never in flight with others."
         ),
     ] = ()
+    lanes: Annotated[
+        dict[str, LaneSettings],
+        Meta(description="The lanes beside the default lane, by name."),
+    ] = {}
+    lane: Annotated[
+        str,
+        Meta(description="Run the tests of this lane only; `all` for those of every lane."),
+    ] = "all"
+    default_lane: Annotated[
+        str,
+        Meta(
+            description="What the lane of all other tests is called: the one of the databases as "
+            "they stand in `[tool.slipstream.databases]`."
+        ),
+    ] = "fast"
     audit: Annotated[
         bool,
         Meta(
@@ -180,6 +243,13 @@ class Settings(
     keep: Annotated[
         bool, Meta(description="Keep the database of every failed test and print how to open it.")
     ] = False
+    seed_factories: Annotated[
+        bool,
+        Meta(
+            description="Seed `random`, Faker, factory_boy and polyfactory for every test from its "
+            "node id, so that it always gets the same data."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -187,6 +257,50 @@ class Settings(
             "directory of the user's cache."
         ),
     ] = None
+    durations: Annotated[
+        bool | None,
+        Meta(
+            description="Record what tests and wider fixtures take, for the runs that follow. "
+            "Without a value: where a database is configured."
+        ),
+    ] = None
+    durations_file: Annotated[
+        str, Meta(description="The duration history, relative to pytest's rootdir.")
+    ] = ".slipstream/durations.json"
+    shard: Annotated[
+        str | None,
+        Meta(
+            description="Run one shard of the suite: `2/8` is the second of eight; `auto` asks "
+            "the CI service's variables."
+        ),
+    ] = None
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
+
+    @property
+    def every_lane(self) -> dict[str, LaneSettings]:
+        """The default lane and those beside it, by name."""
+        default = LaneSettings(marker=self.default_lane, databases=self.databases)
+        return {self.default_lane: default, **self.lanes}
+
+    @property
+    def lanes_to_run(self) -> dict[str, LaneSettings]:
+        """The lanes whose tests are run; the first is the one that modules are imported on."""
+        every = self.every_lane
+        return every if self.lane == "all" else {self.lane: every[self.lane]}
+
+    @property
+    def every_database(self) -> dict[str, DatabaseSettings]:
+        """The databases of all lanes; ``main`` of the lane ``real`` is called ``real.main``."""
+        beside = {
+            f"{lane}.{key}": database
+            for lane, settings in self.lanes.items()
+            for key, database in settings.databases.items()
+        }
+        return self.databases | beside
+
+    @property
+    def records_durations(self) -> bool:
+        """Whether this run adds to the duration history."""
+        return bool(self.databases) if self.durations is None else self.durations

@@ -12,9 +12,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from pytest_slipstream.settings.model import DatabaseSettings, Settings
+from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
+
+_WITHOUT_PREFIX = frozenset(("lane", "shard"))
+_TABLES = frozenset(("databases", "lanes"))
 
 _KINDS: dict[Any, Kind] = {
     bool: "switch",
@@ -39,7 +42,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         required: Whether it has no default.
         default: The value without any.
         description: One or two sentences of Markdown.
-        needs: Settings of the same database without which the option has no effect.
+        needs: Settings of the same database, with the values of which one is needed for the option
+            to have an effect.
     """
 
     name: str
@@ -51,12 +55,13 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     default: Any
     description: str
-    needs: dict[str, str]
+    needs: dict[str, tuple[Any, ...]]
 
     @property
     def flag(self) -> str:
         """The command line's option."""
-        return f"--slipstream-{self.name.replace('_', '-')}"
+        prefix = "" if self.name in _WITHOUT_PREFIX else "slipstream-"
+        return f"--{prefix}{self.name.replace('_', '-')}"
 
     @property
     def environment(self) -> str:
@@ -89,7 +94,7 @@ def options_of(struct: type[msgspec.Struct], *, of_database: bool) -> tuple[Opti
     return tuple(
         _option(field, of_database)
         for field in msgspec.structs.fields(struct)
-        if field.name != "databases"
+        if field.name not in _TABLES
     )
 
 
@@ -120,6 +125,8 @@ def _without_none(value_type: Any) -> Any:
 
 TOP_OPTIONS = options_of(Settings, of_database=False)
 DATABASE_OPTIONS = options_of(DatabaseSettings, of_database=True)
+LANE_OPTIONS = options_of(LaneSettings, of_database=False)
+"""Those of a lane stand in the file alone."""
 OPTIONS = (*TOP_OPTIONS, *DATABASE_OPTIONS)
 
 

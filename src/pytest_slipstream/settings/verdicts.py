@@ -7,25 +7,37 @@ caller can put the name of the key or of the flag before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from string import Formatter
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pytest_slipstream.settings.model import DatabaseSettings
 from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
 
-PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir")
+PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir", "socket")
 MAX_DATABASE_KEY = 20
 
-_DATABASE_KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
+_KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
 _OF_SQLITE = ("url", "database")
-_SCHEMES = ("postgresql", "postgres")
+_SCHEMES = {"postgresql": ("postgresql", "postgres"), "mysql": ("mysql", "mariadb")}
+_PRODUCTS = {"sqlite": "sqlite"} | {
+    scheme: engine for engine, schemes in _SCHEMES.items() for scheme in schemes
+}
+_T = TypeVar("_T")
+
+
+def key_problem(key: str) -> str | None:
+    """Why ``key`` cannot name anything, or None."""
+    if not _KEY.match(key):
+        return "must be a lower-case letter followed by lower-case letters, digits and '_'"
+    return None
 
 
 def database_key_problem(key: str) -> str | None:
     """Why ``key`` cannot name a database, or None."""
-    if not _DATABASE_KEY.match(key):
-        return "must be a lower-case letter followed by lower-case letters, digits and '_'"
+    if problem := key_problem(key):
+        return problem
     if len(key) > MAX_DATABASE_KEY:
         return (
             f"has {len(key)} characters and may have {MAX_DATABASE_KEY}, because it is part of "
@@ -39,7 +51,7 @@ def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
     for option in DATABASE_OPTIONS:
         if problem := _without_effect(option, settings):
             yield option.name, problem
-    if problem := _server_problem(settings.server):
+    if problem := _server_problem(settings.server, settings.engine):
         yield "server", problem
     for name, sources in (("schema", settings.schema), ("seed", settings.seed)):
         if any(not source.strip() for source in sources):
@@ -49,14 +61,16 @@ def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
             yield f"env.{variable}", problem
 
 
-def shared_variable(databases: Mapping[str, DatabaseSettings]) -> tuple[str, str, str] | None:
-    """An environment variable that two databases set: its name and theirs, or None."""
-    owners: dict[str, str] = {}
-    for database, settings in databases.items():
-        for variable in settings.env:
-            if variable in owners:
-                return variable, owners[variable], database
-            owners[variable] = database
+def shared(
+    owners: Mapping[str, _T], values: Callable[[_T], Iterable[str]]
+) -> tuple[str, str, str] | None:
+    """A value that two owners have, and their names; None when there is none."""
+    seen: dict[str, str] = {}
+    for owner, what in owners.items():
+        for value in values(what):
+            if value in seen:
+                return value, seen[value], owner
+            seen[value] = owner
     return None
 
 
@@ -64,27 +78,35 @@ def _without_effect(option: Option, settings: DatabaseSettings) -> str | None:
     if getattr(settings, option.name) == option.default:
         return None
     for name, needed in option.needs.items():
-        if getattr(settings, name) != needed:
-            seen = repr(getattr(settings, name)) if name == "engine" else "a URL"
-            return f"has an effect only with {name} = {needed!r}, and {name} is {seen}"
+        if getattr(settings, name) not in needed:
+            seen = "a URL" if name == "server" else _shown(getattr(settings, name))
+            valid = " or ".join(map(_shown, needed))
+            return f"has an effect only with {name} = {valid}, and {name} is {seen}"
     return None
 
 
-def _server_problem(server: str) -> str | None:
-    if server == "embedded":
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _server_problem(server: str, engine: str) -> str | None:
+    if server == "embedded" or engine not in _SCHEMES:
         return None
     scheme = urlsplit(server).scheme if "://" in server else ""
     if not scheme:
         seen = "no URL (it has no '://')" if "@" in server else repr(server)
-        return f"is {seen}, and must be 'embedded' or a URL such as 'postgresql://user@host/'"
-    if scheme.partition("+")[0] not in _SCHEMES:
-        return f"is a URL that starts with '{scheme}://', and must start with 'postgresql://'"
+        return f"is {seen}, and must be 'embedded' or a URL such as '{engine}://user@host/'"
+    if scheme.partition("+")[0] not in _SCHEMES[engine]:
+        return f"is a URL that starts with '{scheme}://', and must start with '{engine}://'"
     return None
 
 
 def _env_problem(variable: str, template: str, engine: str) -> str | None:
     if not variable or "=" in variable or "\0" in variable + template:
         return "cannot be an environment variable"
+    product = _PRODUCTS.get(template.partition("://")[0].partition("+")[0])
+    if product not in (None, engine) and "{" in template:
+        return f"is {template!r}, a URL of {product}, and the engine is {engine!r}"
     valid = _OF_SQLITE if engine == "sqlite" else PLACEHOLDERS
     listed = ", ".join(f"{{{name}}}" for name in valid)
     try:

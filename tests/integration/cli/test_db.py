@@ -38,11 +38,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 DEAD = naming.slot_name("dead", "main", "main")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def engine(request: pytest.FixtureRequest, cache_dir: Path) -> Iterator[Engine]:
     """An engine with a template, open in this process."""
-    if request.param == "postgresql":
-        request.getfixturevalue("require_servers")
+    if request.param != "sqlite":
+        request.getfixturevalue(f"require_{request.param}")
     cache_dir.mkdir(mode=0o755)
     settings = DatabaseSettings(engine=request.param)
     engine = engines.load("main", settings, cache_dir=cache_dir, owner=OWNER)
@@ -76,7 +76,9 @@ def rows(engine: Engine, cache_dir: Path, name: str) -> list[str]:
     if engine.name == "sqlite":
         address = Address(engine="sqlite", database=name, path=f"{cache_dir}/sqlite/kept/{name}.db")
     with closing(engine.connect(address)) as connection:
-        return [text for (text,) in connection.execute("SELECT text FROM note").fetchall()]
+        cursor = connection.cursor()
+        cursor.execute("SELECT text FROM note")
+        return [text for (text,) in cursor.fetchall()]
 
 
 def test_list_shows_templates_and_slots_dead_and_alive(slot, killed, slipstream):
@@ -136,11 +138,9 @@ def test_the_slot_of_a_dead_run_is_kept_by_name(engine, killed, slipstream, cach
     assert "slipstream_k_evidence" not in slipstream("db", "list").stdout
 
 
-def test_a_live_slot_is_copied_by_sqlite_and_refused_by_postgresql(
-    engine, slot, slipstream, cache_dir
-):
+def test_a_live_slot_is_copied_and_refused_by_postgresql(engine, slot, slipstream, cache_dir):
     done = slipstream("db", "keep", SLOT, "--as", "now")
-    if engine.name == "sqlite":
+    if engine.name != "postgresql":
         assert done.returncode == 0, done.stderr
         assert rows(engine, cache_dir, "slipstream_k_now") == ["written by a test"]
     else:
@@ -151,10 +151,10 @@ def test_a_live_slot_is_copied_by_sqlite_and_refused_by_postgresql(
 
 @pytest.fixture
 def shells(tmp_path: Path) -> Callable[[], str]:
-    """psql and sqlite3 that say how they were called; returns the ``PATH`` to them."""
+    """The products' shells that say how they were called; returns the ``PATH`` to them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("psql", "sqlite3"):
+    for name in ("psql", "sqlite3", "mariadb"):
         program = folder / name
         program.write_text(f'#!/bin/sh\necho "{name} called with $*"\nexit 3\n')
         program.chmod(0o755)
@@ -164,8 +164,8 @@ def shells(tmp_path: Path) -> Callable[[], str]:
 def test_shell_opens_the_database_and_passes_its_exit_code_on(slot, slipstream, shells):
     done = slipstream("db", "shell", SLOT, PATH=shells())
     assert done.returncode == 3
-    expected = slot.address.path or f"-U {slot.address.user} {SLOT}"
-    assert re.search(rf"(psql|sqlite3) called with .*{re.escape(expected)}", done.stdout)
+    expected = slot.address.path or f"{slot.address.user} {SLOT}"
+    assert re.search(rf"(psql|sqlite3|mariadb) called with .*{re.escape(expected)}", done.stdout)
 
 
 def test_shell_without_a_program_prints_the_url(slot, slipstream, tmp_path):
@@ -186,7 +186,7 @@ def test_a_server_in_use_is_stopped_only_by_force(engine, slipstream):
     assert "hint: wait for those runs to end, or add `--force`" in done.stderr
     done = slipstream("db", "stop", "--force")
     assert done.returncode == 0
-    assert "stopped PostgreSQL" in done.stdout
+    assert re.search("stopped (PostgreSQL|MariaDB|MySQL)", done.stdout)
 
 
 def test_a_kept_database_is_found_after_its_server_has_stopped(

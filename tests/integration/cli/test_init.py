@@ -124,7 +124,7 @@ def test_a_configuration_that_is_there_is_left_alone(project, slipstream):
 def test_what_cannot_be_told_is_asked_for_by_options(tmp_path, slipstream):
     done = slipstream("init")
     assert done.returncode == 1
-    assert "--engine: no URL names one; choices: postgresql, sqlite" in done.stdout
+    assert "--engine: no URL names one; choices: postgresql, mysql, sqlite" in done.stdout
     assert "--schema" in done.stdout
     assert "hint: run `slipstream init` again with --engine" in done.stderr
     assert not (tmp_path / "pyproject.toml").exists()
@@ -136,4 +136,4 @@ def test_what_cannot_be_told_is_asked_for_by_options(tmp_path, slipstream):
 def test_a_wrong_engine_lists_the_valid_ones(slipstream):
     done = slipstream("init", "--engine", "oracle")
     assert done.returncode == 4
-    assert "error: --engine is 'oracle'; valid are: postgresql, sqlite" in done.stderr
+    assert "error: --engine is 'oracle'; valid are: postgresql, mysql, sqlite" in done.stderr

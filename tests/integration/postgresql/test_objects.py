@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_slipstream.databases.routing.drivers.psycopg_joined import END
+
 from .conftest import Trial
 
 Make = Callable[[str], Trial]
@@ -226,6 +228,48 @@ def test_a_rolled_back_insert_leaves_no_gap_in_the_next_test(try_schema: Make) -
     trial.reset()
     assert connection.execute("insert into t default values returning id").fetchone() == (1,)
     connection.close()
+
+
+def test_a_commit_among_rollbacks_is_found(try_schema: Make) -> None:
+    trial = try_schema("create table t (id serial); create table u (a int);")
+    first, second = trial.connect(), trial.connect()
+    for committed in ((), ("public.u",)) * 3:
+        first.execute("insert into t default values")
+        first.execute("savepoint s")
+        first.execute("insert into t default values")
+        second.execute("insert into u values (1)")
+        if committed:
+            second.commit()
+        else:
+            second.rollback()
+        first.rollback()
+        assert trial.reset().tables == committed
+
+
+def test_a_commit_of_an_older_transaction_is_found(try_schema: Make) -> None:
+    trial = try_schema("create table t (a int); create table u (a int);")
+    older, other = trial.connect(), trial.connect()
+    older.execute("insert into t values (1)")
+    trial.slot.push_layer()
+    for _ in range(2):
+        other.execute("insert into u values (1)")
+        other.rollback()
+        assert trial.slot.clean().cannot is None
+    older.commit()
+    other.execute("insert into u values (1)")
+    other.rollback()
+    assert trial.reset().tables == ("public.t",)
+
+
+def test_a_session_keeps_no_lock_by_giving_up_those_it_had(try_schema: Make) -> None:
+    trial = try_schema("create table t (a int);")
+    connection = trial.connect()
+    connection.execute("select pg_advisory_lock(1)")
+    connection.pgconn.exec_(END)
+    assert trial.reset().leftovers == ()
+    connection.execute("select pg_advisory_lock(1)")
+    connection.rollback()
+    assert [each.kind for each in trial.slot.clean().leftovers] == ["advisory lock"]
 
 
 def test_a_role_with_few_rights_is_recorded(try_schema: Make) -> None:

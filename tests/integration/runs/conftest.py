@@ -10,7 +10,7 @@ from projects import DATABASES, Project
 
 
 @pytest.fixture
-def cache_dir(shared_cache_dir: Path, require_servers: None) -> Path:
+def cache_dir(shared_cache_dir: Path, require_servers: None, require_mysql: None) -> Path:
     """The cache directory that the runs use, by the environment."""
     return shared_cache_dir
 

@@ -39,6 +39,15 @@ def test_what_a_fixture_gives_to_tests_is_kept(tree):
     assert "keep what it gives" in describe(found)
 
 
+def test_what_a_helper_does_for_a_fixture_counts(tree):
+    code = (
+        "import pytest\ndef with_test_db(models): database.create_tables(models)\n"
+        "@pytest.fixture\ndef tables():\n    with with_test_db(MODELS): yield\n"
+    )
+    (found,) = fixtures.find(tree({"conftest.py": code}))
+    assert (found.name, found.does) == ("tables", ("creates the tables",))
+
+
 def test_packages_that_bring_a_server(tree):
     code = (
         "import pytest\nfrom pytest_postgresql import factories\n"

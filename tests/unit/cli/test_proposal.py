@@ -34,6 +34,8 @@ def proposed(tree, files, **chosen):
     [
         ("postgresql+asyncpg://h/d", ['engine = "postgresql"', 'driver = "asyncpg"']),
         ("postgresql+psycopg://h/d", ['engine = "postgresql"']),
+        ("mysql://h/d", ['engine = "mysql"']),
+        ("mariadb+asyncmy://h/d", ['engine = "mysql"', 'driver = "asyncmy"']),
         ("sqlite:///a.db", ['engine = "sqlite"']),
         ("sqlite+aiosqlite:///a.db", ['engine = "sqlite"', 'driver = "aiosqlite"']),
     ],
@@ -67,6 +69,20 @@ def test_a_second_url_keeps_its_own_driver(tree):
     assert (
         'SYNC_DATABASE_URL = "postgresql+psycopg://{user}@/{database}?host={socket_dir}"' in table
     )
+
+
+def test_a_second_url_of_mysql_names_the_socket(tree):
+    files = {
+        "config.py": read_url("mysql+asyncmy://h/d")
+        + read_url("mysql+pymysql://h/d", "SYNC_DATABASE_URL")
+    }
+    table = proposed(tree, files).table
+    assert 'SYNC_DATABASE_URL = "mysql+pymysql://{user}@/{database}?unix_socket={socket}"' in table
+
+
+def test_mysqlclient_is_what_a_url_without_driver_means(tree):
+    files = {"config.py": read_url("mysql://h/d"), "requirements.txt": "pymysql\nmysqlclient\n"}
+    assert 'driver = "mysqldb"' in proposed(tree, files).table
 
 
 def test_parts_of_a_url_need_a_host_and_a_port(tree):

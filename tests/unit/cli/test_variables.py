@@ -97,7 +97,9 @@ def test_the_place_with_a_default_is_preferred(tree):
         ("postgres://u@h/d", ("postgresql", "")),
         ("sqlite:///./a.db", ("sqlite", "")),
         ("sqlite+aiosqlite://", ("sqlite", "aiosqlite")),
-        ("mysql://h/d", None),
+        ("mysql://h/d", ("mysql", "")),
+        ("mariadb+pymysql://h/d", ("mysql", "pymysql")),
+        ("oracle://h/d", None),
         ("https://example.org", None),
     ],
 )

@@ -60,3 +60,14 @@ def test_local(host: str) -> None:
 @pytest.mark.parametrize("host", ["db", "10.0.0.1", "localhost.example.com", "0.0.0.0", "fe80::1"])
 def test_remote(host: str) -> None:
     assert not urls.is_local(host)
+
+
+def test_mysql_by_socket_and_by_tcp():
+    socket = Address(
+        engine="mysql", database="d", host="/run/s", user="me", port=3306, socket="/run/s/m.sock"
+    )
+    assert urls.url(socket) == "mysql+pymysql://me@/d?unix_socket=%2Frun%2Fs%2Fm.sock"
+    assert urls.shell(socket) == "mariadb -S /run/s/m.sock -u me d"
+    tcp = Address(engine="mysql", database="d", host="::1", user="me", password="p w", port=3307)
+    assert urls.url(tcp, "asyncmy") == "mysql+asyncmy://me:p%20w@[::1]:3307/d"
+    assert urls.shell(tcp) == "MYSQL_PWD=p%20w mariadb -h ::1 -P 3307 -u me d"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pytest_slipstream import events
 from pytest_slipstream.report.terminal import render
 
+STARTED = events.RunStarted(testrun_uid="u", version="1", databases=("main",))
 SERVER = events.ServerReady(
     database="main", engine="postgresql", server_version="18.6", started=True, seconds=0.25
 )
@@ -20,11 +21,12 @@ def _cleaned(number: int, escalated: str | None = None) -> events.TestCleaned:
 
 
 def test_nothing_happened_nothing_is_said() -> None:
-    assert list(render([], ["main"])) == []
+    assert list(render([])) == []
 
 
 def test_block() -> None:
     happened = [
+        STARTED,
         SERVER,
         REUSED,
         *(_cleaned(number) for number in range(2)),
@@ -32,7 +34,7 @@ def test_block() -> None:
         events.LeftoverFound(database="main", node_id="t.py::test_1", kind="thread", detail="'x'"),
         events.RunFinished(exit_status=0, server_seconds=3.0),
     ]
-    assert list(render(happened, ["main"])) == [
+    assert list(render(happened)) == [
         "main: postgresql 18.6 started in 0.25 s; template reused",
         "  3 tests cleaned (3 by reset): median 2.00 ms, 0.01 s in all",
         "escalated to clone: 1",
@@ -43,15 +45,28 @@ def test_block() -> None:
     ]
 
 
+def test_lanes_are_shown_with_their_share_and_time() -> None:
+    lanes = {"fast": ("sqlite",), "real": ("postgresql",), "other": ("sqlite",)}
+    happened = [
+        events.RunStarted(testrun_uid="u", version="1", lanes=lanes),
+        *(events.TestRan(node_id=f"t{n}", lane="fast", seconds=0.5) for n in range(27)),
+        *(events.TestRan(node_id=f"r{n}", lane="real", seconds=0.25) for n in range(2)),
+    ]
+    assert list(render(happened)) == [
+        "lane fast: 27 tests, 93 %, on sqlite in 13.50 s",
+        "lane real: 2 tests, 7 %, on postgresql in 0.50 s",
+    ]
+
+
 def test_long_lists_are_cut() -> None:
-    happened = [SERVER, REUSED, *(_cleaned(number, "DDL") for number in range(30))]
-    lines = list(render(happened, ["main"]))
+    happened = [STARTED, SERVER, REUSED, *(_cleaned(number, "DDL") for number in range(30))]
+    lines = list(render(happened))
     assert "escalated to clone: 30" in lines
     assert lines[-1] == "  … and 20 more, all in the run record"
 
 
-def _ran(name: str, began: float, ended: float, reason: str = "") -> events.TestRan:
-    return events.TestRan(
+def _ran(name: str, began: float, ended: float, reason: str = "") -> events.AsyncTestRan:
+    return events.AsyncTestRan(
         node_id=f"t.py::{name}",
         together=not reason,
         reason=reason,

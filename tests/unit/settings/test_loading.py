@@ -204,14 +204,18 @@ def test_braces_can_be_escaped(project):
         ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
+            "[tool.slipstream.database.main]\nengine = 'sqlite'",
+            ["tool.slipstream.database is not known", "did you mean 'databases'?"],
+        ),
+        (
+            SQLITE + "[tool.slipstream.lane.real]\nmarker = 'e2e'",
+            ["tool.slipstream.lane is {'real'", "must be a text", "did you mean 'lanes'?"],
+        ),
+        (
             '[tool.slipstream]\nisolation = "none"',
             ["tool.slipstream.isolation", "[tool.slipstream.databases.main]"],
         ),
         (POSTGRESQL + "audit = true", [f"{MAIN}.audit", "belongs to [tool.slipstream]"]),
-        (
-            '[tool.slipstream.lanes.real]\nmarker = "e2e"',
-            ["tool.slipstream.lanes is not known in this version", "databases"],
-        ),
         ("[tool.slipstream]\nworkers = 16", ["tool.slipstream.workers is not known"]),
         ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
@@ -225,14 +229,14 @@ def test_braces_can_be_escaped(project):
             [f"{MAIN}.engine is missing", "sqlite, postgresql"],
         ),
         (
-            '[tool.slipstream.databases.main]\nengine = "mysql"',
-            [f"{MAIN}.engine is 'mysql'", "one of sqlite, postgresql"],
+            '[tool.slipstream.databases.main]\nengine = "oracle"',
+            [f"{MAIN}.engine is 'oracle'", "one of sqlite, postgresql, mysql"],
         ),
         (
             '[tool.slipstream.databases.main]\nengine = "postgres"',
             ["'postgres'", "did you mean 'postgresql'?"],
         ),
-        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, clone, none"]),
+        (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, rollback, clone, none"]),
         (POSTGRESQL + 'tests = "some"', [f"{MAIN}.tests is 'some'", "one of all, marked"]),
         (POSTGRESQL + "tcp = 1", [f"{MAIN}.tcp is 1, and must be true or false"]),
         (POSTGRESQL + "schema = 3", [f"{MAIN}.schema is 3", "a text or a list of texts"]),

@@ -5,17 +5,24 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pytest_slipstream.settings import OPTIONS, DatabaseSettings, Settings
+from pytest_slipstream.settings import (
+    LANE_OPTIONS,
+    OPTIONS,
+    DatabaseSettings,
+    LaneSettings,
+    Settings,
+)
 
 
 def test_every_field_is_an_option_with_a_description():
     fields = {
         field.name
-        for struct in (Settings, DatabaseSettings)
+        for struct in (Settings, DatabaseSettings, LaneSettings)
         for field in msgspec.structs.fields(struct)
     }
-    assert {option.name for option in OPTIONS} == fields - {"databases"}
-    assert all(option.description.endswith(".") for option in OPTIONS)
+    options = [*OPTIONS, *LANE_OPTIONS]
+    assert {option.name for option in options} == fields - {"databases", "lanes"}
+    assert all(option.description.endswith(".") for option in options)
 
 
 def test_names_are_unique_so_that_a_flag_means_one_thing():
@@ -41,7 +48,7 @@ def test_a_wrong_flag_ends_with_exit_code_4_and_no_traceback(pytester: pytest.Py
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: --slipstream-isolation is 'rest', and must be one of reset, clone, none",
+            "ERROR: --slipstream-isolation is 'rest', and must be one of reset, rollback, *",
             "hint: did you mean 'reset'?",
         ]
     )

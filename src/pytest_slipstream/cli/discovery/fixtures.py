@@ -14,6 +14,9 @@ _FIXTURES = {"pytest.fixture", "pytest_asyncio.fixture"}
 _CALLS = {
     "create_all": "creates the tables",
     "drop_all": "drops the tables",
+    "create_tables": "creates the tables",
+    "drop_tables": "drops the tables",
+    "bind_ctx": "binds the models to another database",
     "create_database": "creates a database",
     "drop_database": "drops a database",
     "begin_nested": "wraps the test in a transaction",
@@ -33,25 +36,32 @@ _PACKAGES = {
 
 
 class Superfluous(msgspec.Struct, frozen=True):
-    """A fixture, or what stands for one. ``gives``: it has a value that tests may need."""
+    """A fixture, or what stands for one. ``gives``: it has a value that tests may need.
+
+    ``decorates``: it is no fixture but stands above tests, as ``@with_test_db(…)``.
+    """
 
     name: str
     place: Place
     does: tuple[str, ...]
     gives: bool
+    decorates: bool = False
 
 
 def find(project: Project) -> list[Superfluous]:
-    """The fixtures that create, drop or empty, by place."""
+    """The fixtures and decorators that create, drop or empty, by place."""
     found: list[Superfluous] = []
     for source in project.sources:
         for node in ast.walk(source.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_fixture(
-                source, node
-            ):
-                does = tuple(dict.fromkeys(_work(source, node)))
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            decorates = source.is_test and node in source.tree.body and _is_decorator(node)
+            if decorates or _is_fixture(source, node):
+                does = tuple(dict.fromkeys(_work_with_helpers(source, node)))
+                gives = not decorates and _gives(node)
                 if does:
-                    found.append(Superfluous(node.name, source.place(node), does, _gives(node)))
+                    place = source.place(node)
+                    found.append(Superfluous(node.name, place, does, gives, decorates))
         found += _package_fixtures(source)
     return sorted(found, key=lambda one: one.place)
 
@@ -61,6 +71,30 @@ def _is_fixture(source: Source, node: ast.FunctionDef | ast.AsyncFunctionDef) ->
         source.name_of(one.func if isinstance(one, ast.Call) else one) in _FIXTURES
         for one in node.decorator_list
     )
+
+
+def _is_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it defines a function and gives that back."""
+    inner = {
+        each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return any(
+        isinstance(each, ast.Return) and isinstance(each.value, ast.Name) and each.value.id in inner
+        for each in node.body
+    )
+
+
+def _work_with_helpers(source: Source, node: ast.AST) -> Iterator[str]:
+    """What it does, and what functions of its own module do that it calls."""
+    called = {
+        inner.func.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
+    }
+    yield from _work(source, node)
+    for each in source.tree.body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name in called:
+            yield from _work(source, each)
 
 
 def _work(source: Source, node: ast.AST) -> Iterator[str]:

@@ -66,7 +66,9 @@ class Source(msgspec.Struct, frozen=True):
     def name_of(self, node: ast.AST) -> str:
         """The dotted name that an expression stands for; "" for other expressions."""
         if isinstance(node, ast.Name):
-            return self.names.get(node.id, f"{self.module}.{node.id}")
+            # Peewee's manual begins with `from peewee import *`.
+            stars = "peewee" if "peewee.*" in self.imports else self.module
+            return self.names.get(node.id, f"{stars}.{node.id}")
         if isinstance(node, ast.Attribute):
             owner = self.name_of(node.value)
             return f"{owner}.{node.attr}" if owner else ""
@@ -113,7 +115,7 @@ class Project(msgspec.Struct, frozen=True):
 
     def imports(self, package: str) -> bool:
         """Whether a file imports the package, or the project requires it."""
-        return package in self.requirements or any(
+        return package.replace("_", "-") in self.requirements or any(
             name == package or name.startswith(f"{package}.")
             for source in self.sources
             for name in source.imports
@@ -236,4 +238,6 @@ def _requirements(root: Path, settings: Mapping[str, Any]) -> Iterator[str]:
         if found := _REQUIREMENT.match(line):
             yield re.sub(r"[-_.]+", "-", found[1]).lower()
             # Extras name drivers too: sqlalchemy[asyncio,postgresql-asyncpg].
-            yield from re.findall(r"asyncpg|psycopg2|psycopg|aiosqlite", line.lower())
+            yield from re.findall(
+                r"asyncpg|psycopg2|psycopg|aiosqlite|pymysql|asyncmy|aiomysql", line.lower()
+            )

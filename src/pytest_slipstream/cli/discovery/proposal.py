@@ -10,22 +10,32 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pytest_slipstream.cli.discovery import fixtures, tables, variables
+from pytest_slipstream.cli.discovery import fixtures, peewee_tables, tables, variables
 from pytest_slipstream.cli.discovery.fixtures import Superfluous
 from pytest_slipstream.cli.discovery.project import Place, Project
 from pytest_slipstream.cli.discovery.tables import Schema
 from pytest_slipstream.cli.discovery.variables import Url, Variable
 
-ENGINES = ("postgresql", "sqlite")
-_DEFAULT_DRIVERS = {"postgresql": "psycopg", "sqlite": ""}
+ENGINES = ("postgresql", "mysql", "sqlite")
+_DEFAULT_DRIVERS = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": ""}
 _DRIVER_PACKAGES = {
     "postgresql": (("asyncpg", "asyncpg"), ("psycopg", "psycopg"), ("psycopg2", "psycopg2")),
+    "mysql": (
+        ("pymysql", "pymysql"),
+        ("asyncmy", "asyncmy"),
+        ("aiomysql", "aiomysql"),
+        ("mysqlclient", "mysqldb"),
+        ("MySQLdb", "mysqldb"),
+    ),
     "sqlite": (("aiosqlite", "aiosqlite"),),
 }
+_TITLES = {"postgresql": "PostgreSQL", "mysql": "MySQL"}
 _FRAMEWORKS = {
     "fastapi": "FastAPI",
     "starlette": "Starlette",
     "flask": "Flask",
+    "flask_sqlalchemy": "Flask-SQLAlchemy",
+    "peewee": "Peewee",
     "litestar": "Litestar",
     "django": "Django",
 }
@@ -78,7 +88,7 @@ def look(project: Project) -> Findings:
             for package, _ in drivers
             if project.imports(package)
         ),
-        schemas=tuple(tables.find(project)),
+        schemas=(*tables.find(project), *peewee_tables.find(project)),
         schema_files=project.schema_files,
         variables=tuple(variables.find(project)),
         urls=tuple(variables.find_urls(project)),
@@ -98,6 +108,9 @@ def propose(
     """
     product, driver, why = _engine(findings, engine)
     source, source_why = _schema(findings, schema)
+    is_peewee = any(one.text == source and one.library == "peewee" for one in findings.schemas)
+    if is_peewee:
+        driver = ""  # Peewee chooses its driver itself, and its URLs name none
     undecided = []
     if product is None:
         undecided.append(Open("--engine", why, ENGINES))
@@ -111,7 +124,8 @@ def propose(
         reasons.append(Reason("schema", source, source_why))
     chosen = _variables(findings)
     reasons += [Reason("variable", one.name, str(one.place)) for one in chosen]
-    lines = list(_lines(product or "", driver, source or "", chosen))
+    named = driver if is_peewee else driver or _DEFAULT_DRIVERS.get(product or "", "")
+    lines = list(_lines(product or "", named, source or "", chosen))
     return Proposal(
         table="\n".join(lines) + "\n",
         reasons=tuple(reasons),
@@ -152,14 +166,14 @@ def _parsed(variable: Variable) -> tuple[str, str] | None:
 
 
 def _required_driver(findings: Findings, product: str) -> str:
-    """For a URL that names no driver: SQLAlchemy takes psycopg2 where that is installed."""
-    order = {"psycopg2": 0, "psycopg": 1, "asyncpg": 2}
+    """For a URL that names no driver: SQLAlchemy takes psycopg2 or mysqlclient if installed."""
+    order = ("psycopg2", "psycopg", "asyncpg", "mysqldb", "pymysql", "asyncmy", "aiomysql")
     drivers = [
         driver for package, driver in _DRIVER_PACKAGES[product] if package in findings.drivers
     ]
     if product == "sqlite":
         return ""
-    return min(drivers, key=lambda driver: order[driver], default="")
+    return min(drivers, key=order.index, default="")
 
 
 def _schema(findings: Findings, chosen: str | None) -> tuple[str | None, str]:
@@ -176,7 +190,10 @@ def _schema(findings: Findings, chosen: str | None) -> tuple[str | None, str]:
         only = findings.schemas[0]
         return only.text, f"{only.place}, {only.tables} tables"
     if not findings.schemas:
-        return None, "no MetaData with tables, no alembic.ini and no schema.sql was found"
+        return None, (
+            "no MetaData and no Peewee models with tables, no alembic.ini and no schema.sql "
+            "was found"
+        )
     if len(whole) == len(findings.schemas):
         return None, "several objects have tables; name one, or write a list of them"
     return None, "several objects have tables"
@@ -192,9 +209,9 @@ def _lines(product: str, driver: str, schema: str, chosen: list[Variable]) -> It
     yield "[tool.slipstream.databases.main]"
     yield f'engine = "{product}"'
     yield f'schema = "{schema}"'
-    if driver and driver != _DEFAULT_DRIVERS.get(product):
+    if driver != _DEFAULT_DRIVERS.get(product):
         yield f'driver = "{driver}"'
-    if product == "postgresql" and any(one.placeholder == "host" for one in chosen):
+    if product != "sqlite" and any(one.placeholder == "host" for one in chosen):
         # A host name and a port are wanted, so a socket's directory would not do.
         yield "tcp = true"
     if chosen:
@@ -209,9 +226,8 @@ def _setting(variable: Variable, product: str, driver: str) -> str:
         return f'{variable.name} = "{{url}}"'
     if product == "sqlite":
         return f'{variable.name} = "sqlite+{parsed[1]}:///{{database}}"'
-    return (
-        f'{variable.name} = "postgresql+{parsed[1]}://{{user}}@/{{database}}?host={{socket_dir}}"'
-    )
+    socket = "host={socket_dir}" if product == "postgresql" else "unix_socket={socket}"
+    return f'{variable.name} = "{product}+{parsed[1]}://{{user}}@/{{database}}?{socket}"'
 
 
 def _notes(
@@ -234,5 +250,5 @@ def _notes(
             'and add it as env = { DATABASE_URL = "{url}" }, or use the fixture db_url'
         )
     tested = {url.engine for url in findings.urls if url.in_test}
-    if product == "postgresql" and "sqlite" in tested:
-        yield "the tests use SQLite today; with this configuration they use PostgreSQL"
+    if product in _TITLES and "sqlite" in tested:
+        yield f"the tests use SQLite today; with this configuration they use {_TITLES[product]}"

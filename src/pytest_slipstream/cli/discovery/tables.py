@@ -25,15 +25,21 @@ _SQLMODEL = "sqlmodel.SQLModel"
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """An object that makes tables. ``missed``: modules with tables that it does not know."""
+    """An object that makes tables. ``missed``: modules with tables that it does not know.
+
+    ``library`` is ``peewee``, or SQLAlchemy by any of its names.
+    """
 
     text: str
     place: Place
     tables: int
     missed: tuple[str, ...] = ()
+    library: str = "sqlalchemy"
 
 
-class _Base(msgspec.Struct, frozen=True):
+class Base(msgspec.Struct, frozen=True):
+    """What tables derive from, and what of it makes them."""
+
     name: str
     suffix: str
     place: Place
@@ -45,11 +51,11 @@ def find(project: Project) -> list[Schema]:
     for base in _bases(project):
         counted = _tables(project, base)
         if counted:
-            found.append(_best(project, base, counted))
+            found.append(best(project, base, counted))
     return sorted(found, key=lambda schema: (-schema.tables, schema.text))
 
 
-def _bases(project: Project) -> Iterator[_Base]:
+def _bases(project: Project) -> Iterator[Base]:
     for source in project.sources:
         if source.is_test:
             continue
@@ -57,33 +63,33 @@ def _bases(project: Project) -> Iterator[_Base]:
             if isinstance(node, ast.ClassDef):
                 inherited = {project.canonical(source.name_of(base)) for base in node.bases}
                 if inherited & _BASE_CLASSES:
-                    yield _Base(f"{source.module}.{node.name}", ".metadata", source.place(node))
+                    yield Base(f"{source.module}.{node.name}", ".metadata", source.place(node))
             elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
                 suffix = _BASE_CALLS.get(project.canonical(source.name_of(node.value.func)))
                 target = node.targets[0] if isinstance(node, ast.Assign) else node.target
                 if suffix is not None and isinstance(target, ast.Name):
                     name = f"{source.module}.{target.id}"
-                    yield _Base(name, suffix, source.place(node))
-    for source, node in _classes(project):
+                    yield Base(name, suffix, source.place(node))
+    for source, node in classes(project):
         if any(keyword.arg == "table" for keyword in node.keywords):
-            yield _Base(_SQLMODEL, ".metadata", source.place(node))
+            yield Base(_SQLMODEL, ".metadata", source.place(node))
             return
 
 
-def _tables(project: Project, base: _Base) -> dict[str, int]:
+def _tables(project: Project, base: Base) -> dict[str, int]:
     """The modules that declare tables of a base, with how many."""
     family = {base.name, f"{base.name}.Model"}
     while True:  # classes between the base and the tables
         children = {
             f"{source.module}.{node.name}"
-            for source, node in _classes(project)
+            for source, node in classes(project)
             if family & {project.canonical(source.name_of(parent)) for parent in node.bases}
         }
         if children <= family:
             break
         family |= children
     counted: dict[str, int] = {}
-    for source, node in _classes(project):
+    for source, node in classes(project):
         if f"{source.module}.{node.name}" in family and _is_table(node, base):
             counted[source.module] = counted.get(source.module, 0) + 1
     for source in project.sources:
@@ -92,7 +98,8 @@ def _tables(project: Project, base: _Base) -> dict[str, int]:
     return {module: count for module, count in counted.items() if count}
 
 
-def _classes(project: Project) -> Iterator[tuple[Source, ast.ClassDef]]:
+def classes(project: Project) -> Iterator[tuple[Source, ast.ClassDef]]:
+    """The classes of the application's modules."""
     for source in project.sources:
         if not source.is_test:
             for node in source.tree.body:
@@ -100,7 +107,7 @@ def _classes(project: Project) -> Iterator[tuple[Source, ast.ClassDef]]:
                     yield source, node
 
 
-def _is_table(node: ast.ClassDef, base: _Base) -> bool:
+def _is_table(node: ast.ClassDef, base: Base) -> bool:
     if base.name == _SQLMODEL:
         return any(keyword.arg == "table" for keyword in node.keywords)
     assigned = {
@@ -117,7 +124,7 @@ def _is_table(node: ast.ClassDef, base: _Base) -> bool:
     return bool(assigned)
 
 
-def _table_calls(project: Project, source: Source, base: _Base) -> Iterator[int]:
+def _table_calls(project: Project, source: Source, base: Base) -> Iterator[int]:
     for node in ast.walk(source.tree):
         if source.is_test or not isinstance(node, ast.Call) or len(node.args) < 2:
             continue
@@ -126,7 +133,7 @@ def _table_calls(project: Project, source: Source, base: _Base) -> Iterator[int]
             yield owner in (base.name, f"{base.name}.metadata")
 
 
-def _best(project: Project, base: _Base, counted: dict[str, int]) -> Schema:
+def best(project: Project, base: Base, counted: dict[str, int]) -> Schema:
     """The module that has the base under some name and reaches the most tables."""
     candidates = []
     for source in project.sources:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pytest_slipstream.cli.discovery import peewee_tables
 from pytest_slipstream.cli.discovery.project import Place, Project, Source
 
 _READERS = {
@@ -18,10 +19,20 @@ _READERS = {
 }
 _READER_OBJECTS = {"starlette.config.Config", "environs.Env", "environ.Env"}
 _SETTINGS = {"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}
-_URL_NAME = re.compile(r"(^|_)(DATABASE|DB|POSTGRES|POSTGRESQL|PG|SQL|SQLALCHEMY|SQLITE)(_|.*_)")
+_URL_NAME = re.compile(
+    r"(^|_)(DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|SQL|SQLALCHEMY|SQLITE)"
+    r"(_|.*_)"
+)
 _URL_END = re.compile(r"(URL|URI|DSN)$")
-_DATABASE_URL = re.compile(r"(?:(sqlite|postgres(?:ql)?)(?:\+(\w+))?)://")
-_PART = re.compile(r"(?:^|_)(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|SQL)_?(\w+)$")
+_DATABASE_URL = re.compile(r"(?:(sqlite|postgres(?:ql)?|mysql|mariadb)(?:\+(\w+))?)://")
+_PART = re.compile(r"(?:^|_)(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|SQL)_?(\w+)$")
+_ENGINES = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
 _PLACEHOLDERS = {
     "HOST": "host",
     "HOSTNAME": "host",
@@ -63,8 +74,7 @@ def parse_url(text: str) -> tuple[str, str] | None:
     found = _DATABASE_URL.match(text)
     if not found:
         return None
-    engine = "sqlite" if found[1] == "sqlite" else "postgresql"
-    return engine, found[2] or ""
+    return _ENGINES[found[1]], found[2] or ""
 
 
 def placeholder_of(name: str, default: str) -> str | None:
@@ -93,7 +103,7 @@ def find(project: Project) -> list[Variable]:
 
 
 def find_urls(project: Project) -> list[Url]:
-    """All database URLs that are written out."""
+    """All database URLs that are written out, and Peewee's Databases, which name a product."""
     urls = []
     for source in project.sources:
         for node in ast.walk(source.tree):
@@ -101,6 +111,10 @@ def find_urls(project: Project) -> list[Url]:
                 parsed = parse_url(node.value)
                 if parsed:
                     urls.append(Url(*parsed, source.place(node), source.is_test))
+            elif isinstance(node, ast.Call):
+                product = peewee_tables.product(source.name_of(node.func))
+                if product is not None:
+                    urls.append(Url(product, "", source.place(node), source.is_test))
     return urls
 
 

@@ -23,8 +23,8 @@ Progress = Callable[[str], None]
 class Address(msgspec.Struct, frozen=True, kw_only=True):
     """Where a database is; every URL and placeholder is rendered from it (`databases.urls`).
 
-    ``host`` is a socket directory for a server without TCP. ``path`` is SQLite's file (or a
-    ``file:`` URI for one in memory).
+    ``host`` is a socket directory for a server without TCP. ``socket`` is the file itself, which
+    MySQL's drivers are told. ``path`` is SQLite's file (or a ``file:`` URI for one in memory).
     """
 
     engine: str
@@ -34,6 +34,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     password: str = ""
     socket_dir: str = ""
+    socket: str = ""
     path: str = ""
 
 
@@ -66,6 +67,8 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
 class Cleaning(msgspec.Struct, frozen=True, kw_only=True):
     """What cleaning found and did.
 
+    ``restored`` says that something committed was put back. (``tables`` may name such as were
+    written to and rolled back.)
     ``cannot`` is None when the slot is clean; otherwise it says why `Slot.clean` could not put it
     back exactly, and the caller must call `Slot.replace`.
     """
@@ -73,6 +76,7 @@ class Cleaning(msgspec.Struct, frozen=True, kw_only=True):
     tables: tuple[str, ...] = ()
     ddl: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
+    restored: bool = False
     cannot: str | None = None
 
 
@@ -85,7 +89,11 @@ class Slot(Protocol):
     """Grows whenever `push_layer` ends idle sessions: the caller then discards pooled ones."""
 
     def clean(self) -> Cleaning:
-        """Put back what changed since the last `clean`, `replace` or `push_layer` (`reset`)."""
+        """Put back what changed since the last `clean`, `replace` or `push_layer` (`reset`).
+
+        After a `rollback` too: sequences move all the same, and what it finds was committed by
+        somebody whom the rollback did not reach.
+        """
 
     def replace(self) -> None:
         """Make the slot anew from the template and its layers, under the same name (`clone`).

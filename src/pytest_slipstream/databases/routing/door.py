@@ -20,8 +20,11 @@ from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
 from pytest_slipstream.databases.routing.import_hook import ImportHook
 from pytest_slipstream.databases.routing.joining import Joining
+from pytest_slipstream.errors import SlipstreamError
 
 OnConnect = Callable[[Any], None]
+ConnectionClass = Callable[[Any], Any]
+"""The class that makes a connection of the application, of the one that it asked for."""
 
 
 class Entrance:
@@ -36,7 +39,15 @@ class Entrance:
         self.database = database
         self.address = address
         self.joining = Joining(database, address.engine)
+        self.connection_class: ConnectionClass = lambda wanted: wanted
+        self.refusal: Callable[[], SlipstreamError] | None = None
         self._callbacks: list[OnConnect] = []
+
+    def passed(self) -> Entrance:
+        """Somebody connects; raises `refusal` where the running test may not."""
+        if self.refusal is not None:
+            raise self.refusal()
+        return self
 
     def on_connect(self, callback: OnConnect) -> None:
         """Have ``callback`` called with every new physical connection of the application."""
@@ -86,7 +97,7 @@ class Door:
         """
         for entrance in self._entrances:
             if database == entrance.address.database and not entrance.address.path:
-                return entrance
+                return entrance.passed()
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
@@ -100,7 +111,7 @@ class Door:
             return None
         for entrance in candidates:
             if _same_file(name, entrance.address.path, is_uri):
-                return entrance
+                return entrance.passed()
         return None
 
     def _meet(self, driver: str, module: ModuleType) -> None:

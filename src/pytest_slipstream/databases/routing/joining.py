@@ -11,7 +11,8 @@ application transaction open, and the test goes on as under `reset`, or the appl
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -26,6 +27,9 @@ _NOTHING = ("SAVEPOINT slipstream_nothing", "RELEASE SAVEPOINT slipstream_nothin
 
 class Physical(Protocol):
     """The test's connection, as its driver does these things; called by the hooks' thread."""
+
+    def violation(self) -> str | None:
+        """What a deferred constraint has to say to what was committed in the turn, or None."""
 
     def roll_back(self) -> None:
         """End the transaction of the turn, on whatever event loop it lives, or the connection."""
@@ -53,6 +57,11 @@ class Plan(msgspec.Struct, frozen=True):
     before: Texts
     sql: str
 
+    @property
+    def texts(self) -> Texts:
+        """All of it."""
+        return (*self.before, self.sql)
+
 
 class TestConnection:
     """A physical connection that is kept from test to test.
@@ -73,7 +82,6 @@ class TestConnection:
         self.physical = physical
         self.transactions = Transactions(guarded=engine == "postgresql")
         self.lock = threading.RLock()
-        self.settings: tuple[str, ...] = ()
         self._engine = engine
 
     def plan(self, who: Hashable, sql: str, *, autocommit: bool = True) -> Plan:
@@ -102,8 +110,14 @@ class TestConnection:
                 who, statement.name, aborted=aborted
             ),
         }
+        if statement.kind is Kind.BEGIN and transactions.is_open(who):
+            if self._engine == "sqlite":
+                return Plan((), sql)  # the error that it gets is SQLite's
+            if self._engine == "mysql":  # it commits what is open
+                texts = transactions.commit(who) + transactions.begin(who)
+                return Plan(texts[:-1], texts[-1])
         if statement.kind in control:
-            texts = control[statement.kind]() or _NOTHING
+            texts = control[statement.kind]() + transactions.pay() or _NOTHING
             return Plan(texts[:-1], texts[-1])
         before: Texts = ()
         if not autocommit:
@@ -114,10 +128,15 @@ class TestConnection:
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """How a turn went: ``reason`` why it was not contained; connections left in a transaction."""
+    """How a turn went.
+
+    ``reason`` why it was not contained; connections that were left in a transaction; what a
+    deferred constraint had to say in the end.
+    """
 
     reason: str | None = None
     left_open: int = 0
+    violation: str | None = None
 
 
 class Joining:
@@ -136,10 +155,13 @@ class Joining:
         """Grows with every turn; what a connection remembers of another turn is over."""
         self.generation = 0
         """Grows when the slot is made anew: connections opened before are dead."""
+        self.lock = threading.RLock()
+        """For drivers that threads share: held from `find` to `adopt`."""
         self._database = database
         self._active = False
         self._node_id = ""
         self._reason: str | None = None
+        self._interruption: tuple[str, Callable[[], None]] | None = None
         self._current: TestConnection | None = None
         self._warm: dict[Hashable, TestConnection] = {}
         self._known: dict[str, str] = {}
@@ -150,23 +172,55 @@ class Joining:
         """Why a rollback did not contain this test function when it ran before, in this run."""
         return self._known.get(_function(node_id))
 
+    def note(self, node_id: str, reason: str) -> None:
+        """Remember that a rollback does not contain this test function."""
+        self._known[_function(node_id)] = reason
+
     def begin(self, node_id: str) -> None:
         """The body of a `rollback` test begins: connections are joined from here on."""
         self.turn += 1
         self._active, self._node_id, self._reason = True, node_id, None
 
-    def end(self) -> Ended:
-        """The test is over: roll back; without effect outside of a turn."""
-        current, self._current, self._active = self._current, None, False
+    def end(self, *, commit: bool = False) -> Ended | None:
+        """The test is over: roll back.
+
+        Args:
+            commit: Commit instead.
+
+        Returns:
+            None when there was no turn.
+        """
+        current, self._current = self._current, None
         reason, self._reason = self._reason, None
-        if current is None:
-            return Ended(reason)
+        ended, self._active = self._active or reason is not None, False
+        if not ended or current is None:
+            return Ended(reason) if ended else None
         left_open = len(current.transactions.open)
+        violation = current.physical.violation() if not (left_open or commit) else None
         current.transactions.clear()
-        current.physical.roll_back()
+        if commit:
+            current.physical.commit()
+        else:
+            current.physical.roll_back()
         if not current.physical.is_usable():
             self._drop(current)
-        return Ended(reason, left_open)
+        return Ended(reason, left_open, violation)
+
+    @contextmanager
+    def interrupted(self, reason: str, then: Callable[[], None]) -> Iterator[None]:
+        """While a wider fixture is set up within the test: what it writes must outlive the test.
+
+        Most of them write nothing; the first use of a connection gives up.
+
+        Args:
+            reason: Why.
+            then: Called after that, and before the connection is used.
+        """
+        before, self._interruption = self._interruption, (reason, then)
+        try:
+            yield
+        finally:
+            self._interruption = before
 
     def discard(self) -> None:
         """The slot was made anew, or ends: connections to what it was are of no use."""
@@ -201,6 +255,10 @@ class Joining:
         Raises:
             IsolationError: Another one is in use, and has an open transaction.
         """
+        if self._active and self._interruption is not None:
+            reason, then = self._interruption
+            self.give_up(reason)
+            then()
         if self._current is None or not self._active or self._current.key == key:
             return self._current if self._active else None
         self.give_up("it uses a second connection, of another driver, event loop or parameters")
@@ -223,10 +281,15 @@ class Joining:
     def give_up(self, reason: str) -> None:
         """A rollback does not contain what the test does now: it goes on as under `reset`.
 
+        Without effect outside of a turn.
+
         Raises:
             IsolationError: It cannot, because the application is within a transaction.
         """
-        self._known[_function(self._node_id)] = self._reason = reason
+        if not self._active:
+            return
+        self.note(self._node_id, reason)
+        self._reason = reason
         current = self._current
         if current is not None:
             try:
@@ -240,7 +303,8 @@ class Joining:
                     f"because {why.reason}",
                     hint='mark the test with @pytest.mark.db(isolation="reset")',
                 ) from None
-            current.transactions.clear()
+            # What was set for the session by then would last.
+            self._drop(current)
         self._current, self._active = None, False
 
 

@@ -1,38 +1,52 @@
 """Pools of the application whose connections went with a replaced slot.
 
 The invariant: after `discard`, no pool hands out a connection that is dead. Pools are found, not
-named: SQLAlchemy's through its own events, others among the live objects of the process, and only
-libraries that the application itself has imported are looked at.
+named: SQLAlchemy's through its own events, Peewee's as they connect, others among the live objects
+of the process, and only libraries that the application itself has imported are looked at.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.sqlalchemy_pools import SQLAlchemyPools
+
+class Followed(Protocol):
+    """All pools of one library, followed until `close`."""
+
+    def discard(self) -> None:
+        """See to it that no dead connection is handed out."""
+
+    def begin_test(self) -> None:
+        """What is in use by now belongs to wider fixtures."""
+
+    def roll_back(self, database: str) -> list[str]:
+        """End the transactions that a test left on connections to ``database``, in words."""
+
+    def close(self) -> None:
+        """Follow no more."""
 
 
 class Pools:
     """All pools of this process."""
 
     def __init__(self) -> None:
-        self._sqlalchemy: SQLAlchemyPools | None = None
+        self._followed: dict[str, Followed] = {}
 
     def watch(self) -> None:
-        """Follow SQLAlchemy's pools, once the application has imported it; before each test."""
-        if self._sqlalchemy is None and "sqlalchemy.pool" in sys.modules:
-            from pytest_slipstream.databases.routing.sqlalchemy_pools import SQLAlchemyPools
-
-            self._sqlalchemy = SQLAlchemyPools()
+        """Follow the pools of each library that the application has imported; before each test."""
+        for library, (module, name) in _FOLLOWED.items():
+            if library not in self._followed and library in sys.modules:
+                self._followed[library] = getattr(import_module(module, __package__), name)()
 
     def discard(self) -> None:
         """Have every pool replace its connections before it hands them out."""
         self.watch()
-        if self._sqlalchemy is not None:
-            self._sqlalchemy.discard()
+        for followed in self._followed.values():
+            followed.discard()
         treatments = [
             (getattr(sys.modules[module], name), treat)
             for module, name, treat in _TREATMENTS
@@ -46,18 +60,19 @@ class Pools:
 
     def begin_test(self) -> None:
         """What is in use by now belongs to wider fixtures."""
-        if self._sqlalchemy is not None:
-            self._sqlalchemy.begin_test()
+        for followed in self._followed.values():
+            followed.begin_test()
 
     def roll_back(self, database: str) -> list[str]:
         """End the transactions that a test left on pooled connections to ``database``."""
-        return self._sqlalchemy.roll_back(database) if self._sqlalchemy is not None else []
+        return [
+            found for followed in self._followed.values() for found in followed.roll_back(database)
+        ]
 
     def close(self) -> None:
         """Stop following."""
-        if self._sqlalchemy is not None:
-            self._sqlalchemy.close()
-            self._sqlalchemy = None
+        while self._followed:
+            self._followed.popitem()[1].close()
 
 
 def _check_each(pool: Any) -> None:
@@ -81,9 +96,22 @@ def _empty(pool: Any) -> None:
         pool._rused.pop(id(connection), None)
 
 
+def _drop_free(pool: Any) -> None:
+    while pool._free:
+        connection = pool._free.pop()
+        with suppress(RuntimeError):  # its event loop is closed
+            connection.close()
+
+
+_FOLLOWED = {
+    "sqlalchemy.pool": (".sqlalchemy_pools", "SQLAlchemyPools"),
+    "peewee": (".peewee_databases", "PeeweeDatabases"),
+}
 _TREATMENTS = (
     ("psycopg_pool", "ConnectionPool", _check_each),
     ("psycopg_pool", "AsyncConnectionPool", _check_each),
     ("asyncpg.pool", "Pool", _expire),
+    ("aiomysql.pool", "Pool", _drop_free),
+    ("asyncmy.pool", "Pool", _drop_free),
     ("psycopg2.pool", "AbstractConnectionPool", _empty),
 )

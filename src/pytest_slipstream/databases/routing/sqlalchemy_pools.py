@@ -17,7 +17,10 @@ from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
 _KEY = "slipstream"
+_BOUND_TO_A_LOOP = {"asyncpg": "_transport", "asyncmy": "_transport", "aiomysql": "_writer"}
+"""Drivers whose connections work on one event loop only, and where these have their transport."""
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
+_SERVER_STATUS_IN_TRANS = 1  # MySQL's protocol
 
 
 class SQLAlchemyPools:
@@ -54,14 +57,15 @@ class SQLAlchemyPools:
         """End the transactions that a test left on connections to ``database``.
 
         A session that lives in a module goes on afterwards, while one whose connection the server
-        ended would fail in the next test. psycopg and psycopg2; others are left to the server.
+        ended would fail in the next test. psycopg, psycopg2 and PyMySQL; others are left to the
+        server.
 
         Returns:
             What was rolled back, in words.
         """
         found = []
         for record in self._out - self._kept_open:
-            if _is_in_transaction(record) and record.dbapi_connection.info.dbname == database:
+            if _is_in_transaction(record) and _database(record.dbapi_connection) == database:
                 record.dbapi_connection.rollback()
                 found.append("of a SQLAlchemy connection that was not closed; rolled back")
         return found
@@ -72,10 +76,10 @@ class SQLAlchemyPools:
     def _checkout(self, dbapi_connection: Any, record: Any, proxy: Any) -> None:
         made_at, loop = record.info.get(_KEY, (0, None))
         dialect = proxy._pool._dialect
-        if loop is not None and dialect.driver == "asyncpg":
+        if loop is not None and dialect.driver in _BOUND_TO_A_LOOP:
             here = _running_loop()
             if here is not None and here() is not loop():
-                _leave(dbapi_connection, record)
+                _leave(dbapi_connection, record, _BOUND_TO_A_LOOP[dialect.driver])
                 raise exc.DisconnectionError("the connection belongs to another event loop")
         if made_at < self._discards:
             try:
@@ -90,9 +94,20 @@ class SQLAlchemyPools:
 
 
 def _is_in_transaction(record: Any) -> bool:
-    """For psycopg and psycopg2, whose connections can tell without asking the server."""
-    info = getattr(record.dbapi_connection, "info", None)
+    """For drivers whose connections can tell without asking the server."""
+    connection = record.dbapi_connection
+    if type(connection).__module__.startswith("pymysql."):
+        # The status that comes with rows is not kept, so a result without autocommit counts too.
+        reads = not connection.get_autocommit() and getattr(connection, "_result", None) is not None
+        return reads or bool(connection.server_status & _SERVER_STATUS_IN_TRANS)
+    info = getattr(connection, "info", None)
     return getattr(info, "transaction_status", None) in _IN_TRANSACTION
+
+
+def _database(connection: Any) -> object:
+    """The database that a connection was made to: libpq's, or PyMySQL's."""
+    info = getattr(connection, "info", None)
+    return connection.db.decode() if info is None else info.dbname
 
 
 def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:
@@ -102,14 +117,16 @@ def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:
         return None
 
 
-def _leave(dbapi_connection: Any, record: Any) -> None:
-    """Close an asyncpg connection whose event loop cannot do it any more, without a word."""
+def _leave(dbapi_connection: Any, record: Any, held_in: str) -> None:
+    """Close a connection whose event loop cannot do it any more, without a word."""
     connection = getattr(dbapi_connection, "_connection", dbapi_connection)
-    transport = connection._transport
     with suppress(RuntimeError):  # the loop is closed: nobody will tell the transport
-        connection.terminate()
+        getattr(connection, "terminate", connection.close)()
+    held = getattr(connection, held_in)
+    transport = getattr(held, "transport", held)
     if transport is not None and getattr(transport, "_sock", None) is not None:
         transport._sock.close()
         transport._sock = None
-    # The pool must not close it once more, on the wrong loop.
+    # Neither its own finalizer nor the pool must close it once more, on the wrong loop.
+    setattr(connection, held_in, None)
     record.dbapi_connection = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -42,11 +42,12 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 _READ, _WRITE, _SETTING = Statement(Kind.READ), Statement(Kind.WRITE), Statement(Kind.SETTING)
-_COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)+", re.DOTALL)
+_COMMENTS = r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)+"
 _READING = frozenset(
     (
         "select",
         "with",
+        "pragma",
         "show",
         "explain",
         "values",
@@ -66,13 +67,19 @@ _READING = frozenset(
         "deallocate",
     )
 )
-_CHANGING = re.compile(
-    r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b", re.IGNORECASE
+_CHANGING = r"\b(?:into|insert|(?<!for )(?<!key )update|delete|merge|replace|analy[sz]e)\b"
+_OF_TRANSACTION = (
+    r"set\s+(?:local\s+(?!transaction)|constraints\b|"
+    r"session\s+transaction\s+isolation\s+level\s+repeatable\s+read\b)"
 )
-_CONTROL = re.compile(
+_ASSIGNING = r"=|\b(?:foreign_keys|case_sensitive_like|recursive_triggers)\s*\("
+_IN_THE_FILE = (  # pragmas of SQLite that write to the database, not to the session
+    r"pragma\s+(?:\w+\s*\.\s*)?(?:(?:user_version|application_id|schema_version|default_cache_size)"
+    r"\s*[=(]|(?:optimize|incremental_vacuum)\b)"
+)
+_CONTROL = (
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
-    r"prepare\s+transaction)\b",
-    re.IGNORECASE,
+    r"prepare\s+transaction)\b"
 )
 _NAME = r"""("(?:[^"]|"")+"|`[^`]+`|'[^']+'|\[[^\]]+\]|[^\s;"'`]+)"""
 _FORMS = (
@@ -89,35 +96,36 @@ _FORMS = (
     (Kind.COMMIT, r"(?:commit|end)(?:\s+(?:work|transaction|and\s+no\s+chain))*"),
     (Kind.ROLLBACK, r"(?:rollback|abort)(?:\s+(?:work|transaction|and\s+no\s+chain))*"),
 )
-_PATTERNS = tuple(
-    (kind, re.compile(pattern + r"\s*;?\s*", re.IGNORECASE | re.DOTALL)) for kind, pattern in _FORMS
-)
 _CONTROLLING = frozenset(
     ("begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release")
 )
 _OUTSIDE = {  # statements that a server refuses, or commits, within a transaction
-    "postgresql": re.compile(
+    "postgresql": (
         r"(?:prepare\s+transaction|vacuum|(?:create|drop)\s+(?:database|tablespace|subscription)|"
         r"alter\s+system|(?:create(?:\s+unique)?|drop)\s+index\s+concurrently|"
         r"reindex.*\bconcurrently|reindex\s+(?:\([^)]*\)\s*)?(?:system|database)|"
-        r"cluster\s*;?\s*\Z|refresh\s+materialized\s+view\s+concurrently|"
-        r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)",
-        re.IGNORECASE | re.DOTALL,
+        r"cluster\s*;?\s*\Z|discard\s+all\b|refresh\s+materialized\s+view\s+concurrently|"
+        r"set\s+(?:session\s+characteristics\s+as\s+transaction|transaction)\b)"
     ),
-    "sqlite": re.compile(
-        r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?(?:journal_mode|locking_mode|page_size|"
-        r"auto_vacuum|wal_checkpoint)\s*[=(])",
-        re.IGNORECASE,
+    "sqlite": (
+        r"(?:vacuum|attach|detach|pragma\s+(?:\w+\.)?"
+        r"(?:wal_checkpoint\b|(?:defer_foreign_keys|locking_mode|writable_schema)\b\s*[=(]))"
     ),
-    "mysql": re.compile(
+    "mysql": (
         r"(?:alter|create(?!\s+temporary)|drop(?!\s+temporary)|rename|truncate|analyze|optimize|"
         r"repair|check\s+table|cache\s+index|load\s+index|flush|reset|grant|revoke|lock|unlock|"
-        r"install|uninstall|xa|set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
+        r"install|uninstall|xa|use|"
+        r"set\s+(?:(?:global|session|local)\s+)?(?:transaction|autocommit)|"
         r"set\s+@@(?:session\.|local\.)?autocommit|set\s+password|change\s+master|"
-        r"start\s+(?:slave|replica))\b",
-        re.IGNORECASE,
+        r"start\s+(?:slave|replica))\b"
     ),
 }
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """On first use: most runs never need one."""
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -128,38 +136,47 @@ def read(sql: str, engine: str) -> Statement:
         sql: One statement, or several.
         engine: The product that will run it.
     """
-    start = _COMMENTS.match(sql)
+    start = _compiled(_COMMENTS).match(sql)
     text = sql[start.end() :] if start else sql
     words = text.split(None, 1)
     first = words[0].lower().rstrip(";(") if words else ""
-    if _CONTROL.search(text) and first != "create":  # a routine's or a trigger's body is no control
+    # The body of a routine or a trigger is no control.
+    if first != "create" and _compiled(_CONTROL).search(text):
         return _uncontained(text, "has several statements, of which some end a transaction")
     if first in _CONTROLLING:
-        return _control(text, first)
-    if _OUTSIDE[engine].match(text):
+        return _control(text, first, engine)
+    if first == "set" and _compiled(_OF_TRANSACTION).match(text):
+        return _READ
+    if _compiled(_OUTSIDE[engine]).match(text):
         return _uncontained(text, "cannot be rolled back")
-    if first == "set" or (engine == "sqlite" and first == "pragma"):
+    if first == "pragma" and _compiled(_IN_THE_FILE).match(text):
+        return _WRITE
+    if first == "set" or (first == "pragma" and _compiled(_ASSIGNING).search(text)):
         return _SETTING
-    if first in _READING and not _CHANGING.search(text):
+    if first in _READING and not _compiled(_CHANGING).search(text):
         return _READ
     return _WRITE if words else _READ
 
 
-def _control(text: str, first: str) -> Statement:
-    for kind, pattern in _PATTERNS:
+def _control(text: str, first: str, engine: str) -> Statement:
+    for kind, form in _FORMS:
+        pattern = _compiled(form + r"\s*;?\s*")
         found = pattern.fullmatch(text)
         if found is None:
             continue
         if kind is Kind.UNCONTAINED:
             break
-        return Statement(kind, _folded(found[1]) if pattern.groups else "")
+        return Statement(kind, _folded(found[1], engine) if pattern.groups else "")
     if first in ("begin", "end") and ";" in text.rstrip().rstrip(";"):
         return _uncontained(text, "has several statements, of which some end a transaction")
     return _uncontained(text, "controls the transaction in a way that a savepoint does not have")
 
 
-def _folded(name: str) -> str:
-    return name if name[0] in "\"`'[" else name.lower()
+def _folded(name: str, engine: str) -> str:
+    """A name as the product compares it."""
+    quoted = name[0] in "\"`'["
+    bare = name[1:-1].replace('""', '"') if quoted else name
+    return bare if quoted and engine == "postgresql" else bare.lower()
 
 
 def _uncontained(text: str, why: str) -> Statement:

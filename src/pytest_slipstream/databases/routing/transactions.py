@@ -59,10 +59,17 @@ class Transactions:
         self._open: set[Member] = set()
         self._opened_by_savepoint: set[Member] = set()
         self._doomed: set[Member] = set()
+        self._owed: Texts = ()
 
     def is_open(self, who: Member) -> bool:
         """Whether a connection is in a transaction, as the application sees it."""
         return who in self._open
+
+    def commits(self, who: Member, name: str) -> bool:
+        """Whether to release a savepoint is to commit: it began the transaction (SQLite)."""
+        index = self._marked(who, name)
+        began = index is not None and who in self._opened_by_savepoint
+        return began and index == self._first_of(who)
 
     @property
     def open(self) -> frozenset[Member]:
@@ -75,9 +82,19 @@ class Transactions:
 
     def clear(self) -> None:
         """The physical transaction is over."""
+        self._owed = ()
         self._segments.clear()
         for members in (self._open, self._opened_by_savepoint, self._doomed):
             members.clear()
+
+    def owe(self, texts: Texts) -> None:
+        """Have these sent with what must be sent next: a round trip less."""
+        self._owed += texts
+
+    def pay(self) -> Texts:
+        """What is owed, if it is to be sent now."""
+        owed, self._owed = self._owed, ()
+        return owed
 
     def begin(self, who: Member, *, aborted: bool = False) -> Texts:
         """The application begins a transaction; without effect when it is in one."""
@@ -105,12 +122,16 @@ class Transactions:
         return texts
 
     def commit(self, who: Member, *, aborted: bool = False) -> Texts:
-        """The application commits; without effect outside of a transaction."""
+        """The application commits; without effect outside of a transaction.
+
+        That it is released is owed: the server learns of it with what is sent next.
+        """
         if self.is_doomed(who, aborted=aborted):
             return self.rollback(who, aborted=aborted)
         texts = self._settle(who, aborted)
         self._leave(who)
-        return texts + self._release_finished()
+        self.owe(self._release_finished())
+        return texts
 
     def rollback(self, who: Member, *, aborted: bool = False) -> Texts:
         """The application rolls back; without effect outside of a transaction."""
@@ -129,7 +150,7 @@ class Transactions:
         if lowest is not None and lowest < len(self._segments):
             name = _name(lowest)
             texts += (f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")
-            del self._segments[lowest:]
+            texts += self._cut(who, lowest)
         self._leave(who)
         return texts + self._release_finished()
 
@@ -146,7 +167,7 @@ class Transactions:
         index = self._marked(who, name)
         if index is None or (aborted and self._top_is_of(who)):
             return (*self._settle(who, aborted), f"RELEASE SAVEPOINT {name}")  # the server refuses
-        if index == self._first_of(who) and who in self._opened_by_savepoint:
+        if self.commits(who, name):
             return self.commit(who)
         texts = self._settle(who, aborted)
         inner = self._segments[index:]
@@ -167,16 +188,18 @@ class Transactions:
         if index is None:
             return (*self._settle(who, aborted), f"ROLLBACK TO SAVEPOINT {name}")
         self._check_alone(who, index)
-        texts = self._settle(who, aborted)
-        del self._segments[index + 1 :]
+        texts = (*self._settle(who, aborted), f"ROLLBACK TO SAVEPOINT {_name(index)}")
         self._segments[index].wrote = False
         self._doomed.discard(who)
-        return (*texts, f"ROLLBACK TO SAVEPOINT {_name(index)}")
+        return texts + self._cut(who, index + 1)
 
     # The stack
 
     def _settle(self, who: Member, aborted: bool) -> Texts:
         """Finish a guarded statement; keep one connection's error from another connection."""
+        return self.pay() + self._finish(who, aborted)
+
+    def _finish(self, who: Member, aborted: bool) -> Texts:
         if not self._segments:
             return ()
         top = self._segments[-1]
@@ -196,6 +219,16 @@ class Transactions:
     def _push(self, segment: _Segment) -> Texts:
         self._segments.append(segment)
         return (f"SAVEPOINT {_name(len(self._segments) - 1)}",)
+
+    def _cut(self, who: Member, index: int) -> Texts:
+        """The server has forgotten these segments; others' savepoints among them, empty, return."""
+        cut = self._segments[index:]
+        del self._segments[index:]
+        texts: Texts = ()
+        for segment in cut:
+            if segment.owner not in (who, None) and segment.mark is not None:
+                texts += self._push(segment)
+        return texts
 
     def _on_top(self, who: Member) -> Texts:
         top = self._segments[-1] if self._segments else None

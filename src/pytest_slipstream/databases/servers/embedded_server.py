@@ -82,6 +82,7 @@ class EmbeddedServer:
             user=self._product.user,
             password=self._password,
             socket_dir=socket_dir,
+            socket=str(self._socket_dir / self._product.socket_name(self._port)),
         )
 
     def open(self, progress: Progress) -> ServerInfo:

@@ -8,23 +8,35 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.servers import directories, endpoints, stores
-from pytest_slipstream.databases.servers.embedded import ServerEntry
-from pytest_slipstream.databases.servers.postgresql_embedded import (
-    MAINTENANCE_DATABASE,
-    PORT,
-    USER,
+from pytest_slipstream.databases.servers import (
+    directories,
+    endpoints,
+    mysql_embedded,
+    postgresql_embedded,
+    stores,
 )
+from pytest_slipstream.databases.servers.embedded import ServerEntry
 from pytest_slipstream.databases.servers.sharing import Sharing
+
+_FACES = {
+    "mysql": (mysql_embedded, mysql_embedded.SOCKET),
+    "postgresql": (postgresql_embedded, f".s.PGSQL.{postgresql_embedded.PORT}"),
+}
+
+
+def engine_of(entry: ServerEntry) -> str:
+    """The engine's name, with which the server's begins."""
+    return entry.name.partition("-")[0]
 
 
 class RunningServer:
     """One process's hold on a server that `embedded.list_servers` found."""
 
-    maintenance_database = MAINTENANCE_DATABASE
-
     def __init__(self, entry: ServerEntry) -> None:
         self.directory = entry.directory
+        self._engine = engine_of(entry)
+        self._product, self._socket_name = _FACES[self._engine]
+        self.maintenance_database = self._product.MAINTENANCE_DATABASE
         self._sharing = Sharing(entry.directory)
 
     def hold(self) -> bool:
@@ -38,15 +50,16 @@ class RunningServer:
 
     def address(self, database: str) -> Address:
         """Where a database is, by the server's socket."""
-        port = endpoints.read_port(self.directory / "port") or PORT
-        socket_dir = endpoints.socket_directory(self.directory, f".s.PGSQL.{PORT}")
+        port = endpoints.read_port(self.directory / "port") or self._product.PORT
+        socket_dir = endpoints.socket_directory(self.directory, self._socket_name)
         return Address(
-            engine="postgresql",
+            engine=self._engine,
             database=database,
             host=str(socket_dir),
             port=port,
-            user=USER,
+            user=self._product.USER,
             socket_dir=str(socket_dir),
+            socket=str(socket_dir / self._socket_name),
         )
 
     def close(self) -> None:

@@ -16,7 +16,14 @@ import msgspec
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address, Engine
-from pytest_slipstream.databases.sources import migrations, objects, scripts, tables
+from pytest_slipstream.databases.sources import (
+    migrations,
+    models,
+    objects,
+    peewee_redirect,
+    scripts,
+    tables,
+)
 from pytest_slipstream.databases.sources.building import (
     call,
     environment,
@@ -74,6 +81,8 @@ def _apply_object(source: ObjectSource, build: Build) -> None:
     for part in parts:
         if objects.is_metadata(part):
             _create_tables(source, part, build)
+        elif isinstance(part, models.Models):
+            _create_models(source, part, build)
         elif callable(part):
             _call(source, objects.bind(source, part, build.url), build)
 
@@ -89,9 +98,22 @@ def _create_tables(source: ObjectSource, metadata: MetaData, build: Build) -> No
     _call(source, lambda: tables.create(metadata, build.address), build)
 
 
+def _create_models(source: ObjectSource, found: models.Models, build: Build) -> None:
+    if source.role == "seed":
+        raise TemplateError(f"{source}: Peewee models have no rows", hint=_VALID_KINDS["seed"])
+    if not found.classes:
+        raise TemplateError(
+            f"{source}: it holds no Peewee models: no module that has been imported defines one",
+            hint="name a module that imports all models, or a list of them",
+        )
+    strict = build.settings.strict
+    _call(source, lambda: models.create(found, build.address, strict=strict), build)
+
+
 _VALID_KINDS = {
     "schema": "it can be a SQLAlchemy MetaData, a class with .metadata (SQLModel, a declarative "
-    "base), a list of those, or a callable that takes the URL",
+    "base), Peewee models, their base class or their module, a list of those, or a callable that "
+    "takes the URL",
     "seed": "it can be a callable that takes the URL, or a list of those",
 }
 
@@ -118,6 +140,7 @@ def _call(source: Source, function: Callable[[], object], build: Build) -> None:
         with (
             environment(build.settings, build.address),
             redirected(build.database, build.address) as connections,
+            peewee_redirect.redirected(build.database, build.address),
         ):
             call(function, connections.end_async)
     except SlipstreamError:

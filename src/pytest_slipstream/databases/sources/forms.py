@@ -17,10 +17,11 @@ from pytest_slipstream.settings import DatabaseSettings, Sources
 Role = Literal["schema", "seed"]
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_OBJECT = re.compile(rf"(?P<module>{_NAME}):(?P<attribute>{_NAME})\Z")
+_OBJECT = re.compile(rf"(?P<module>{_NAME}):(?P<attribute>{_NAME}|\*)\Z")
 
 _VALID = {
-    "schema": "'module:object', an Alembic file 'alembic.ini', 'file.sql' or 'directory/' of them",
+    "schema": "'module:object', 'module:*' for its Peewee models, an Alembic file 'alembic.ini', "
+    "'file.sql' or 'directory/' of them",
     "seed": "'module:callable', 'file.sql' or 'directory/' of them",
 }
 
@@ -36,7 +37,7 @@ class _Source(msgspec.Struct, frozen=True):
 
 
 class ObjectSource(_Source, frozen=True):
-    """``module:object``: ``attribute`` may be a dotted path."""
+    """``module:object``: ``attribute`` may be a dotted path, or ``*`` for the module itself."""
 
     module: str
     attribute: str

@@ -1,7 +1,7 @@
 """``module:object`` sources: find the object, tell its kind, make the schema or call it.
 
-The kind is told by what the object is, without importing SQLAlchemy: an object can only be a
-MetaData when SQLAlchemy is loaded already.
+The kind is told by what the object is, without importing SQLAlchemy or Peewee: an object can only
+be a MetaData or a model when its library is loaded already.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeGuard
 
+from pytest_slipstream.databases.sources import models
 from pytest_slipstream.databases.sources.forms import ObjectSource
 from pytest_slipstream.errors import TemplateError
 
@@ -37,6 +40,8 @@ def load(source: ObjectSource) -> object:
             f"{source}: module {source.module!r} does not import: {summary(error)}",
             hint=_import_hint(source, error),
         ) from error
+    if source.attribute == "*":
+        return value
     seen = f"module {source.module!r}"
     for name in source.attribute.split("."):
         try:
@@ -65,20 +70,31 @@ def _import_hint(source: ObjectSource, error: BaseException) -> str | None:
 def loaded(source: ObjectSource) -> object | None:
     """The object when its module has been imported and has it; nothing is imported."""
     value: object = sys.modules.get(source.module)
-    for name in source.attribute.split("."):
+    for name in source.attribute.split(".") if source.attribute != "*" else ():
         value = getattr(value, name, None)
     return value
 
 
 def parts(value: object) -> Iterator[object]:
-    """What ``value`` consists of, in order: MetaData, callables, None for any other kind."""
+    """What ``value`` consists of, in order: MetaData, models, callables, None for any other kind.
+
+    Models that follow one another are one part: their order is that of their foreign keys.
+    """
     if isinstance(value, list | tuple):
-        for item in value:
-            yield from parts(item)
+        for are_models, items in groupby(value, models.is_model):
+            if are_models:
+                yield models.Models(
+                    tuple(each for item in items for each in models.of(item).classes)
+                )
+            else:
+                for item in items:
+                    yield from parts(item)
         return
     metadata = _metadata(value)
     if metadata is not None:
         yield metadata
+    elif models.is_model(value) or (isinstance(value, ModuleType) and "peewee" in sys.modules):
+        yield models.of(value)
     else:
         yield value if callable(value) else None
 

@@ -78,7 +78,7 @@ def _redirect(
     """Change a connection's arguments; whether it now reaches the build database."""
     target = address.path or address.database
     places: list[tuple[Any, Any]] = [(arguments, index) for index in range(len(arguments))]
-    places += [(options, key) for key in ("dbname", "database") if key in options]
+    places += [(options, key) for key in ("dbname", "database", "db") if key in options]
     for holder, key in places:
         if is_slot_of(database, holder[key]):
             holder[key] = target

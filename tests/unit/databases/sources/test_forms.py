@@ -21,6 +21,7 @@ from pytest_slipstream.settings import DatabaseSettings
     [
         ("app.models:Base.metadata", ObjectSource),
         ("app:metadata", ObjectSource),
+        ("app.models:*", ObjectSource),
         ("größe.modelle:Basis", ObjectSource),
         ("alembic.ini", MigrationSource),
         ("backend/alembic.ini", MigrationSource),
@@ -54,6 +55,7 @@ def test_an_object_is_taken_apart_at_the_colon() -> None:
         ("app.models:", "it has none of the valid forms"),
         (":Base", "it has none of the valid forms"),
         ("app/models.py:Base", "it has none of the valid forms"),
+        ("app.models:*.Base", "it has none of the valid forms"),
         ("app.models:Base.", "it has none of the valid forms"),
         ("app.models:create()", "it has none of the valid forms"),
         ("schema.json", "it names a module and no object in it"),

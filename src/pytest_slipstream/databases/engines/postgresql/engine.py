@@ -135,7 +135,7 @@ class PostgresqlEngine:
 
     def unavailable(self, isolation: str) -> str | None:
         """Why a strategy cannot be had with this role, or None."""
-        if isolation == "reset" and not self._administration.superuser:
+        if isolation in ("reset", "rollback") and not self._administration.superuser:
             return (
                 f"the role {self._administration.user!r} lacks the right SUPERUSER, which event "
                 "triggers and session_replication_role need"
@@ -176,7 +176,8 @@ class PostgresqlEngine:
                 size_bytes=int(str(size)),
             )
             for name, comment, size in rows
-            if (remark := read_remark(comment)) is not None
+            # The size of a database that is dropped meanwhile is NULL.
+            if size is not None and (remark := read_remark(comment)) is not None
         ]
 
     def build_lock(self, template: str) -> AbstractContextManager[None]:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import psycopg
 
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.engine import read_remark
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.holdings import Holding, kind_of, refuse_alive
+from pytest_slipstream.databases.holdings import Holding, Reached, kind_of, refuse_alive
 from pytest_slipstream.errors import ServerError, SlipstreamError
 
 _ALL = """
 SELECT datname, pg_database_size(oid), shobj_description(oid, 'pg_database')
 FROM pg_database WHERE starts_with(datname, %s) ORDER BY datname
 """
-
-
-class Reached(Protocol):
-    """A server that is held or external."""
-
-    @property
-    def maintenance_database(self) -> str:
-        """The database for administrative connections."""
-
-    def address(self, database: str) -> Address:
-        """Where a database is."""
 
 
 class PostgresqlStock:

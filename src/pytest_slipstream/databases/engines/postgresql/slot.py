@@ -238,6 +238,7 @@ def _cleaning(found: Found, prepared: tuple[Leftover, ...]) -> Cleaning:
         tables=found.tables,
         ddl=found.ddl,
         leftovers=(*prepared, *found.leftovers),
+        restored=bool(found.tables or found.ddl),
         cannot=found.cannot,
     )
 

@@ -25,13 +25,16 @@ from pytest_slipstream.databases.engines.protocol import (
     Slot,
     TemplateInfo,
 )
-from pytest_slipstream.databases.engines.sqlite import pages, scripts
+from pytest_slipstream.databases.engines.sqlite import pages, scripts, strictness
 from pytest_slipstream.databases.engines.sqlite.homes import FileHome, Home, MemoryHome
 from pytest_slipstream.databases.engines.sqlite.layers import Layer
 from pytest_slipstream.databases.engines.sqlite.places import Places
 from pytest_slipstream.databases.engines.sqlite.slot import SqliteSlot
 from pytest_slipstream.errors import ConfigurationError, ServerError, TemplateError
 from pytest_slipstream.settings import DatabaseSettings
+
+RULES = 1
+"""Raised when what `strict` builds into a template changes."""
 
 _MEMORY_SINCE = (3, 36)
 _PUBLISH_PATIENCE_S = 1.0
@@ -57,7 +60,7 @@ def create(name: str, settings: DatabaseSettings, *, cache_dir: Path, owner: Own
             hint="set memory = false: the slot is then a file, on the RAM disk where there is one",
         )
     digest = naming.owner_digest(owner.testrun_uid, owner.worker)
-    return SqliteEngine(Places(cache_dir, f"{digest}_{name}"), memory=settings.memory)
+    return SqliteEngine(Places(cache_dir, f"{digest}_{name}"), settings)
 
 
 class SqliteEngine:
@@ -65,15 +68,17 @@ class SqliteEngine:
 
     Args:
         places: Its directories.
-        memory: Whether slots are in memory; templates never are.
+        settings: With ``memory``, slots are in memory; templates never are.
     """
 
     name = "sqlite"
     max_name_length = 200
 
-    def __init__(self, places: Places, *, memory: bool) -> None:
+    def __init__(self, places: Places, settings: DatabaseSettings) -> None:
         self._places = places
-        self._memory = memory
+        self._memory = settings.memory
+        self._strict = settings.strict
+        self._stands_for = settings.stands_for
 
     def address(self, database: str) -> Address:
         """Where a slot will be. Nothing is opened."""
@@ -90,8 +95,14 @@ class SqliteEngine:
             version=version,
             started=False,
             seconds=time.perf_counter() - start,
-            identity=f"sqlite {version}{' in memory' if self._memory else ''}",
+            identity=self._identity,
         )
+
+    @property
+    def _identity(self) -> str:
+        memory = " in memory" if self._memory else ""
+        strict = f" strict {RULES} {self._stands_for}" if self._strict else ""
+        return f"sqlite {sqlite3.sqlite_version}{memory}{strict}"
 
     def close(self, *, keep_running: bool = False) -> None:
         """Remove this process's directory."""
@@ -169,8 +180,11 @@ class SqliteEngine:
             connection.isolation_level = None
             self._check_committed(connection, database)
             pages.write_file(connection, part, durable=True)
-        if self._memory:
-            _leave_wal(part)
+        with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            if self._strict:
+                strictness.build(connection, database, self._stands_for)
+            if self._memory:  # it has no write-ahead log, and cannot be a copy of one that has
+                connection.execute("PRAGMA journal_mode = DELETE")
         note = _Note(database=database, fingerprint=fingerprint)
         part.with_suffix(".note").write_bytes(msgspec.json.encode(note))
         part.with_suffix(".note").replace(file.with_suffix(".json"))
@@ -238,9 +252,3 @@ class SqliteEngine:
                     pages.remove(file)
             except Timeout:  # it is being built now
                 continue
-
-
-def _leave_wal(path: Path) -> None:
-    """A database in memory has no write-ahead log, and cannot be a copy of one that has."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")

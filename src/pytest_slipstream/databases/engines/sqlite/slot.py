@@ -86,7 +86,7 @@ class SqliteSlot:
             return Cleaning(leftovers=ended, cannot=f"SQLite said: {error}")
         except OSError as error:
             return Cleaning(leftovers=ended, cannot=f"its file cannot be written: {error}")
-        return Cleaning(ddl=ddl, leftovers=ended)
+        return Cleaning(ddl=ddl, leftovers=ended, restored=True)
 
     def replace(self) -> None:
         """Make the slot anew from the template and its layers, under the same address.
@@ -124,9 +124,12 @@ class SqliteSlot:
     def push_layer(self) -> tuple[str, ...]:
         """Take what was committed since the slot was clean as a layer."""
         tables = self.touched()
-        if not self._is_free():
+        is_free = self._is_free()
+        if not is_free:
             self._standing = {key: each.total_changes for key, each in self._open().items()}
         if not tables:
+            if is_free:  # what was written and undone must not look like the next test's
+                self.clean()
             return ()
         try:
             layer = self._make_layer(self._write)

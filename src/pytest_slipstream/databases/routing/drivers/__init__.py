@@ -13,6 +13,13 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
+    "psycopg2": ("psycopg2_door",),
+    "psycopg": ("psycopg_sync", "psycopg_async"),
+    "asyncpg": ("asyncpg_connection",),
+    "pymysql": ("pymysql_door",),
+    "MySQLdb": ("mysqlclient_door",),
+    "asyncmy": ("asyncmy_connection",),
+    "aiomysql": ("aiomysql_connection",),
 }
 """Each driver's module, with the files that know it."""
 

@@ -52,8 +52,42 @@ BEGIN
     INSERT INTO _slipstream.change
     SELECT h.relation FROM _slipstream.holding h JOIN pg_class c ON c.oid = h.relation
     WHERE c.relpersistence = 'u';
-    RETURN _slipstream.mark(since, '[]');
+    -- Without a next transaction: the first clean() has these to put back.
+    RETURN _slipstream.mark(since || '{"next": null}', '[]');
 END $$;
+
+-- Whether every transaction from `first` to before `next`, in any database, was rolled back, but
+-- the cleaning session's `own`. One that is not over counts as not rolled back.
+CREATE FUNCTION _slipstream.all_rolled_back(first bigint, next bigint, own bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN coalesce(next - first <= 1000, false) AND NOT EXISTS (
+        SELECT FROM generate_series(first, next - 1) n
+        WHERE n <> own AND pg_xact_status(n::text::xid8) IS DISTINCT FROM 'aborted');
+END $$;
+
+-- Returns why that is not enough, or NULL.
+CREATE FUNCTION _slipstream.put_back_sequences() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    reason text;
+    t record;
+BEGIN
+    FOR t IN SELECT m.relation, s.name, s.caches, s.last_value, s.is_called
+             FROM _slipstream.moved() m JOIN _slipstream.sequence s ON s.relation = m.relation LOOP
+        PERFORM setval(t.relation::regclass, t.last_value, t.is_called);
+        IF t.caches THEN
+            reason := format('the sequence %s moved, and sessions cache its values', t.name);
+        END IF;
+    END LOOP;
+    RETURN reason;
+END $$;
+
+-- The mark after cleaning; asked for last, since it holds the transaction that put things back.
+CREATE FUNCTION _slipstream.reached(mark jsonb, wal pg_lsn, next xid8) RETURNS jsonb
+LANGUAGE sql AS $$
+SELECT mark || jsonb_build_object(
+    'at', clock_timestamp(), 'wal', CASE WHEN (mark->>'is_logged')::boolean THEN wal END,
+    'next', next, 'own', pg_current_xact_id_if_assigned()) $$;
 
 CREATE FUNCTION _slipstream.clean(mark jsonb, everyone boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -74,9 +108,11 @@ DECLARE
     next xid8 := pg_snapshot_xmax(pg_current_snapshot());
     t record;
 BEGIN
-    -- pg_locks is dear: it is read only if another session did something.
+    -- pg_locks is dear: it is read only if another session did something, but for giving up all
+    -- advisory locks, with which a test's connection ends a turn of `rollback`.
     SELECT count(*) FILTER (WHERE xact_start > since),
-           count(*) FILTER (WHERE state_change > since OR state_change IS NULL),
+           count(*) FILTER (WHERE state_change IS NULL OR state_change > since AND NOT (
+               state = 'idle' AND query = 'ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()')),
            CASE WHEN count(backend_xid) = 0 THEN next END
     INTO running, awake, next
     FROM pg_stat_get_activity(NULL)
@@ -96,6 +132,15 @@ BEGIN
     -- first nextval() after a setval(), by which every sequence here was last moved.
     IF (mark->>'wal')::pg_lsn = wal AND leftovers = '[]' THEN
         RETURN jsonb_build_object('mark', jsonb_set(mark, '{at}', to_jsonb(clock_timestamp())));
+    END IF;
+
+    -- Where all was rolled back, only sequences stand elsewhere. Transactions that had begun by
+    -- `next` are over: there is none if one that has written was open then.
+    IF leftovers = '[]' AND _slipstream.all_rolled_back(
+        (mark->>'next')::bigint, next::text::bigint, coalesce((mark->>'own')::bigint, 0)
+    ) THEN
+        RETURN jsonb_build_object('cannot', _slipstream.put_back_sequences(), 'mark',
+            _slipstream.reached(mark, wal, next));
     END IF;
 
     WITH gone AS (DELETE FROM _slipstream.change RETURNING *)
@@ -161,13 +206,7 @@ BEGIN
         END IF;
     END IF;
 
-    FOR t IN SELECT m.relation, s.name, s.caches, s.last_value, s.is_called
-             FROM _slipstream.moved() m JOIN _slipstream.sequence s ON s.relation = m.relation LOOP
-        PERFORM setval(t.relation::regclass, t.last_value, t.is_called);
-        IF t.caches THEN
-            reason := format('the sequence %s moved, and sessions cache its values', t.name);
-        END IF;
-    END LOOP;
+    reason := coalesce(_slipstream.put_back_sequences(), reason);
 
     IF mark->>'large_objects' <> _slipstream.large_objects()
        OR 'pg_largeobject'::regclass = ANY (touched) THEN
@@ -182,9 +221,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'tables', names, 'leftovers', leftovers, 'cannot', reason, 'grown', grown,
-        'mark', mark || jsonb_build_object(
-            'at', clock_timestamp(), 'wal', CASE WHEN (mark->>'is_logged')::boolean THEN wal END,
-            'next', next, 'own', pg_current_xact_id_if_assigned()));
+        'mark', _slipstream.reached(mark, wal, next));
 END $$;
 
 CREATE FUNCTION _slipstream.vacuumed(targets text[]) RETURNS void LANGUAGE sql AS $$

@@ -1,0 +1,165 @@
+"""MariaDB or MySQL: `reset` beside the fixtures that teams write, on one server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy import MetaData, create_engine
+
+from benchmarks.databases import engine_of, slot_of
+from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows, whole
+from benchmarks.postgresql import (
+    create_and_drop,
+    outer_transaction_with_session,
+    reset_with_session,
+    write_by_session,
+)
+from benchmarks.schema import WRITTEN, fill, tables
+from pytest_slipstream.databases.engines.protocol import Engine, Slot
+from pytest_slipstream.databases.urls import url
+from pytest_slipstream.settings import DatabaseSettings
+
+SETTINGS = DatabaseSettings(engine="mysql")
+GROUP = "MariaDB, 30 tables, a test that writes 3"
+RIVALS = ("bench_kept", "bench_emptied", "bench_empty")
+
+
+def write(connection: Any) -> None:
+    """The body of a test: three tables, one row each."""
+    with connection.cursor() as cursor:
+        for table in WRITTEN:
+            cursor.execute(f"INSERT INTO {table} (name) VALUES ('written')")
+
+
+def write_and_commit(connection: Any) -> None:
+    write(connection)
+    connection.commit()
+
+
+@contextmanager
+def reset(slot: Slot, connection: Any) -> Iterator[Any]:
+    yield connection
+    found = slot.clean()
+    if found.cannot is not None:
+        raise RuntimeError(f"the slot could not be cleaned: {found.cannot}")
+
+
+@contextmanager
+def outer_transaction(connection: Any) -> Iterator[Any]:
+    """The fixture by hand: the test must never commit."""
+    yield connection
+    connection.rollback()
+
+
+@contextmanager
+def emptied(connection: Any, statement: str) -> Iterator[Any]:
+    """All tables emptied after the test, as teams do; seed rows would have to be made again."""
+    yield connection
+    with connection.cursor() as cursor:
+        cursor.execute("SET foreign_key_checks = 0")
+        for table in tables(30).sorted_tables:
+            cursor.execute(f"{statement} {table.name}")
+        cursor.execute("SET foreign_key_checks = 1")
+    connection.commit()
+
+
+@contextmanager
+def rival_databases(engine: Engine, metadata: MetaData) -> Iterator[None]:
+    """Three databases for the rivals; two of them with the tables and their rows."""
+    with closing(engine.connect(engine.address("mysql"))) as connection:
+        cursor = connection.cursor()
+        for name in RIVALS:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+            cursor.execute(f"CREATE DATABASE {name}")
+        for name in RIVALS[:2]:
+            fill(url(engine.address(name)), metadata)
+        try:
+            yield
+        finally:
+            for name in RIVALS:
+                cursor.execute(f"DROP DATABASE {name}")
+
+
+def strategies(rounds: int) -> Findings:
+    """Every way to give a test a clean MariaDB database."""
+    metadata = tables(30)
+    with ExitStack() as stack:
+        engine, owner = stack.enter_context(engine_of(SETTINGS))
+        stack.enter_context(rival_databases(engine, metadata))
+        slot, session_slot = (
+            stack.enter_context(slot_of(engine, owner, partial(fill, metadata=metadata)))
+            for _ in range(2)
+        )
+        own, by_hand, to_empty = (
+            stack.enter_context(closing(engine.connect(address)))
+            for address in (slot.address, *map(engine.address, RIVALS[:2]))
+        )
+        own_engine, kept_engine, empty_engine = (
+            create_engine(url(address))
+            for address in (
+                session_slot.address,
+                engine.address("bench_kept"),
+                engine.address("bench_empty"),
+            )
+        )
+        for each in (own_engine, kept_engine, empty_engine):
+            stack.callback(each.dispose)
+        costs = in_turns(
+            [
+                Contender("reset", partial(reset, slot, own), write_and_commit, 10),
+                Contender("rollback by hand", partial(outer_transaction, by_hand), write, 10),
+                Contender(
+                    "reset, SQLAlchemy session",
+                    partial(reset_with_session, session_slot, own_engine),
+                    write_by_session,
+                    10,
+                ),
+                Contender(
+                    "rollback by hand, SQLAlchemy create_savepoint",
+                    partial(outer_transaction_with_session, kept_engine),
+                    write_by_session,
+                    10,
+                ),
+                Contender(
+                    "DELETE of all tables",
+                    partial(emptied, to_empty, "DELETE FROM"),
+                    write_and_commit,
+                    5,
+                ),
+                Contender(
+                    "TRUNCATE of all tables",
+                    partial(emptied, to_empty, "TRUNCATE TABLE"),
+                    write_and_commit,
+                ),
+                Contender(
+                    "create_all and drop_all",
+                    partial(create_and_drop, empty_engine, metadata),
+                    write_by_session,
+                ),
+            ],
+            rounds,
+        )
+    ours = costs["reset"]
+    return Findings(
+        rows(GROUP, costs),
+        (
+            Target(
+                "`reset` on MariaDB cheaper than create_all and drop_all",
+                isolation(costs["create_all and drop_all"]) / isolation(ours),
+                15,
+                "times",
+                at_least=True,
+            ),
+            Target(
+                "a whole test with `reset` on MariaDB through SQLAlchemy sessions, against "
+                "`create_savepoint`",
+                whole(costs["reset, SQLAlchemy session"])
+                / whole(costs["rollback by hand, SQLAlchemy create_savepoint"]),
+                4,
+                "times",
+            ),
+        ),
+    )

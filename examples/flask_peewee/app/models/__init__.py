@@ -1,0 +1,70 @@
+"""All tables of the shop."""
+
+from app.models.accounts import (
+    Address,
+    AuditEntry,
+    LoginAttempt,
+    Permission,
+    Preference,
+    Role,
+    RolePermission,
+    User,
+)
+from app.models.catalogue import (
+    Category,
+    PriceChange,
+    Product,
+    ProductImage,
+    ProductTag,
+    Review,
+    Supplier,
+    Tag,
+)
+from app.models.sales import (
+    Coupon,
+    CouponUse,
+    Invoice,
+    Order,
+    OrderLine,
+    OrderNote,
+    Payment,
+    Refund,
+    Shipment,
+)
+from app.models.stock import StockLevel, StockMove, Warehouse
+from app.models.support import Newsletter, Subscription, Ticket, TicketMessage
+
+MODELS = (
+    Permission,
+    Role,
+    RolePermission,
+    User,
+    Address,
+    Preference,
+    LoginAttempt,
+    AuditEntry,
+    Category,
+    Supplier,
+    Product,
+    ProductImage,
+    Tag,
+    ProductTag,
+    PriceChange,
+    Review,
+    Warehouse,
+    StockLevel,
+    StockMove,
+    Coupon,
+    Order,
+    OrderLine,
+    CouponUse,
+    Payment,
+    Refund,
+    Shipment,
+    Invoice,
+    OrderNote,
+    Ticket,
+    TicketMessage,
+    Newsletter,
+    Subscription,
+)

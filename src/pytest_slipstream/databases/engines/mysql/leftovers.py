@@ -1,0 +1,152 @@
+"""Sessions that a test left in a transaction: found, ended, and told.
+
+They are read from InnoDB's monitor: `information_schema.innodb_trx` is a copy that is renewed only
+when nobody has read it for 100 ms. The invariant: when `end` returns, no transaction is open in the
+slot but those that may stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+import msgspec
+import pymysql
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.engines.mysql.sessions import Session, literal
+from pytest_slipstream.databases.engines.protocol import Leftover
+
+STATUS = "SHOW ENGINE INNODB STATUS"
+_TRANSACTION = re.compile(r"^---TRANSACTION (\S+), ACTIVE", re.MULTILINE)
+_THREAD = re.compile(r"^(?:MariaDB|MySQL) thread id (\d+)", re.MULTILINE)
+_MAY_END_BY_ITSELF_S = {True: 0.25, False: 0.01}
+_GONE_WITHIN_S = 5.0
+_NO_SUCH_THREAD = 1094
+_STEP = "SELECT sleep(0.002)"
+_SESSIONS = """
+SELECT id, user, host, command, coalesce(info, '') FROM information_schema.processlist
+WHERE db = {database} AND id <> connection_id()
+"""
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """An open transaction of a session in the slot. ``connection`` is the server's number."""
+
+    connection: int
+    id: str
+    user: str
+    host: str
+    command: str
+    statement: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What it is known by, whatever its session does at the moment."""
+        return self.connection, self.id
+
+    @property
+    def detail(self) -> str:
+        """What it is, in words."""
+        doing = self.statement and f"; it executes: {' '.join(self.statement.split())[:200]}"
+        who = f"connection {self.connection}, user {self.user}@{self.host}"
+        return f"{who}, {self.command.lower()}{doing}"
+
+
+def active(monitor: str) -> dict[int, str]:
+    """The connections with an open transaction, each with its transaction's id.
+
+    Args:
+        monitor: The text of ``SHOW ENGINE INNODB STATUS``.
+    """
+    found: dict[int, str] = {}
+    _, *parts = _TRANSACTION.split(monitor.partition("LIST OF TRANSACTIONS")[2])
+    for number, text in zip(parts[::2], parts[1::2], strict=True):
+        thread = _THREAD.search(text.partition("\n---")[0])
+        if thread:
+            found[int(thread[1])] = number
+    return found
+
+
+def open_transactions(
+    session: Session, database: str, monitor: str | None = None
+) -> tuple[Transaction, ...]:
+    """The transactions of sessions in a database; asks less if the monitor was read already."""
+    if monitor is None:
+        monitor = str(session.rows(STATUS)[0][2])
+    numbers = active(monitor)
+    numbers.pop(session.id, None)
+    return sessions_in(session, database, numbers) if numbers else ()
+
+
+def sessions_in(
+    session: Session, database: str, numbers: Mapping[int, str] | None = None
+) -> tuple[Transaction, ...]:
+    """The sessions in a database; of those with these numbers, or all."""
+    return tuple(
+        Transaction(int(row[0]), numbers[row[0]] if numbers else "", *map(str, row[1:]))
+        for row in session.rows(_SESSIONS.format(database=literal(database)))
+        if numbers is None or row[0] in numbers
+    )
+
+
+def end(session: Session, database: str, kept: Collection[Transaction]) -> tuple[Leftover, ...]:
+    """End the transactions in the slot, after a moment in which they may end by themselves.
+
+    Args:
+        session: Ends them.
+        database: The slot.
+        kept: Those that may stay.
+    """
+    start = clock.seconds()
+    known = {one.key for one in kept}
+
+    def found() -> tuple[Transaction, ...]:
+        return tuple(one for one in open_transactions(session, database) if one.key not in known)
+
+    open_now = found()
+    while open_now:
+        works = any(one.command != "Sleep" for one in open_now)
+        if clock.seconds() - start > _MAY_END_BY_ITSELF_S[works]:
+            return kill(session, database, open_now, "transaction")
+        session.rows(_STEP)
+        open_now = found()
+    return ()
+
+
+def end_holders(session: Session, database: str) -> tuple[Leftover, ...]:
+    """End whatever may hold a lock in a database: its sessions, and prepared XA transactions.
+
+    Those belong to no database. One that a live session still holds is not rolled back by another.
+    """
+    ended = kill(session, database, sessions_in(session, database), "lock")
+    for number, length, _, data in session.rows("XA RECOVER"):
+        name = bytes(data)
+        parts = ", ".join(f"X'{part.hex()}'" for part in (name[:length], name[length:]))
+        try:
+            session.rows(f"XA ROLLBACK {parts}, {number}")
+        except pymysql.err.MySQLError:
+            continue  # its session lives
+        ended += (
+            Leftover(kind="transaction", detail=f"prepared as {name.decode(errors='replace')!r}"),
+        )
+    return ended
+
+
+def kill(
+    session: Session, database: str, ended: Collection[Transaction], kind: str
+) -> tuple[Leftover, ...]:
+    """End sessions in a database and see them gone, with all their locks."""
+    for one in ended:
+        try:
+            session.rows(f"KILL CONNECTION {one.connection}")
+        except pymysql.err.MySQLError as error:
+            if error.args[0] != _NO_SUCH_THREAD:
+                raise
+    numbers = {one.connection for one in ended}
+    deadline = clock.seconds() + _GONE_WITHIN_S
+    while clock.seconds() < deadline:
+        if not numbers & {one.connection for one in sessions_in(session, database)}:
+            break
+        session.rows(_STEP)
+    return tuple(Leftover(kind=kind, detail=one.detail) for one in ended)

@@ -1,0 +1,210 @@
+"""What the server's own counters tell of a slot: who wrote where, and what is still open.
+
+MariaDB counts changed rows by table (`userstat`), MySQL writes by table (`performance_schema`);
+both at the end of a statement, whether it is committed or not. The next AUTO_INCREMENT value of a
+table tells of failed inserts too. The invariant: two equal readings of a slot without open
+transactions mean that nothing was written in between but by actions of foreign keys, which
+`Blueprint.reached` adds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pytest_slipstream.databases.engines.mysql import content
+from pytest_slipstream.databases.engines.mysql.leftovers import (
+    STATUS,
+    Transaction,
+    open_transactions,
+)
+from pytest_slipstream.databases.engines.mysql.rights import Rights
+from pytest_slipstream.databases.engines.mysql.sessions import Session, literal
+
+_WRITTEN = {
+    "mariadb": "SELECT table_schema, table_name, rows_changed FROM "
+    "information_schema.table_statistics WHERE table_schema = {database} "
+    "OR table_schema = 'mysql' AND table_name IN ('proc', 'event')",
+    "mysql": "SELECT object_schema, object_name, count_write FROM "
+    "performance_schema.table_io_waits_summary_by_table "
+    "WHERE object_type = 'TABLE' AND object_schema = {database}",
+}
+# How many rows InnoDB's tables have is an estimate, and tells nothing.
+_TABLES = """
+SELECT table_name, if(engine = 'InnoDB', 0, table_rows), auto_increment
+FROM information_schema.tables
+WHERE table_schema = {database} AND (auto_increment IS NOT NULL OR engine <> 'InnoDB')
+"""
+_IDS = {
+    "mariadb": "SELECT name, table_id FROM information_schema.innodb_sys_tables "
+    "WHERE left(name, {length}) = {folder}",
+    "mysql": "SELECT name, table_id FROM information_schema.innodb_tables "
+    "WHERE left(name, {length}) = {folder}",
+}
+_DEFINING = {
+    "mariadb": "SELECT sum(variable_value) FROM information_schema.global_status "
+    "WHERE variable_name IN ({names})",
+    "mysql": "SELECT sum(variable_value) FROM performance_schema.global_status "
+    "WHERE variable_name IN ({names})",
+}
+_VERBS = {
+    "alter": ("db", "event", "function", "procedure", "table", "sequence"),
+    "create": ("event", "function", "index", "package", "procedure", "sequence", "table"),
+    "drop": ("db", "event", "function", "index", "package", "procedure", "sequence", "table"),
+}
+_COMMANDS = (
+    *(f"Com_{verb}_{what}" for verb, objects in _VERBS.items() for what in objects),
+    *(f"Com_{verb}_{what}" for verb in ("create", "drop") for what in ("trigger", "view")),
+    *("Com_create_package_body", "Com_drop_package_body", "Com_rename_table", "Com_truncate"),
+)
+_DEFINITION_FILES = (".frm", ".TRG", ".TRN", ".opt")
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What the counters said at one moment.
+
+    ``signature`` and ``routines`` are equal while nothing can have been defined otherwise or
+    truncated. ``rows``: how many the tables of other engines than InnoDB have.
+    """
+
+    written: Mapping[str, object]
+    rows: Mapping[str, int]
+    positions: Mapping[str, int]
+    signature: object
+    routines: object
+    transactions: tuple[Transaction, ...] = ()
+
+    def changed_since(self, before: Reading) -> set[str]:
+        """Tables that were written to; without what actions of foreign keys wrote."""
+        return _differing(self.written, before.written) | _differing(self.rows, before.rows)
+
+    def moved_from(self, positions: Mapping[str, int]) -> set[str]:
+        """Tables whose next AUTO_INCREMENT value is another, or could not be read."""
+        return {name for name, number in positions.items() if self.positions.get(name) != number}
+
+
+class Sight(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to see a slot by.
+
+    ``data``: the server's data directory, where its files tell of definitions.
+    """
+
+    rights: Rights
+    data: Path | None
+
+
+class Watch:
+    """Reads the counters of one slot; of a server that has none, the whole content instead.
+
+    Args:
+        session: Reads them.
+        database: The slot.
+        sight: What there is to see it by.
+    """
+
+    def __init__(self, session: Session, database: str, sight: Sight) -> None:
+        self._session = session
+        self._database = database
+        self._files = sight.data / database if sight.data is not None else None
+        self._counts = sight.rights.counts
+        self._sees = sight.rights.unseen is None
+        flavour, folder = session.flavour, f"{database}/"
+        self._ids = _IDS[flavour].format(length=len(folder), folder=literal(folder))
+        self._defining = _DEFINING[flavour].format(names=", ".join(map(literal, _COMMANDS)))
+        self._statements = [
+            _WRITTEN[flavour].format(database=literal(database)),
+            _TABLES.format(database=literal(database)),
+            STATUS if self._sees else "SELECT '', '', ''",
+        ]
+        if not self._counts:
+            self._statements[0] = "SELECT 'mysql', '', 0"
+
+    def look(self) -> Reading:
+        """Read the counters now."""
+        signature = self.signature()
+        found = [rows for _, rows in self._session.results(self._statements)]
+        routines = sorted(row for row in found[0] if row[0] == "mysql")
+        written = {name: int(count) for schema, name, count in found[0] if schema != "mysql"}
+        return Reading(
+            written=written if self._counts else content.rows_in(self._session, self._database),
+            rows={name: int(rows or 0) for name, rows, _ in found[1]},
+            positions={name: int(position or 0) for name, _, position in found[1]},
+            signature=signature,
+            routines=routines,
+            transactions=open_transactions(self._session, self._database, str(found[2][0][2])),
+        )
+
+    def signature(self) -> object:
+        """A reading's signature alone: statements of slipstream's own change it too."""
+        if not self._counts:
+            return content.definitions_in(self._session, self._database)
+        if self._files is None:
+            return self._session.rows(self._defining)
+        return _signature_of(self._files)
+
+    def signature_after(self, before: object, altered: Collection[str]) -> object:
+        """The signature ``before``, once slipstream itself has altered some tables.
+
+        Only their files are read again: what others define meanwhile is noticed by the next
+        reading.
+        """
+        names = {f"{table}.frm" for table in altered}
+        partitions = {f"{table}.par" for table in altered}
+        if self._files is None or not isinstance(before, tuple):
+            return self.signature()
+        files = before[1]
+        if names - files.keys() or partitions & files.keys():  # encoded names, many files a table
+            return self.signature()
+        try:
+            found = {name: (self._files / name).stat() for name in names}
+            made = self._files.stat().st_mtime_ns
+        except OSError:
+            return object()
+        return made, files | {name: (one.st_ino, one.st_mtime_ns) for name, one in found.items()}
+
+    def ids(self) -> dict[str, tuple[int, ...]]:
+        """InnoDB's ids of the files of the slot's tables, by their encoded names."""
+        if not self._sees:
+            return {}
+        ids: dict[str, tuple[int, ...]] = {}
+        for path, number in sorted(self._session.rows(self._ids)):
+            name = str(path).partition("/")[2].partition("#")[0].lower()
+            ids[name] = (*ids.get(name, ()), int(number))
+        return ids
+
+    def tables_of(self, files: set[str], tables: Sequence[str]) -> set[str]:
+        """The tables with these encoded names."""
+        found = self._session.results(
+            f"SELECT lower(CAST(CONVERT({literal(name)} USING filename) AS CHAR))"
+            for name in tables
+        )
+        encoded = {str(rows[0][0]): name for name, (_, rows) in zip(tables, found, strict=True)}
+        return {encoded[file] for file in files if file in encoded}
+
+
+def _signature_of(directory: Path) -> object:
+    """MariaDB keeps definitions in files of their own, and replaces a file to change one.
+
+    TRUNCATE makes a new file of rows, whose number may be one that was free: then at least the
+    directory's time is another.
+    """
+    try:
+        made = directory.stat().st_mtime_ns
+        with os.scandir(directory) as entries:
+            files = {entry.name: (entry.inode(), _time(entry)) for entry in entries}
+    except OSError:
+        return object()  # It cannot be read or changes just now: equal to no other.
+    return made, files
+
+
+def _time(entry: os.DirEntry[str]) -> int:
+    if not entry.name.endswith(_DEFINITION_FILES):
+        return 0
+    return entry.stat(follow_symlinks=False).st_mtime_ns
+
+
+def _differing(now: Mapping[str, object], before: Mapping[str, object]) -> set[str]:
+    return {name for name, number in now.items() if before.get(name, 0) != number}

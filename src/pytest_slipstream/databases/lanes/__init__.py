@@ -1,0 +1,1 @@
+"""Lanes: the engine configurations that the tests of one run are on."""

@@ -1,0 +1,48 @@
+"""Registers what a run needs of scheduling: the recording of durations, the shard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from pytest_slipstream import events
+from pytest_slipstream.running.durations import DurationRecorder
+from pytest_slipstream.running.history import RunHistory
+from pytest_slipstream.running.stopwatch import Stopwatch
+from pytest_slipstream.settings import Settings
+
+
+def register(
+    settings: Settings,
+    config: pytest.Config,
+    emit: Callable[[events.Event], None] = lambda event: None,
+    preparing_s: Callable[[], float] = lambda: 0.0,
+) -> None:
+    """Register the rooms that this process needs.
+
+    Args:
+        settings: Say what is recorded, and which shard is run.
+        config: pytest's.
+        emit: Takes the events, where there is a run record.
+        preparing_s: Seconds spent on databases so far, which are no test's own.
+
+    Raises:
+        ConfigurationError: There is no such shard.
+    """
+    manager = config.pluginmanager
+    path = config.rootpath / settings.durations_file
+    history = RunHistory(path, path)
+    if settings.shard is not None:
+        from pytest_slipstream.running.sharding import Sharding
+        from pytest_slipstream.scheduling.shards import parse
+
+        shard = parse(settings.shard, os.environ)
+        history = RunHistory(path, path.with_suffix(f".{shard.number}-of-{shard.count}.json"))
+        manager.register(Sharding(shard, history, emit), "slipstream-shard")
+    manager.register(history, "slipstream-history")
+    if settings.records_durations:
+        manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
+        if not hasattr(config, "workerinput"):
+            manager.register(DurationRecorder(history), "slipstream-durations")

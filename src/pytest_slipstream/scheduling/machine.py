@@ -1,0 +1,16 @@
+"""The class of a machine: durations of one class can be compared."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+
+def machine_class() -> str:
+    """Of this machine: system, processor and how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 1
+    return f"{sys.platform}-{platform.machine().lower()}-{processors}"
