@@ -15,7 +15,7 @@ import msgspec
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.scheduling.atoms import atoms
 from pytest_slipstream.scheduling.plan import plan
-from pytest_slipstream.scheduling.suite import Suite
+from pytest_slipstream.scheduling.suite import Suite, Test
 
 AUTO = "auto"
 
@@ -108,7 +108,7 @@ def _checked(shard: Shard, said: str) -> Shard:
 
 def split(suite: Suite, count: int) -> Split:
     """Split a suite into shards that take about equally long."""
-    order = sorted(range(len(suite.tests)), key=lambda n: suite.tests[n].node_id)
+    order = sorted(range(len(suite.tests)), key=lambda n: _rank(suite.tests[n]))
     canonical = Suite([suite.tests[n] for n in order], suite.fixtures)
     found = atoms(canonical, count)
     planned = plan(canonical, found, count)
@@ -118,6 +118,11 @@ def split(suite: Suite, count: int) -> Split:
         seconds=planned.seconds,
         digest=_digest([[canonical.tests[n].node_id for n in shard] for shard in shards]),
     )
+
+
+def _rank(test: Test) -> tuple[object, ...]:
+    """A node id may be there twice, so all that is known of a test tells its place."""
+    return (test.node_id, test.seconds, test.fixtures, test.group or "", test.urgent)
 
 
 def _digest(shards: list[list[str]]) -> str:

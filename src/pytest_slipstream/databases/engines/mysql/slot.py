@@ -33,6 +33,7 @@ from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
 _LOCK_PATIENCE_S = 0.3
+_MAKING_PATIENCE_S = 10.0
 
 
 class MysqlSlot:
@@ -80,8 +81,14 @@ class MysqlSlot:
     def _make(self) -> None:
         """Make the database; nothing may be there under its name but what this drops."""
         base = self._base()
-        self._drop()
-        copying.make(self._session, self.name, base.blueprint, base.images)
+
+        def copied() -> None:
+            self._drop()
+            copying.make(self._session, self.name, base.blueprint, base.images)
+
+        # The end of a session lasts a moment, in which its locks may meet a table of the same name;
+        # on a busy server a long one, and the server's own statistics have locks too.
+        self._unhindered(copied, ending=False, patience_s=_MAKING_PATIENCE_S)
         self._begin(base)
 
     def _drop(self) -> None:
@@ -246,13 +253,18 @@ class MysqlSlot:
         }
 
     def _unhindered(
-        self, act: Callable[[], T], *, ending: bool = True
+        self,
+        act: Callable[[], T],
+        *,
+        ending: bool = True,
+        patience_s: float = _LOCK_PATIENCE_S,
     ) -> tuple[T, tuple[Leftover, ...]]:
         """Do what needs locks; end the sessions in the slot that hold them for long.
 
         Args:
             act: What to do; more than once, if need be.
             ending: Whether sessions may be ended; if not, the error is raised.
+            patience_s: How long locks are waited for before either.
         """
         start, may_end = clock.seconds(), ending
         ended: tuple[Leftover, ...] = ()
@@ -260,7 +272,7 @@ class MysqlSlot:
             try:
                 return act(), ended
             except pymysql.err.MySQLError as error:
-                late = clock.seconds() - start > _LOCK_PATIENCE_S
+                late = clock.seconds() - start > patience_s
                 if not sessions.is_locked(error) or (late and not may_end):
                     raise
             if late:

@@ -97,7 +97,7 @@ async def _join(
     wires = LoopWithWires(loop, Wire(loop, Route(entrance.joining, open_one)))
     try:
         return await original(*args, **{**kwargs, "loop": wires})
-    except Exception:
+    except Exception:  # asyncpg puts errors of its own over what the wire raised
         error = wires.wire.error
         if isinstance(error, Encrypted):
             return await original(*args, **kwargs)
