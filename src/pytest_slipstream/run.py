@@ -21,7 +21,6 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
-from pytest_slipstream.running import starting
 from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
@@ -95,6 +94,8 @@ class Run:
 
     def run_tests(self, session: pytest.Session) -> None:
         """Run the collected tests in the run loop."""
+        from pytest_slipstream.running import starting  # an ordinary run does without it
+
         manager = session.config.pluginmanager
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
