@@ -9,11 +9,18 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """An import allocates much and frees nothing, so that collecting meanwhile is only time."""
+    """An import allocates much and frees nothing, so that to look at it is only time.
+
+    That is also true of the collection that would follow at once: what is there at the end goes
+    to the oldest generation unlooked at, where a full collection finds it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # what the application froze stays frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
