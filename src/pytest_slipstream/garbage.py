@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which need not be
+
 
 @contextmanager
 def paused() -> Iterator[None]:
@@ -20,7 +22,7 @@ def paused() -> Iterator[None]:
         yield
     finally:
         if enabled:
-            if not gc.get_freeze_count():  # what the application froze stays frozen
+            if gc.get_freeze_count() <= _FROZEN_BY_PYTHON:  # what others froze stays frozen
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
