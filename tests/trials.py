@@ -1,110 +1,98 @@
-"""A slot of a schema that a test gives, on one product, and connections as an application has them.
-
-The invariant: whatever a test does, its slot and its template go when it ends.
-"""
+"""Runs of the same tests in sequence and in flight together, and all that reporters were told."""
 
 from __future__ import annotations
 
-import itertools
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
-from pytest_slipstream.databases import naming
-from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
+TRIALS = Path(__file__).parent / "integration" / "concurrent" / "trials"
+CONFIGURATION = """
+[tool.slipstream]
+{slipstream}
+[tool.pytest.ini_options]
+asyncio_default_fixture_loop_scope = "session"
+asyncio_default_test_loop_scope = "session"
+{pytest}
+"""
+
+
+class Run:
+    """What came of one run."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str], directory: Path) -> None:
+        self.code = done.returncode
+        self.output = done.stdout + done.stderr
+        record = directory / "record.json"
+        text = record.read_text() if record.exists() else "[]"
+        self.record: list[dict[str, Any]] = json.loads(text)
+        runs = sorted((directory / ".slipstream" / "runs").glob("*/events-main.jsonl"))
+        self.events = [json.loads(line) for path in runs for line in path.read_text().splitlines()]
+
+    def told(self, *left_out: str) -> dict[str, list[dict[str, Any]]]:
+        """All that was told of each test, in order, without what differs from run to run."""
+        tests = defaultdict(list)
+        for entry in self.record:
+            tests[entry["test"]].append(
+                {key: entry[key] for key in entry if key not in ("duration", *left_out)}
+            )
+        return dict(tests)
+
+    def outcomes(self) -> dict[str, str]:
+        """The outcome of each test, in words."""
+        worst = {}
+        for entry in self.record:
+            if entry["kind"] == "warning":
+                continue
+            word = entry["outcome"] + (" as expected" if entry["wasxfail"] is not None else "")
+            if entry["when"] == "call" or entry["outcome"] != "passed":
+                worst[entry["test"]] = word
+        return worst
+
+    def together(self) -> set[str]:
+        """The tests that were in flight with others."""
+        return {e["node_id"] for e in self.events if e["event"] == "AsyncTestRan" and e["together"]}
 
 
 class Trial:
-    """A slot with the digest it started with."""
+    """A project in a directory of its own."""
 
-    def __init__(self, engine: Engine, slot: Slot) -> None:
-        self.engine = engine
-        self.slot = slot
-        self.before = slot.digest()
-        self.connections: list[Any] = []
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        shutil.copy(TRIALS / "recording_conftest.py", directory / "conftest.py")
+        self.configure()
 
-    def connect(self) -> Any:
-        """A new connection, autocommit off; closed after the test at the latest."""
-        self.connections.append(self.engine.connect(self.slot.address))
-        return self.connections[-1]
+    def configure(self, slipstream: str = "", pytest: str = "asyncio_mode = 'auto'") -> None:
+        text = CONFIGURATION.format(slipstream=slipstream, pytest=pytest)
+        (self.directory / "pyproject.toml").write_text(text)
 
-    def commit(self, *statements: str) -> None:
-        """Run statements in one transaction, on a connection that is closed afterwards."""
-        with closing(self.engine.connect(self.slot.address)) as connection:
-            for statement in statements:
-                connection.cursor().execute(statement)
-            connection.commit()
+    def add(self, name: str, text: str | None = None) -> None:
+        """A test file of `TRIALS`, or one with this text."""
+        target = self.directory / f"test_{name}.py"
+        target.write_text((TRIALS / f"{name}.py").read_text() if text is None else text)
 
-    def value(self, query: str) -> Any:
-        """The first value of a query."""
-        with closing(self.engine.connect(self.slot.address)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(query)
-            return cursor.fetchone()[0]
+    def command(self, *arguments: str, concurrency: int | None = None) -> list[str]:
+        together = [f"--slipstream-concurrency={concurrency}"] if concurrency is not None else []
+        return [sys.executable, "-m", "pytest", *together, *arguments]
 
-    def differences(self) -> set[str]:
-        """The keys in which the slot differs from how it started."""
-        now = self.slot.digest()
-        return {
-            key for key in now.keys() | self.before.keys() if now.get(key) != self.before.get(key)
-        }
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "TRIAL_RECORD": str(self.directory / "record.json")}
 
-    def reset(self) -> Cleaning:
-        """Clean in place and see that this was enough."""
-        cleaning = self.slot.clean()
-        assert cleaning.cannot is None, cleaning.cannot
-        assert self.differences() == set()
-        assert self.slot.clean() == Cleaning()
-        return cleaning
-
-    def escalate(self) -> Cleaning:
-        """Clean, see that this was refused, and make the slot anew."""
-        cleaning = self.slot.clean()
-        assert cleaning.cannot is not None
-        self.slot.replace()
-        assert self.differences() == set()
-        return cleaning
-
-
-def names_of_slots(owner: Owner) -> Iterator[str]:
-    """One after the other, for slots of the database ``main``."""
-    for number in itertools.count():
-        yield naming.slot_name(owner.testrun_uid, owner.worker, "main", number)
-
-
-Make = Callable[[str], Trial]
-
-
-@contextmanager
-def trials(engine: Engine, slot_names: Iterator[str], failures: type[Exception]) -> Iterator[Make]:
-    """While it lasts, a function that makes a template from a script and a slot from that.
-
-    Args:
-        engine: Open.
-        slot_names: Names of slots that no other test has.
-        failures: What the driver raises where slipstream has ended a connection that is closed.
-    """
-    made: list[tuple[Trial, str]] = []
-
-    def make(script: str) -> Trial:
-        template = naming.template_name("main", uuid.uuid4().hex)
-        with engine.build_lock(template):
-            try:
-                engine.run_script(engine.begin_build(template), script)
-                engine.publish(template, "main", template)
-            except BaseException:
-                engine.abandon_build(template)
-                raise
-        made.append((Trial(engine, engine.create_slot(next(slot_names), template)), template))
-        return made[-1][0]
-
-    try:
-        yield make
-    finally:
-        for trial, template in made:
-            for connection in trial.connections:
-                with suppress(failures):
-                    connection.close()
-            trial.slot.close()
-            engine.drop_template(template)
+    def run(self, *arguments: str, concurrency: int | None = None) -> Run:
+        (self.directory / "record.json").unlink(missing_ok=True)
+        shutil.rmtree(self.directory / ".slipstream", ignore_errors=True)
+        done = subprocess.run(
+            self.command(*arguments, concurrency=concurrency),
+            cwd=self.directory,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Run(done, self.directory)

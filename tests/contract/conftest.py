@@ -20,7 +20,7 @@ import pytest
 from pytest_slipstream.databases import engines, naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
 from pytest_slipstream.settings import DatabaseSettings
-from trials import names_of_slots
+from trial_slots import names_of_slots
 
 _TABLES = """
 CREATE TABLE roles ({identity}, name varchar(40) NOT NULL UNIQUE);

@@ -12,7 +12,7 @@ import pytest
 from pytest_slipstream.databases.engines import load
 from pytest_slipstream.databases.engines.protocol import Engine, Owner
 from pytest_slipstream.settings import DatabaseSettings
-from trials import Make, names_of_slots, trials
+from trial_slots import Make, names_of_slots, trial_slots
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +40,5 @@ def slot_names(owner: Owner) -> Iterator[str]:
 @pytest.fixture
 def trial(engine: Engine, slot_names: Iterator[str]) -> Generator[Make, None, None]:
     """A slot of a schema that is given as a script."""
-    with trials(engine, slot_names, pymysql.err.Error) as make:
+    with trial_slots(engine, slot_names, pymysql.err.Error) as make:
         yield make

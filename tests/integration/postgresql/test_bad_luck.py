@@ -13,12 +13,12 @@ import pytest
 from pytest_slipstream.databases.engines import load
 from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.settings import DatabaseSettings
-from trials import Make, Trial, trials
+from trial_slots import Make, TrialSlot, trial_slots
 
 SCHEMA = "create table t (id serial primary key, v text); insert into t (v) values ('seed');"
 
 
-def _kinds(trial: Trial) -> list[str]:
+def _kinds(trial: TrialSlot) -> list[str]:
     return [leftover.kind for leftover in trial.reset().leftovers]
 
 
@@ -111,7 +111,7 @@ def killable(
     """`try_schema` on a server that no other test uses."""
     engine = load("pg", DatabaseSettings(engine="postgresql"), cache_dir=short_path, owner=owner)
     engine.open(lambda message: None)
-    with trials(engine, slot_names, psycopg.Error) as make:
+    with trial_slots(engine, slot_names, psycopg.Error) as make:
         yield make
     engine.close()
 

@@ -103,7 +103,10 @@ class EmbeddedMysql(Product[Binaries]):
 
     def make_cluster(self, cluster: Path, *, home: Path, account: Account, password: str) -> None:
         """What ``mariadb-install-db`` does, which lies in another package than the server."""
+        temporary = cluster.with_name("tmp")
+        directories.make_given(temporary, account)
         command = [str(self.build.program), "--no-defaults", f"--datadir={cluster}"]
+        command.append(f"--tmpdir={temporary}")
         options = [
             f"--{name}" for name in ("innodb-log-file-size=16M", "character-set-server=utf8mb4")
         ]
@@ -154,6 +157,8 @@ class EmbeddedMysql(Product[Binaries]):
     ) -> list[str]:
         """The server with all its options, the configured ones last."""
         options = {**OPTIONS, **_OPTIONS_OF[self.build.flavour]}
+        # A server that starts removes the temporary tables that it finds, whosever they are.
+        options["tmpdir"] = str(socket_dir)
         options |= {
             name.replace("_", "-"): value for name, value in self._settings.server_options.items()
         }
