@@ -1,6 +1,6 @@
 """The pytest11 entry: hooks of a few lines each; the rooms do the work.
 
-Heavy imports wait until a database is configured.
+Heavy imports wait until a database is configured, or a shard asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.databases:
+    if configured.databases or configured.shard is not None:
         with garbage.paused():
             from pytest_slipstream.run import Run
 

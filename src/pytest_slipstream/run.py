@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With at least one database.
+        settings: With a database or a shard.
         config: pytest's, not yet configured.
     """
 
@@ -54,7 +55,8 @@ class Run:
             door=self.door,
         )
         self.lanes = Lanes(settings, around)
-        self.door.put_up()
+        if settings.databases:
+            self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -64,6 +66,8 @@ class Run:
             events.RunStarted(
                 testrun_uid=self.owner.testrun_uid,
                 version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
                 databases=tuple(database.name for database in self.lanes.databases),
                 lanes={
                     name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
@@ -71,6 +75,13 @@ class Run:
                 },
             )
         )
+        if self.settings.databases:
+            self._register_databases(config)
+        if self.owner.worker == "main":
+            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+
+    def _register_databases(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
         manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
         manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
@@ -81,8 +92,6 @@ class Run:
         if self.settings.lanes:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
-        if self.owner.worker == "main":
-            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""
@@ -122,7 +131,7 @@ def _forget_old(records: Path) -> None:
         return
     ignore = records.parent / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("runs/\n")
+        ignore.write_text("runs/\nmerged/\n")
     runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
     for run in runs[:-RECORDS_KEPT]:
         if run.stat().st_mtime < time.time() - 3600:

@@ -17,6 +17,7 @@ from pytest_slipstream.cli.db import db
 from pytest_slipstream.cli.demo import demo
 from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
+from pytest_slipstream.cli.merge import merge
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(init)
 app.command()(shards)
+app.command()(merge)
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
 
