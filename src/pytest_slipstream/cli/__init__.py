@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from pytest_slipstream import __version__
+from pytest_slipstream.cli.ci import ci
 from pytest_slipstream.cli.db import db
 from pytest_slipstream.cli.demo import demo
 from pytest_slipstream.cli.durations import durations
@@ -34,6 +35,7 @@ app.command()(demo)
 app.command()(init)
 app.command()(shards)
 app.command()(merge)
+app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
 
