@@ -33,8 +33,8 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With a database or a shard.
-        config: pytest's, not yet configured.
+        settings: With a database, a shard, or tests that may be in flight together.
+        config: pytest's.
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
@@ -55,6 +55,7 @@ class Run:
             door=self.door,
         )
         self.lanes = Lanes(settings, around)
+        self._hooks: DatabaseHooks | None = None
         if settings.databases:
             self.door.put_up()
 
@@ -77,6 +78,7 @@ class Run:
         )
         if self.settings.databases:
             self._register_databases(config)
+        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
 
@@ -91,7 +93,22 @@ class Run:
             manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
-        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
+        self._hooks = hooks
+
+    def run_tests(self, session: pytest.Session) -> None:
+        """Run the collected tests in the run loop."""
+        from pytest_slipstream.running import starting  # an ordinary run does without it
+
+        manager = session.config.pluginmanager
+        for name in ("slipstream-stopwatch", "slipstream-durations"):
+            if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
+                manager.unregister(name=name)
+        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+
+    def _reason_alone(self, item: pytest.Item) -> str:
+        if self._hooks is None or not self._hooks.strategies(item):
+            return ""
+        return "owns a database slot"
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""

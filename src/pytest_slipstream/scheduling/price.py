@@ -34,10 +34,10 @@ class Offer(msgspec.Struct, frozen=True):
         """Machine-minutes for each minute that is waited less than with fewer shards.
 
         Returns:
-            None where no minute is saved.
+            None where less than a second is saved.
         """
         saved_s = other.waiting_s - self.waiting_s
-        return (self.machine_s - other.machine_s) / saved_s if saved_s > 0 else None
+        return (self.machine_s - other.machine_s) / saved_s if saved_s >= 1 else None
 
 
 def offers(
