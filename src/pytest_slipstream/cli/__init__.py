@@ -13,10 +13,12 @@ import typer
 from rich.console import Console
 
 from pytest_slipstream import __version__
+from pytest_slipstream.cli.ci import ci
 from pytest_slipstream.cli.db import db
 from pytest_slipstream.cli.demo import demo
 from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
+from pytest_slipstream.cli.merge import merge
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
@@ -32,6 +34,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(init)
 app.command()(shards)
+app.command()(merge)
+app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
 
