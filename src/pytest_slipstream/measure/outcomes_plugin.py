@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    early_config.pluginmanager.register(Outcomes(early_config, given), _KEY)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """In a worker of pytest-xdist's, where the hook above comes too early."""
-    if hasattr(config, "workerinput") and _KEY in config.workerinput:
-        plugin = WorkerModules(config.workerinput[_KEY])
-        config.pluginmanager.register(plugin, _KEY)
+    plugin = WorkerModules(given) if given.get("worker") else Outcomes(early_config, given)
+    early_config.pluginmanager.register(plugin, _KEY)
 
 
 class Outcomes:
@@ -54,16 +49,16 @@ class Outcomes:
 
     def __init__(self, config: pytest.Config, given: dict[str, Any]) -> None:
         self._config = config
-        self._checkout = given["checkout"]
+        self._given = given
         self._pid = os.getpid()
         path = Path(given["directory"], f"{self._pid}.jsonl")
-        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._file = path.open("a", encoding="ascii", buffering=1)  # line by line: a test may exit
         self._foreign: set[str] = set()
 
     def _note(self, **entry: object) -> None:
         # A forked child that has this object reports to its parent, or not at all.
         if os.getpid() == self._pid:
-            self._file.write(json.dumps(entry, ensure_ascii=True) + "\n")
+            self._file.write(json.dumps(entry) + "\n")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
@@ -94,12 +89,13 @@ class Outcomes:
         )
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Have pytest-xdist's workers look at what they import, too."""
-        if self._checkout is not None:
-            others = [name for name in node.config.option.plugins if name != __name__]
-            node.config.option.plugins = [*others, __name__]
-            node.workerinput[_KEY] = self._checkout
+    def pytest_xdist_setupnodes(self, specs: Iterable[Any]) -> None:
+        """Have pytest-xdist's workers, which import the tests, look at what they import."""
+        for spec in specs if self._given["checkout"] is not None else ():
+            if not spec.popen:
+                continue  # another machine, without this file
+            spec.env[VARIABLE] = json.dumps({**self._given, "worker": True})
+            spec.env["PYTEST_PLUGINS"] = __name__
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -109,7 +105,7 @@ class Outcomes:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """How the session ended, and what was imported from the wrong place."""
-        self._foreign |= set(_imported_from(self._checkout))
+        self._foreign |= set(_imported_from(self._given["checkout"]))
         self._note(kind="end", status=int(session.exitstatus), foreign=sorted(self._foreign))
         if os.getpid() == self._pid:
             self._file.close()
@@ -118,8 +114,8 @@ class Outcomes:
 class WorkerModules:
     """Tells the controller what a worker imported from the wrong place."""
 
-    def __init__(self, checkout: str) -> None:
-        self._checkout = checkout
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._checkout = given["checkout"]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """The worker is done."""

@@ -138,9 +138,9 @@ def _follow(
     pause_s = _FIRST_LOOK_S
     while not wait([reaped], timeout=pause_s).done:
         elapsed_s = clock.seconds() - began
+        watch(pid, elapsed_s)
         if elapsed_s > limit_s:
             return False
-        watch(pid, elapsed_s)
         # A short run is looked at a few times, too.
         pause_s = min(_LOOK_S, elapsed_s, limit_s)
     return True

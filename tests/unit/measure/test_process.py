@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,16 +87,32 @@ import signal, subprocess, sys, time
 if sys.argv[1] == "deaf":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-open(sys.argv[2], "w").write(f"{child.pid}\\n")
 print("hanging", flush=True)
+open(sys.argv[2], "w").write(f"{child.pid}\\n")
 time.sleep(600)
 """
 
 
+def noted(note: Path) -> bool:
+    """Whether the child is there."""
+    return note.exists() and note.read_text().endswith("\n")
+
+
+def until(note: Path) -> Callable[[int, float], None]:
+    """Lets no time count before the child is there, however slow the machine is."""
+
+    def watch(pid: int, elapsed_s: float) -> None:
+        while not noted(note):
+            assert psutil.pid_exists(pid)
+            time.sleep(0.01)
+
+    return watch
+
+
 def test_one_that_hangs_is_ended_with_its_children(tmp_path):
     note = tmp_path / "pid"
-    with pytest.raises(LimitError, match="had not ended after 3 s, and was ended") as caught:
-        run(HANGING, "polite", str(note), limit_s=3)
+    with pytest.raises(LimitError, match=r"had not ended after 0.2 s, and was ended") as caught:
+        run(HANGING, "polite", str(note), limit_s=0.2, watch=until(note))
     assert "hanging" in str(caught.value)
     assert caught.value.hint is not None
     assert "--limit" in caught.value.hint
@@ -105,7 +123,7 @@ def test_one_that_ignores_ctrl_c_is_ended_too(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "_PATIENCE_S", 0.5)
     note = tmp_path / "pid"
     with pytest.raises(LimitError):
-        run(HANGING, "deaf", str(note), limit_s=3)
+        run(HANGING, "deaf", str(note), limit_s=0.2, watch=until(note))
     assert gone(int(note.read_text()))
 
 
@@ -113,7 +131,7 @@ def test_ctrl_c_ends_it(tmp_path):
     note = tmp_path / "pid"
 
     def watch(pid: int, elapsed_s: float) -> None:
-        if note.exists() and note.read_text().endswith("\n"):
+        if noted(note):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -125,7 +143,7 @@ def test_sigterm_ends_it_too(tmp_path):
     note = tmp_path / "pid"
 
     def watch(pid: int, elapsed_s: float) -> None:
-        if note.exists() and note.read_text().endswith("\n"):
+        if noted(note):
             signal.raise_signal(signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
