@@ -91,11 +91,10 @@ class Outcomes:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Iterable[Any]) -> None:
         """Have pytest-xdist's workers, which import the tests, look at what they import."""
-        for spec in specs if self._given["checkout"] is not None else ():
-            if not spec.popen:
-                continue  # another machine, without this file
-            spec.env[VARIABLE] = json.dumps({**self._given, "worker": True})
-            spec.env["PYTEST_PLUGINS"] = __name__
+        for spec in specs:
+            if spec.popen and self._given["checkout"] is not None:
+                spec.env[VARIABLE] = json.dumps({**self._given, "worker": True})
+                spec.env["PYTEST_PLUGINS"] = __name__
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
