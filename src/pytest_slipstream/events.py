@@ -156,6 +156,26 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class AsyncTestRan(Event, frozen=True):
+    """An asynchronous test is over: in flight with others, or alone for a reason.
+
+    ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
+    """
+
+    node_id: str
+    together: bool
+    reason: str
+    seconds: float
+    running_seconds: float
+
+
+class LoopBlocked(Event, frozen=True):
+    """A test did not let the event loop go on."""
+
+    node_id: str
+    seconds: float
+
+
 class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
@@ -192,6 +212,8 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | AsyncTestRan
+    | LoopBlocked
     | ShardChosen
     | RunFinished
 )

@@ -12,7 +12,7 @@ import typer
 from pytest_slipstream.cli.measure import Limit, Name, WarmUp
 from pytest_slipstream.cli.measuring import progress, say
 from pytest_slipstream.errors import ConfigurationError
-from pytest_slipstream.measure import measurement_file, sides, tables
+from pytest_slipstream.measure import comparison_table, measurement_file, sides
 from pytest_slipstream.measure.comparability import differences
 from pytest_slipstream.measure.measuring import measure as take
 from pytest_slipstream.measure.timetable import timetable
@@ -56,7 +56,9 @@ def compare(
         )
         before, after = _in_turns(project, (baseline, candidate), pairs, warmup, name)
     found = differences(before, after)
-    typer.echo(tables.compared(before, after, found, judge(before, after, found)), nl=False)
+    typer.echo(
+        comparison_table.compared(before, after, found, judge(before, after, found)), nl=False
+    )
 
 
 def _stored(given: tuple[str, ...]) -> tuple[Measurement, Measurement]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pytest_slipstream.cli.measuring import progress, say
-from pytest_slipstream.measure import measurement_file, sides, tables
+from pytest_slipstream.measure import measurement_file, measurement_table, sides
 from pytest_slipstream.measure.measuring import measure as take
 from pytest_slipstream.measure.timetable import timetable
 
@@ -40,6 +40,6 @@ def measure(
     turns = timetable(1, warmup=warmup, runs=runs)
     with progress(turns, ["measuring"]) as show:
         (measured,) = take([sides.working_copy(project)], turns, limit_s=limit, show=show)
-    typer.echo(tables.measured(measured), nl=False)
+    typer.echo(measurement_table.measured(measured), nl=False)
     measurement_file.write(path, measured)
     say(f"kept as {name}: {path}")

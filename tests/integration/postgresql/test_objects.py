@@ -219,6 +219,15 @@ def test_is_made_anew(try_schema: Make, name: str) -> None:
     trial.escalate()
 
 
+def test_triggers_that_a_wider_fixture_disabled_do_not_hide_writes(try_schema: Make) -> None:
+    trial = try_schema("CREATE TABLE item (id int)")
+    trial.commit("ALTER TABLE item DISABLE TRIGGER ALL")
+    assert trial.slot.push_layer()
+    trial.before = trial.slot.digest()
+    trial.commit("INSERT INTO item VALUES (1)")
+    assert trial.reset().tables == ("public.item",)
+
+
 def test_a_rolled_back_insert_leaves_no_gap_in_the_next_test(try_schema: Make) -> None:
     trial = try_schema("create table t (id serial);")
     connection = trial.connect()

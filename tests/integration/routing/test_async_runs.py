@@ -470,6 +470,7 @@ def test_mysql_what_is_given_up_and_what_is_not_contained(mysql_project: Project
         "--slipstream-audit",
         tests="""
             import asyncio
+            import contextlib
             import pytest
             from app import people
 
@@ -505,8 +506,28 @@ def test_mysql_what_is_given_up_and_what_is_not_contained(mysql_project: Project
             def test_a_second_event_loop():
                 asyncio.run(people.add("ada"))
                 assert asyncio.run(people.names()) == ["ada"]
+
+            @contextlib.asynccontextmanager
+            async def in_which_another_has_written():
+                connection = await driver.connect(**people.TARGET)
+                async with connection.cursor() as cursor:
+                    await cursor.execute("insert into person (name) values ('ada')")
+                await people.add("bob")
+                with pytest.raises(Exception, match="another connection has written") as caught:
+                    yield connection
+                assert type(caught.value).__name__ == "IsolationError"
+                with pytest.raises(Exception):  # it is closed all the same
+                    await connection.ping(reconnect=False)
+
+            async def test_close():
+                async with in_which_another_has_written() as connection:
+                    connection.close()
+
+            async def test_ensure_closed():
+                async with in_which_another_has_written() as connection:
+                    await connection.ensure_closed()
         """,
     )
-    result.assert_outcomes(passed=5)
-    assert strategies(mysql_project) == ["reset", "rollback", "reset", "reset", "reset"]
-    assert len(reasons(mysql_project)) == 4
+    result.assert_outcomes(passed=7)
+    assert strategies(mysql_project) == ["reset", "rollback", *["reset"] * 5]
+    assert len(reasons(mysql_project)) == 6

@@ -160,7 +160,8 @@ class EmbeddedMysql:
 
         def initialise(directory: Path) -> None:
             progress(f"making the system tables of {self.label}, for the first time here")
-            directories.make_given(directory / "cluster", account)
+            for name in ("cluster", "tmp"):
+                directories.make_given(directory / name, account)
             self._initialise(directory, account, password if self._settings.tcp else "")
             progress(f"made the system tables in {time.perf_counter() - begin:.1f} s")
 
@@ -178,6 +179,7 @@ class EmbeddedMysql:
         """What ``mariadb-install-db`` does, which lies in another package than the server."""
         data = directory / "cluster"
         command = [self._binaries.program, "--no-defaults", f"--datadir={data}"]
+        command.append(f"--tmpdir={directory / 'tmp'}")
         options = [
             f"--{name}" for name in ("innodb-log-file-size=16M", "character-set-server=utf8mb4")
         ]
@@ -228,6 +230,8 @@ class EmbeddedMysql:
     ) -> list[str]:
         """The server with all its options, the configured ones last."""
         options = {**OPTIONS, **_OPTIONS_OF[self._binaries.flavour]}
+        # A server that starts removes the temporary tables that it finds, whosever they are.
+        options["tmpdir"] = str(socket_dir)
         options |= {
             name.replace("_", "-"): value for name, value in self._settings.server_options.items()
         }
