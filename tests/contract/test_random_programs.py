@@ -164,6 +164,11 @@ def programs(product: Product) -> st.SearchStrategy[list[Test | Push | Pop]]:
     )
 
 
+# A layer of all tables, one of which has nothing but its history (MariaDB).
+ONLY_HISTORY = [
+    Push((Statement(0, "DELETE FROM versions"), Statement(0, "CREATE TABLE extra (a integer)"))),
+    Test((Statement(0, "DROP TABLE extra"),), left_open=False),
+]
 # Two connections in a transaction, one of which closes although the other has written since.
 CLOSING = [
     Test(
@@ -406,6 +411,7 @@ def test_a_slot_is_clean_after_any_program(
     )
     @given(programs(product))
     @example(CLOSING)
+    @example(ONLY_HISTORY)
     def check(program: list[Test | Push | Pop]) -> None:
         slot, template = slots.get()
         try:
