@@ -9,7 +9,7 @@ savepoints become what `Transactions` makes of them; the rest of psycopg works a
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -273,9 +273,22 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if not self._autocommit and not transactions.is_open(self):
             texts = transactions.begin(self, aborted=aborted)
             aborted = False
-        texts += transactions.statement(self, writes=statement.writes, aborted=aborted)
+        try:
+            texts += transactions.statement(self, writes=statement.writes, aborted=aborted)
+        except Uncontained as why:
+            self._refuse(why)
         yield from self._send(texts)
         session(self.test).speaker = self
+
+    def _refuse(self, why: Uncontained) -> NoReturn:
+        """A transaction of this connection is open, so the turn cannot end here.
+
+        Raises:
+            IsolationError: Always.
+        """
+        assert self.entrance is not None
+        self.entrance.joining.give_up(why.reason)
+        raise AssertionError("a transaction is open, and so it was refused") from why
 
     def _exec_command(self, command: Any, *args: Any, **kwargs: Any) -> Steps:
         if self.test is None:
@@ -297,9 +310,7 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
             else:
                 texts += self.test.plan(self, text).texts
         except Uncontained as why:
-            assert self.entrance is not None
-            self.entrance.joining.give_up(why.reason)
-            raise AssertionError("a transaction is open, and so it was refused") from why
+            self._refuse(why)
         return (yield from self._send(texts))
 
     def _commit_gen(self) -> Steps:
