@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
@@ -32,8 +32,8 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With at least one database.
-        config: pytest's, not yet configured.
+        settings: With a database, a shard, or tests that may be in flight together.
+        config: pytest's.
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
@@ -54,7 +54,9 @@ class Run:
             door=self.door,
         )
         self.lanes = Lanes(settings, around)
-        self.door.put_up()
+        self._hooks: DatabaseHooks | None = None
+        if settings.databases:
+            self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -64,6 +66,8 @@ class Run:
             events.RunStarted(
                 testrun_uid=self.owner.testrun_uid,
                 version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
                 databases=tuple(database.name for database in self.lanes.databases),
                 lanes={
                     name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
@@ -71,6 +75,14 @@ class Run:
                 },
             )
         )
+        if self.settings.databases:
+            self._register_databases(config)
+        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
+        if self.owner.worker == "main":
+            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+
+    def _register_databases(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
         manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
         manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
@@ -79,10 +91,25 @@ class Run:
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
             manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
+            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
-        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
-        if self.owner.worker == "main":
-            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+        self._hooks = hooks
+
+    def run_tests(self, session: pytest.Session) -> None:
+        """Run the collected tests in the run loop."""
+        from pytest_slipstream.running import starting  # an ordinary run does without it
+
+        manager = session.config.pluginmanager
+        for name in ("slipstream-stopwatch", "slipstream-durations"):
+            if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
+                manager.unregister(name=name)
+        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+
+    def _reason_alone(self, item: pytest.Item) -> str:
+        if self._hooks is None or not self._hooks.strategies(item):
+            return ""
+        return "owns a database slot"
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""
@@ -122,7 +149,7 @@ def _forget_old(records: Path) -> None:
         return
     ignore = records.parent / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("runs/\n")
+        ignore.write_text("runs/\nmerged/\n")
     runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
     for run in runs[:-RECORDS_KEPT]:
         if run.stat().st_mtime < time.time() - 3600:

@@ -181,6 +181,19 @@ CLOSING = [
     ),
     Test((Statement(1, "INSERT INTO roles (name) VALUES ('new')"),), left_open=True),
 ]
+# One that goes on in a transaction that has failed, after the other has written.
+GOING_ON = [
+    Test(
+        (
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('ann')"),
+            Statement(0, "ROLLBACK TO SAVEPOINT one"),
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('admin')"),
+        ),
+        left_open=False,
+    )
+]
 
 
 class Run:
@@ -411,6 +424,7 @@ def test_a_slot_is_clean_after_any_program(
     )
     @given(programs(product))
     @example(CLOSING)
+    @example(GOING_ON)
     @example(ONLY_HISTORY)
     def check(program: list[Test | Push | Pop]) -> None:
         slot, template = slots.get()
