@@ -44,12 +44,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     started = _only(events.RunStarted, happened)
     for name in dict.fromkeys(name for event in started for name in event.databases):
         own = [event for event in happened if getattr(event, "database", None) == name]
-        if servers := _only(events.ServerReady, own):
-            yield f"{name}: {_server(servers)}; {_template(own)}"
-            if costs := _costs(own):
-                yield f"  {costs}"
-            yield from _layers(own)
-            yield from _changes(own)
+        yield from _database(name, own)
     yield from _lanes(started, _only(events.TestRan, happened))
     yield from _listed(
         "escalated to clone",
@@ -88,6 +83,15 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
         yield f"servers held for {held:.1f} s"
+
+
+def _database(name: str, own: Sequence[events.AnyEvent]) -> Iterator[str]:
+    if servers := _only(events.ServerReady, own):
+        yield f"{name}: {_server(servers)}; {_template(own)}"
+        if costs := _costs(own):
+            yield f"  {costs}"
+        yield from _layers(own)
+        yield from _changes(own)
 
 
 def _only(kind: type[_E], happened: Iterable[events.Event]) -> list[_E]:
