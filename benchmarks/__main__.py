@@ -14,6 +14,7 @@ from benchmarks import (
     results,
     rollback,
     scheduling,
+    sharding,
     sqlite,
     suites,
     waiting,
@@ -44,6 +45,7 @@ GROUPS = {
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
+    "shards": Group(sharding.shards, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
 }
 
