@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks import (
+    comparing,
     mysql,
     postgresql,
     processes,
@@ -47,6 +48,7 @@ GROUPS = {
     "scheduling": Group(scheduling.simulated, 1, 1),
     "shards": Group(sharding.shards, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "compare": Group(comparing.with_itself, 40, 10),
 }
 
 

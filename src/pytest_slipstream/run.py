@@ -15,7 +15,6 @@ from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
@@ -92,6 +91,8 @@ class Run:
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
             manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
+            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
