@@ -42,7 +42,10 @@ class MemoryWatch:
         """Add up what the tree of a process has now."""
         tree = _tree(pid)
         self.peak_bytes = _larger(self.peak_bytes, self._sum(tree))
-        servers = self._servers({process.pid for process in tree})
+        try:
+            servers = self._servers({process.pid for process in tree})
+        except OSError:  # one that starts or stops at this moment
+            servers = []
         of_servers = [process for server in servers for process in _tree(server)]
         self.server_peak_bytes = _larger(self.server_peak_bytes, self._sum(of_servers))
 

@@ -123,6 +123,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tests: dict[str, str]
 
     @property
+    def crowded(self) -> bool:
+        """Whether other programs had the processors busy already."""
+        return self.load_before > self.machine.cores
+
+    @property
     def walls_s(self) -> list[float]:
         """The wall seconds of the runs that count."""
         return [run.wall_s for run in self.runs]

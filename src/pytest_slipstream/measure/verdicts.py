@@ -118,6 +118,8 @@ def _warnings(baseline: Measurement, candidate: Measurement, found: Differences)
         )
     yield from (f"differs: {difference}" for difference in (*found.machine, *found.setting))
     for name, side in (("baseline", baseline), ("candidate", candidate)):
+        if side.crowded:
+            yield f"{name}: other programs were busy, the load was {side.load_before:g} before it"
         failed = sum("failed" in seen or "error" in seen for seen in side.tests.values())
         if failed:
             yield f"{name}: {failed} tests failed, and may have taken less than they would"

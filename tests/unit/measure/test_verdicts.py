@@ -107,6 +107,12 @@ def test_failed_unsteady_and_tiny_suites_are_warned_of():
     ]
 
 
+def test_a_machine_that_was_busy_is_warned_of():
+    verdict = judge(*pair(STEADY, FASTER, load_before=7.5))
+    assert verdict.word == "faster"
+    assert verdict.warnings == ("candidate: other programs were busy, the load was 7.5 before it",)
+
+
 def test_turns_are_recognised():
     assert verdicts.interleaved(*pair(STEADY, FASTER))
     sequential = measurement(STEADY), measurement(FASTER, first=100)
