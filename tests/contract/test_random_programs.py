@@ -164,6 +164,11 @@ def programs(product: Product) -> st.SearchStrategy[list[Test | Push | Pop]]:
     )
 
 
+# A layer of all tables, one of which has nothing but its history (MariaDB).
+ONLY_HISTORY = [
+    Push((Statement(0, "DELETE FROM versions"), Statement(0, "CREATE TABLE extra (a integer)"))),
+    Test((Statement(0, "DROP TABLE extra"),), left_open=False),
+]
 # Two connections in a transaction, one of which closes although the other has written since.
 CLOSING = [
     Test(
@@ -175,6 +180,19 @@ CLOSING = [
         left_open=False,
     ),
     Test((Statement(1, "INSERT INTO roles (name) VALUES ('new')"),), left_open=True),
+]
+# One that goes on in a transaction that has failed, after the other has written.
+GOING_ON = [
+    Test(
+        (
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('ann')"),
+            Statement(0, "ROLLBACK TO SAVEPOINT one"),
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('admin')"),
+        ),
+        left_open=False,
+    )
 ]
 
 
@@ -406,6 +424,8 @@ def test_a_slot_is_clean_after_any_program(
     )
     @given(programs(product))
     @example(CLOSING)
+    @example(GOING_ON)
+    @example(ONLY_HISTORY)
     def check(program: list[Test | Push | Pop]) -> None:
         slot, template = slots.get()
         try:

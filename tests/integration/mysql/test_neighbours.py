@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-
-from tests.integration.mysql.conftest import Trial
 
 from pytest_slipstream.databases.engines import load
 from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.settings import DatabaseSettings
+from trial_slots import Make
 
 
 def test_another_server_that_starts_leaves_temporary_tables_alone(
-    trial: Callable[[str], Trial], short_path: Path
+    trial: Make, short_path: Path
 ) -> None:
     """A server that starts removes what it takes for its own leftovers of an earlier life."""
     connection = trial("CREATE TABLE t (a int);").connect()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from pytest_slipstream.databases.routing.drivers.psycopg_joined import END
-
-from .conftest import Trial
-
-Make = Callable[[str], Trial]
+from trial_slots import Make
 
 RESET = {
     "identity and generated columns": (

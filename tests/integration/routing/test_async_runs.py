@@ -19,10 +19,26 @@ def made(pytester: pytest.Pytester, application: str) -> Project:
     return project
 
 
+CONNECTIONS = """
+    import os
+    import asyncpg
+    import pytest
+
+    @pytest.fixture
+    async def connections():
+        made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
+        yield made
+        for connection in made:
+            await connection.close()
+"""
+
+
 @pytest.fixture
 def asyncpg_project(pytester: pytest.Pytester, cache_dir: Path) -> Project:
-    """An application on asyncpg."""
-    return made(pytester, "asyncpg")
+    """An application on asyncpg, and a fixture with two connections of the tests' own."""
+    project = made(pytester, "asyncpg")
+    project.write({"conftest.py": CONNECTIONS})
+    return project
 
 
 @pytest.fixture(params=["sqlalchemy-asyncpg", "sqlalchemy-psycopg", "sqlalchemy-aiosqlite"])
@@ -192,17 +208,8 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
         "--slipstream-audit",
         tests="""
             import asyncio
-            import os
-            import asyncpg
             import pytest
             from app import people
-
-            @pytest.fixture
-            async def connections():
-                made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
-                yield made
-                for connection in made:
-                    await connection.close()
 
             async def test_timeout(connections):
                 one, other = connections
@@ -255,19 +262,10 @@ def test_two_transactions_at_once(asyncpg_project: Project) -> None:
     result = asyncpg_project.run(
         "--slipstream-audit",
         tests="""
-            import os
-            import asyncpg
             import pytest
             from app import people
 
             ADD = "insert into person (name) values ($1)"
-
-            @pytest.fixture
-            async def connections():
-                made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
-                yield made
-                for connection in made:
-                    await connection.close()
 
             async def test_the_later_one_rolls_back(connections):
                 one, other = connections

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import Patch
 from pytest_slipstream.databases.routing.drivers.mysql_stream import Stream
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Door, Entrance
