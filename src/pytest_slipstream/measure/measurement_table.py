@@ -37,7 +37,7 @@ def measured(one: Measurement) -> str:
         [
             f"### {code(one.command)}: {seconds(median(one.walls_s))}",
             "",
-            *table([*head, "database server", "exit", "tests"], rows),
+            *table([*head, f"database server ({one.server_memory_kind})", "exit", "tests"], rows),
             "",
             *_tests(one),
             *_surroundings(one),

@@ -104,7 +104,9 @@ def _in_worktree(given: str, project: Project, worktree: Path) -> Side:
         raise SlipstreamError(f"there is no directory {inside} in the revision {given}")
     if project.setup:
         _set_up(given, project, directory)
-    python, environ = _interpreter(directory, worktree, project.environ)
+    # The worktree has no bytecode yet; with this variable, every run would compile it again.
+    inherited = {k: v for k, v in project.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    python, environ = _interpreter(directory, worktree, inherited)
     return Side(
         shown=f"{shlex.join(['pytest', *project.arguments])} at {given}",
         command=(*_pytest(python), *project.arguments),
