@@ -88,6 +88,12 @@ def _command(given: str, project: Project) -> Side:
             f"{(words or [''])[0]!r}",
             hint="name a commit, branch or tag of a git repository, or write a command in quotes",
         )
+    if project.arguments:
+        raise ConfigurationError(
+            f"{shlex.join(project.arguments)!r} is given for pytest after the --, and the command "
+            f"{given!r} would not get it",
+            hint="write it into the command",
+        )
     return Side(
         shown=given,
         command=(program, *words[1:]),
