@@ -69,6 +69,7 @@ def _together(
         commit=environment.commit(side.directory),
         workers=max(session.workers, last.recorded.workers),
         memory_kind=last.memory_kind,
+        server_memory_kind=last.server_memory_kind,
         warmup=tuple(one.run for one in warmup),
         runs=tuple(one.run for one in runs),
         tests=_tests(runs),
