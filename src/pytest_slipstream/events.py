@@ -156,6 +156,35 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class OperationMemoised(Event, frozen=True):
+    """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
+
+    ``slow_seconds`` is what it would have taken; ``checked`` of them were compared with the slow
+    way.
+    """
+
+    operation: str
+    times: int
+    seconds: float
+    slow_seconds: float
+    checked: int = 0
+
+
+class OperationAsWritten(Event, frozen=True):
+    """An operation ran as it is written, ``times`` times, because of what it met."""
+
+    operation: str
+    reason: str
+    times: int
+
+
+class MemoDiffered(Event, frozen=True):
+    """What was restored was not what the operation makes; the database was put right."""
+
+    operation: str
+    differences: tuple[str, ...]
+
+
 class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
@@ -192,6 +221,9 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | OperationMemoised
+    | OperationAsWritten
+    | MemoDiffered
     | ShardChosen
     | RunFinished
 )

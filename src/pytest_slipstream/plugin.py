@@ -15,9 +15,11 @@ from pytest_slipstream import garbage, settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
+    from pytest_slipstream.unchanged import Unchanged
 
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
+_UNCHANGED: pytest.StashKey[Unchanged] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +37,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
             from pytest_slipstream.run import Run
 
             early_config.stash[_RUN] = Run(configured, early_config)
+    if configured.speeds_up_unchanged:
+        from pytest_slipstream.unchanged import Unchanged
+
+        run = early_config.stash.get(_RUN, None)
+        early_config.stash[_UNCHANGED] = Unchanged(configured, early_config.rootpath, run)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
+    if _UNCHANGED in config.stash:
+        config.stash[_UNCHANGED].register(config)
     configured = config.stash.get(_SETTINGS, settings.Settings())
     if configured.records_durations or configured.shard is not None:
         from pytest_slipstream.running import scheduled
@@ -63,11 +72,15 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     try:
         return (yield)
     finally:
+        if _UNCHANGED in session.config.stash:
+            session.config.stash[_UNCHANGED].finish()
         if _RUN in session.config.stash:
             session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
+    if _UNCHANGED in config.stash:
+        config.stash[_UNCHANGED].close()
     if _RUN in config.stash:
         config.stash[_RUN].close()

@@ -7,6 +7,8 @@ test result.
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -15,6 +17,9 @@ import msgspec
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.events import AnyEvent, Event
+from pytest_slipstream.identity import Owner
+
+RECORDS_KEPT = 20
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
@@ -53,6 +58,24 @@ class Record:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def of_run(rootpath: Path, owner: Owner) -> Record:
+    """The record of one process of a run, below the project's directory."""
+    return Record(rootpath / ".slipstream" / "runs" / owner.testrun_uid, owner.worker)
+
+
+def forget_old(records: Path) -> None:
+    """Remove the records of runs long ago, and keep those that are left out of version control."""
+    if not records.is_dir():
+        return
+    ignore = records.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("runs/\n")
+    runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
+    for run in runs[:-RECORDS_KEPT]:
+        if run.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(run, ignore_errors=True)
 
 
 def read(directory: Path) -> list[AnyEvent]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
-from pathlib import Path
 
 import pytest
 
@@ -25,8 +22,6 @@ from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
-RECORDS_KEPT = 20
-
 
 class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
@@ -39,8 +34,7 @@ class Run:
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
         self.settings = settings
         self.owner = identify(os.environ)
-        self._records = config.rootpath / ".slipstream" / "runs"
-        self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
+        self.record = record.of_run(config.rootpath, self.owner)
         self._progress = Progress()
         self._pools = Pools()
         self.door = Door(self.record.write)
@@ -114,16 +108,4 @@ class Run:
             self.record.close()
             self.lanes.close()
             if self.owner.worker == "main":
-                _forget_old(self._records)
-
-
-def _forget_old(records: Path) -> None:
-    if not records.is_dir():
-        return
-    ignore = records.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("runs/\n")
-    runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
-    for run in runs[:-RECORDS_KEPT]:
-        if run.stat().st_mtime < time.time() - 3600:
-            shutil.rmtree(run, ignore_errors=True)
+                record.forget_old(self.record.directory.parent)

@@ -220,6 +220,13 @@ class Settings(
             "node id, so that it always gets the same data."
         ),
     ] = True
+    memoize: Annotated[
+        bool,
+        Meta(
+            description="Without a change to the suite: do its schema work once, such as "
+            "SQLAlchemy's `create_all` and `drop_all` for each test, and restore what it came to."
+        ),
+    ] = False
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -274,3 +281,8 @@ class Settings(
     def records_durations(self) -> bool:
         """Whether this run adds to the duration history."""
         return bool(self.databases) if self.durations is None else self.durations
+
+    @property
+    def speeds_up_unchanged(self) -> bool:
+        """Whether calls of libraries are stood in for, databases configured or not."""
+        return self.memoize
