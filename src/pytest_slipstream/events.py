@@ -185,6 +185,20 @@ class MemoDiffered(Event, frozen=True):
     differences: tuple[str, ...]
 
 
+class HashedCheaply(Event, frozen=True):
+    """Passwords were hashed at a library's least cost, ``times`` times."""
+
+    library: str
+    times: int
+
+
+class HashingLeftAlone(Event, frozen=True):
+    """A test, or a library's module, that hashes at full cost all the same."""
+
+    what: str
+    reason: str
+
+
 class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
@@ -224,6 +238,8 @@ AnyEvent = (
     | OperationMemoised
     | OperationAsWritten
     | MemoDiffered
+    | HashedCheaply
+    | HashingLeftAlone
     | ShardChosen
     | RunFinished
 )

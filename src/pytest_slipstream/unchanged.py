@@ -13,6 +13,7 @@ import pytest
 
 from pytest_slipstream import record
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.hashing.hashing import CheapHashing
 from pytest_slipstream.identity import identify
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.settings import Settings
@@ -36,11 +37,15 @@ class Unchanged:
         self._record = run.record if run is not None else record.of_run(rootpath, self._owner)
         self._is_own_record = run is None
         self._memoising = Memoising(self._owner.testrun_uid, audit=settings.audit)
+        self._hashing = CheapHashing()
         if settings.memoize:
             self._memoising.put_up()
+        if settings.hashing == "cheap":
+            self._hashing.put_up()
 
     def register(self, config: pytest.Config) -> None:
-        """Report at the end, where no run of databases does."""
+        """Learn which test runs; report at the end, where no run of databases does."""
+        config.pluginmanager.register(self._hashing.cost, "slipstream-hashing")
         if self._is_own_record and self._owner.worker == "main":
             summary = Summary(self._settings.summary, self._record)
             config.pluginmanager.register(summary, "slipstream-summary")
@@ -48,10 +53,12 @@ class Unchanged:
     def finish(self) -> None:
         """Tell what was replaced."""
         self._memoising.report(self._record.write)
+        self._hashing.cost.report(self._record.write)
 
     def close(self) -> None:
         """Put the libraries back as they were."""
         self._memoising.take_down()
+        self._hashing.take_down()
         if self._is_own_record:
             self._record.close()
             if self._owner.worker == "main":

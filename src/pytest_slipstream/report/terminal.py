@@ -148,6 +148,16 @@ def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:
         seconds, slow = sum(one.seconds for one in own), sum(one.slow_seconds for one in own)
         how = f"replaced {times} times, in {seconds:.2f} s instead of {slow:.2f} s or more"
         yield f"{operation}: {how}" + (f"; {checked} compared with the slow way" if checked else "")
+    hashed: Counter[str] = Counter()
+    for cheap in _only(events.HashedCheaply, happened):
+        hashed[cheap.library] += cheap.times
+    if hashed:
+        by = ", ".join(f"{times} by {library}" for library, times in sorted(hashed.items()))
+        yield f"passwords hashed at least cost: {by}"
+    yield from _listed(
+        "hashed at full cost",
+        sorted({f"{e.what}: {e.reason}" for e in _only(events.HashingLeftAlone, happened)}),
+    )
     written: Counter[tuple[str, str]] = Counter()
     for event in _only(events.OperationAsWritten, happened):
         written[event.operation, event.reason] += event.times

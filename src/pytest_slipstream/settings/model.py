@@ -227,6 +227,14 @@ class Settings(
             "SQLAlchemy's `create_all` and `drop_all` for each test, and restore what it came to."
         ),
     ] = False
+    hashing: Annotated[
+        Literal["full", "cheap"],
+        Meta(
+            description="Without a change to the suite: with `cheap`, bcrypt, argon2-cffi, "
+            "passlib, pwdlib, werkzeug and Django hash passwords at their least cost while tests "
+            "run."
+        ),
+    ] = "full"
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -285,4 +293,4 @@ class Settings(
     @property
     def speeds_up_unchanged(self) -> bool:
         """Whether calls of libraries are stood in for, databases configured or not."""
-        return self.memoize
+        return self.memoize or self.hashing == "cheap"
