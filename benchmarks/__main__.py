@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from benchmarks import mysql, postgresql, processes, results, rollback, scheduling, sqlite, suites
+from benchmarks import (
+    comparing,
+    mysql,
+    postgresql,
+    processes,
+    results,
+    rollback,
+    scheduling,
+    sqlite,
+    suites,
+    waiting,
+)
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
 
@@ -30,10 +41,12 @@ GROUPS = {
     "start": Group(processes.starting, 11, 3),
     "each-test": Group(processes.each_test, 7, 2),
     "big-seed": Group(postgresql.big_seed, 7, 3),
+    "waiting": Group(waiting.waiting, 3, 1),
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "compare": Group(comparing.with_itself, 40, 10),
 }
 
 

@@ -21,6 +21,9 @@ class RunStarted(Event, frozen=True):
 
     testrun_uid: str
     version: str
+    python: str = ""
+    system: str = ""
+    """The platform, as `sys.platform` says it."""
     databases: tuple[str, ...] = ()
     lanes: dict[str, tuple[str, ...]] = {}
     """The lanes that are run, each with its engines."""
@@ -199,10 +202,31 @@ class HashingLeftAlone(Event, frozen=True):
     reason: str
 
 
+class AsyncTestRan(Event, frozen=True):
+    """An asynchronous test is over: in flight with others, or alone for a reason.
+
+    ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
+    """
+
+    node_id: str
+    together: bool
+    reason: str
+    seconds: float
+    running_seconds: float
+
+
+class LoopBlocked(Event, frozen=True):
+    """A test did not let the event loop go on."""
+
+    node_id: str
+    seconds: float
+
+
 class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
     ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
+    ``here`` and ``elsewhere`` together are what was collected: node ids, by file.
     """
 
     shard: str
@@ -210,6 +234,8 @@ class ShardChosen(Event, frozen=True):
     tests: int
     of_tests: int
     seconds: float
+    here: dict[str, tuple[str, ...]] = {}
+    elsewhere: dict[str, tuple[str, ...]] = {}
 
 
 class RunFinished(Event, frozen=True):
@@ -217,6 +243,22 @@ class RunFinished(Event, frozen=True):
 
     exit_status: int
     server_seconds: float
+
+
+class BuildMerged(Event, frozen=True):
+    """The records of several machines were joined; see `exit_status` for what became of the build.
+
+    ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
+    that failed or had errors, by the JUnit files. ``exit_status``: 0 where all passed, 1 where
+    something failed, 2 where the build is not whole.
+    """
+
+    exit_status: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tests: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 AnyEvent = (
@@ -240,6 +282,9 @@ AnyEvent = (
     | MemoDiffered
     | HashedCheaply
     | HashingLeftAlone
+    | AsyncTestRan
+    | LoopBlocked
     | ShardChosen
     | RunFinished
+    | BuildMerged
 )

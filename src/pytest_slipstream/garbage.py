@@ -1,4 +1,4 @@
-"""The garbage collector, paused while modules are imported."""
+"""The garbage collector: paused while modules are imported, spared what was there before tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,39 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which need not be
+
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """An import allocates much and frees nothing, so that collecting meanwhile is only time."""
+    """An import allocates much and frees nothing, so that to look at it is only time.
+
+    That is also true of the collection that would follow at once: what is there at the end goes
+    to the oldest generation unlooked at, where a full collection finds it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if gc.get_freeze_count() <= _FROZEN_BY_PYTHON:  # what others froze stays frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Leave what is there now out of collections: with a thousand tests in flight each takes long.
+
+    A process that has frozen something itself keeps it so.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

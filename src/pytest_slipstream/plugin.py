@@ -1,6 +1,7 @@
 """The pytest11 entry: hooks of a few lines each; the rooms do the work.
 
-Heavy imports wait until a database is configured.
+Heavy imports wait until a database is configured, a shard is asked for, or tests may be in flight
+together.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from pytest_slipstream import garbage, settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
-    from pytest_slipstream.unchanged import Unchanged
 
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
-_UNCHANGED: pytest.StashKey[Unchanged] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,16 +31,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.databases:
+    if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
 
             early_config.stash[_RUN] = Run(configured, early_config)
-    if configured.speeds_up_unchanged:
-        from pytest_slipstream.unchanged import Unchanged
-
-        run = early_config.stash.get(_RUN, None)
-        early_config.stash[_UNCHANGED] = Unchanged(configured, early_config.rootpath, run)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,11 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "db(isolation=None, database=None): the test uses these slipstream databases (all, if "
         "none is named), each cleaned by this isolation strategy.",
     )
+    config.addinivalue_line(
+        "markers",
+        "concurrent(group=None, timeout=None, weight=1): the asynchronous test may be in flight "
+        "with others: at most so many of its group; so many seconds for each of set-up, call and "
+        "teardown; counted as so many tests.",
+    )
+    config.addinivalue_line("markers", "sequential: the test is never in flight with others.")
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
-    if _UNCHANGED in config.stash:
-        config.stash[_UNCHANGED].register(config)
     configured = config.stash.get(_SETTINGS, settings.Settings())
     if configured.records_durations or configured.shard is not None:
         from pytest_slipstream.running import scheduled
@@ -66,21 +65,53 @@ def pytest_configure(config: pytest.Config) -> None:
             scheduled.register(configured, config, run.record.write, run.preparing_s)
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say so where tests could be in flight together and are not."""
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.concurrency and _is_distributed(config):
+        return (
+            "slipstream: under pytest-xdist, asynchronous tests run one after another in each "
+            "worker; leave out -n to have them in flight together"
+        )
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> object | None:
+    """Run the tests, where asynchronous ones may be in flight together; else leave it to pytest."""
+    config = session.config
+    configured = config.stash.get(_SETTINGS, settings.Settings())
+    broken = session.testsfailed and not config.option.continue_on_collection_errors
+    if broken or config.option.collectonly or _is_distributed(config):
+        return None
+    if not configured.concurrency and not any(
+        item.get_closest_marker("concurrent") for item in session.items
+    ):
+        return None
+    if _RUN not in config.stash:
+        from pytest_slipstream.run import Run
+
+        config.stash[_RUN] = Run(configured, config)
+        config.stash[_RUN].register(config)
+    config.stash[_RUN].run_tests(session)
+    return True
+
+
+def _is_distributed(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput") or config.pluginmanager.has_plugin("dsession")
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     """After the last fixture and the last worker: drop the slots, let go of the servers."""
     try:
         return (yield)
     finally:
-        if _UNCHANGED in session.config.stash:
-            session.config.stash[_UNCHANGED].finish()
         if _RUN in session.config.stash:
             session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
-    if _UNCHANGED in config.stash:
-        config.stash[_UNCHANGED].close()
     if _RUN in config.stash:
         config.stash[_RUN].close()

@@ -7,9 +7,6 @@ test result.
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,12 +14,8 @@ import msgspec
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.events import AnyEvent, Event
-from pytest_slipstream.identity import Owner
-
-RECORDS_KEPT = 20
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
 
 
 class Record:
@@ -60,33 +53,16 @@ class Record:
             self._file = None
 
 
-def of_run(rootpath: Path, owner: Owner) -> Record:
-    """The record of one process of a run, below the project's directory."""
-    return Record(rootpath / ".slipstream" / "runs" / owner.testrun_uid, owner.worker)
-
-
-def forget_old(records: Path) -> None:
-    """Remove the records of runs long ago, and keep those that are left out of version control."""
-    if not records.is_dir():
-        return
-    ignore = records.parent / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("runs/\n")
-    runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
-    for run in runs[:-RECORDS_KEPT]:
-        if run.stat().st_mtime < time.time() - 3600:
-            shutil.rmtree(run, ignore_errors=True)
-
-
 def read(directory: Path) -> list[AnyEvent]:
     """All events of a run, of all its processes, in order of time.
 
     A last line cut short by a killed process is left out.
     """
-    events = [event for path in sorted(directory.glob("events-*.jsonl")) for event in _lines(path)]
+    decoder = msgspec.json.Decoder(AnyEvent)
+    files = sorted(directory.glob("events-*.jsonl"))
+    events = [decoder.decode(line) for file in files for line in _lines(file)]
     return sorted(events, key=lambda event: event.at)
 
 
-def _lines(path: Path) -> Iterator[AnyEvent]:
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        yield _decoder.decode(line)
+def _lines(file: Path) -> list[bytes]:
+    return file.read_bytes().split(b"\n")[:-1]

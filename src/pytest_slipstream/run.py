@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +16,6 @@ from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
@@ -22,19 +26,26 @@ from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
+if TYPE_CHECKING:
+    from pytest_slipstream.unchanged import Unchanged
+
+RECORDS_KEPT = 20
+
 
 class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With at least one database.
-        config: pytest's, not yet configured.
+        settings: With a database, a shard, tests that may be in flight together, or a switch for
+            suites that are left as they are.
+        config: pytest's.
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
         self.settings = settings
         self.owner = identify(os.environ)
-        self.record = record.of_run(config.rootpath, self.owner)
+        self._records = config.rootpath / ".slipstream" / "runs"
+        self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._progress = Progress()
         self._pools = Pools()
         self.door = Door(self.record.write)
@@ -48,7 +59,14 @@ class Run:
             door=self.door,
         )
         self.lanes = Lanes(settings, around)
-        self.door.put_up()
+        self._hooks: DatabaseHooks | None = None
+        self._unchanged: Unchanged | None = None
+        if settings.speeds_up_unchanged:
+            from pytest_slipstream.unchanged import Unchanged
+
+            self._unchanged = Unchanged(settings, self.owner.testrun_uid)
+        if settings.databases:
+            self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -58,6 +76,8 @@ class Run:
             events.RunStarted(
                 testrun_uid=self.owner.testrun_uid,
                 version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
                 databases=tuple(database.name for database in self.lanes.databases),
                 lanes={
                     name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
@@ -65,6 +85,16 @@ class Run:
                 },
             )
         )
+        if self.settings.databases:
+            self._register_databases(config)
+        if self._unchanged is not None:
+            self._unchanged.register(manager)
+        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
+        if self.owner.worker == "main":
+            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+
+    def _register_databases(self, config: pytest.Config) -> None:
+        manager = config.pluginmanager
         manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
         manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
@@ -73,10 +103,25 @@ class Run:
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
             manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
+            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
-        manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
-        if self.owner.worker == "main":
-            manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+        self._hooks = hooks
+
+    def run_tests(self, session: pytest.Session) -> None:
+        """Run the collected tests in the run loop."""
+        from pytest_slipstream.running import starting  # an ordinary run does without it
+
+        manager = session.config.pluginmanager
+        for name in ("slipstream-stopwatch", "slipstream-durations"):
+            if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
+                manager.unregister(name=name)
+        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+
+    def _reason_alone(self, item: pytest.Item) -> str:
+        if self._hooks is None or not self._hooks.strategies(item):
+            return ""
+        return "owns a database slot"
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""
@@ -84,6 +129,8 @@ class Run:
 
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+        if self._unchanged is not None:
+            self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
@@ -103,9 +150,23 @@ class Run:
         try:
             self._close_databases()
         finally:
+            if self._unchanged is not None:
+                self._unchanged.close()
             self.door.take_down()
             self._pools.close()
             self.record.close()
             self.lanes.close()
             if self.owner.worker == "main":
-                record.forget_old(self.record.directory.parent)
+                _forget_old(self._records)
+
+
+def _forget_old(records: Path) -> None:
+    if not records.is_dir():
+        return
+    ignore = records.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("runs/\nmerged/\n")
+    runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
+    for run in runs[:-RECORDS_KEPT]:
+        if run.stat().st_mtime < time.time() - 3600:
+            shutil.rmtree(run, ignore_errors=True)

@@ -21,7 +21,7 @@ from _pytest.pytester import LineMatcher
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
-from pytest_slipstream.settings import load
+from pytest_slipstream.settings import Settings, load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -51,7 +51,7 @@ def evaluate_toml(example: Example) -> None:
     is_file(example)
     directory = example.namespace["scratch"]
     (directory / "pyproject.toml").write_text(example.parsed, encoding="utf-8")
-    assert load(directory, {}, {}).databases
+    assert load(directory, {}, {}) != Settings()
 
 
 def evaluate_python(example: Example) -> None:

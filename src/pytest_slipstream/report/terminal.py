@@ -77,6 +77,14 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             for event in _only(events.LeftoverFound, happened)
         ],
     )
+    yield from _together(_only(events.AsyncTestRan, happened))
+    yield from _listed(
+        "blocked the event loop",
+        [
+            f"{event.node_id}: {event.seconds:.1f} s"
+            for event in _only(events.LoopBlocked, happened)
+        ],
+    )
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
@@ -122,6 +130,33 @@ def _layers(own: Sequence[events.Event]) -> Iterator[str]:
     if pushed:
         names = sorted({name for event in pushed for name in event.fixtures})
         yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
+
+
+def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
+    together = [event for event in ran if event.together]
+    if together:
+        spans = [(event.at - event.seconds, event.at) for event in together]
+        most, seconds = overlap(spans)
+        yield (
+            f"{len(together)} tests in flight together, up to {most} at once: "
+            f"{sum(event.seconds for event in together):.1f} s of tests in {seconds:.1f} s"
+        )
+    reasons = Counter(event.reason for event in ran if event.reason)
+    if reasons:
+        yield f"asynchronous tests that ran alone: {reasons.total()}"
+        yield from (f"  {count} {reason}" for reason, count in reasons.most_common(_SHOWN))
+
+
+def overlap(spans: Iterable[tuple[float, float]]) -> tuple[int, float]:
+    """How many of some spans of time overlap at most, and how long they cover time together."""
+    edges = sorted(edge for begin, end in spans for edge in ((begin, 1), (end, -1)))
+    now, most, covered, since = 0, 0, 0.0, 0.0
+    for at, step in edges:
+        if now:
+            covered += at - since
+        now, since = now + step, at
+        most = max(most, now)
+    return most, covered
 
 
 def _changes(own: Sequence[events.Event]) -> Iterator[str]:

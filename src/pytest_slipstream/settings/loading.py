@@ -236,7 +236,8 @@ def _decode(prefix: str, table: Table, options: tuple[Option, ...]) -> dict[str,
 def _convert(option: Option, given: Given) -> Any:
     value = [given.value] if option.kind == "list" and isinstance(given.value, str) else given.value
     try:
-        return msgspec.convert(value, option.type)
+        # On the command line, a table's numbers are texts.
+        return msgspec.convert(value, option.type, strict=option.kind != "table")
     except msgspec.ValidationError as error:
         word, near = given.value, option.choices
         if isinstance(value, dict):  # a table's name without its plural

@@ -188,6 +188,36 @@ class Settings(
     databases: Annotated[
         dict[str, DatabaseSettings], Meta(description="The databases, by name.")
     ] = {}
+    concurrency: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many asynchronous tests may be in flight together. With 0, only tests "
+            "marked `concurrent` are, up to 16.",
+        ),
+    ] = 0
+    groups: Annotated[
+        dict[str, int],
+        Meta(
+            description="How many tests of a group, `@pytest.mark.concurrent(group=…)`, may be in "
+            "flight together; a group that is not named here has 1."
+        ),
+    ] = {}
+    timeout: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Seconds that set-up, call and teardown of an asynchronous test may each "
+            "take while the run loop runs it; 0 means no limit.",
+        ),
+    ] = 0
+    process_wide_fixtures: Annotated[
+        Sources,
+        Meta(
+            description="Fixtures that change the whole process, besides `monkeypatch`, `mocker` "
+            "and their like: a test that uses one is never in flight with others."
+        ),
+    ] = ()
     lanes: Annotated[
         dict[str, LaneSettings],
         Meta(description="The lanes beside the default lane, by name."),
@@ -292,5 +322,11 @@ class Settings(
 
     @property
     def speeds_up_unchanged(self) -> bool:
-        """Whether calls of libraries are stood in for, databases configured or not."""
+        """Whether calls of libraries are stood in for, with databases configured or without."""
         return self.memoize or self.hashing == "cheap"
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether there is anything to do before the first test."""
+        by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
+        return bool(self.databases or by_itself)

@@ -84,7 +84,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
             "number": "a whole number",
             "text": "a text",
             "list": "a text or a list of texts",
-            "table": "a table of texts",
+            "table": "a table of "
+            + ("whole numbers" if self.type.__origin__ == dict[str, int] else "texts"),
         }[self.kind]
 
 

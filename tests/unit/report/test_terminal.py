@@ -63,3 +63,33 @@ def test_long_lists_are_cut() -> None:
     lines = list(render(happened))
     assert "escalated to clone: 30" in lines
     assert lines[-1] == "  … and 20 more, all in the run record"
+
+
+def _ran(name: str, began: float, ended: float, reason: str = "") -> events.AsyncTestRan:
+    return events.AsyncTestRan(
+        node_id=f"t.py::{name}",
+        together=not reason,
+        reason=reason,
+        seconds=ended - began,
+        running_seconds=0.1,
+        at=ended,
+    )
+
+
+def test_tests_in_flight_together() -> None:
+    happened = [
+        _ran("a", 0, 4),
+        _ran("b", 1, 5),
+        _ran("c", 5, 6),
+        _ran("d", 8, 9),
+        _ran("e", 9, 10, "uses monkeypatch"),
+        _ran("f", 10, 11, "uses monkeypatch"),
+        events.LoopBlocked(node_id="t.py::a", seconds=1.25),
+    ]
+    assert list(render(happened)) == [
+        "4 tests in flight together, up to 2 at once: 10.0 s of tests in 7.0 s",
+        "asynchronous tests that ran alone: 2",
+        "  2 uses monkeypatch",
+        "blocked the event loop: 1",
+        "  t.py::a: 1.2 s",
+    ]

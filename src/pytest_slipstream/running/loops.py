@@ -1,0 +1,93 @@
+"""The event loop of a run: made once, closed at the end, and it knows whose tasks are whose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
+from typing import Any, TypeVar
+
+from pytest_slipstream.running import fibers
+from pytest_slipstream.running.flights import CURRENT
+from pytest_slipstream.running.owners import current_owner
+
+T = TypeVar("T")
+
+
+def new() -> asyncio.AbstractEventLoop:
+    """A loop that notes who starts a task: a fixture's owner, or a test."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(_task)
+    _let_fibers_wait(loop)
+    return loop
+
+
+def _let_fibers_wait(loop: Any) -> None:
+    """Let synchronous code of a test say ``loop.run_until_complete``, as it can in sequence."""
+    original = loop.run_until_complete
+
+    def run_until_complete(future: Awaitable[T]) -> T:
+        __tracebackhide__ = True
+        return fibers.wait(future) if fibers.in_fiber() else original(future)
+
+    with contextlib.suppress(AttributeError):  # a loop that is not written in Python
+        loop.run_until_complete = run_until_complete
+
+
+def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    owner, flight = current_owner(), CURRENT.get()
+    if owner is not None:
+        owner.started_tasks.add(task)
+    elif flight is not None:
+        flight.started_tasks.add(task)
+    return task
+
+
+@contextlib.contextmanager
+def closing(loop: asyncio.AbstractEventLoop, at_once: Callable[[], bool]) -> Iterator[None]:
+    """Set the loop as the thread's, and close it as ``asyncio.run`` does, or without waiting."""
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        if not at_once():
+            loop.run_until_complete(_end(asyncio.all_tasks(loop)))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=5.0)
+
+
+@contextlib.contextmanager
+def first_interrupt(
+    loop: asyncio.AbstractEventLoop, interrupted: Callable[[], bool]
+) -> Iterator[None]:
+    """Take Ctrl-C while the loop runs, as long as ``interrupted`` accepts it."""
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+    if not ours:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not interrupted():
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,73 @@
+"""From the configuration and the collected tests to the run loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from pytest_slipstream.running import compatibility, facts, pytest_internals
+from pytest_slipstream.running.plans import Plan, decide
+from pytest_slipstream.running.run_loop import Around, Emit, Limits, RunLoop
+from pytest_slipstream.running.sources import ListSource
+from pytest_slipstream.settings import Settings
+
+DEFAULT_LIMIT = 16
+
+
+def run_tests(
+    session: pytest.Session,
+    settings: Settings,
+    reason_alone: Callable[[pytest.Item], str],
+    emit: Emit,
+    around: Around = contextlib.nullcontext,
+) -> None:
+    """Run all collected tests.
+
+    Args:
+        session: pytest's.
+        settings: How many may be in flight.
+        reason_alone: Why a test must run alone though its markers allow more, or nothing.
+        emit: Takes the events.
+        around: What each test in the loop needs besides its fixtures.
+
+    Raises:
+        ConfigurationError: A marker is wrong, or this pytest is not known.
+    """
+    pytest_internals.check()
+    compatibility.check(session.config)
+    limit = 1 if _is_watched(session.config) else settings.concurrency or DEFAULT_LIMIT
+    plans = {
+        item: _alone_if(
+            limit == 1,
+            decide(
+                fact,
+                all_tests=settings.concurrency > 0,
+                process_wide=settings.process_wide_fixtures,
+            ),
+        )
+        for item, fact in facts.of_all(session.items, reason_alone).items()
+    }
+    limits = Limits(limit, settings.groups, settings.timeout or None)
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and any(plan.way == "together" for plan in plans.values()):
+        terminal.showfspath = False  # modules alternate: their names would fill the screen
+    RunLoop(session, ListSource(session.items), plans, limits, emit, around).run()
+
+
+def _is_watched(config: pytest.Config) -> bool:
+    """Whether somebody looks at each test, who could not follow several."""
+    option = config.option
+    return bool(
+        getattr(option, "usepdb", False)
+        or getattr(option, "trace", False)
+        or getattr(option, "capture", "") in ("no", "tee-sys")
+    )
+
+
+def _alone_if(one_at_a_time: bool, plan: Plan) -> Plan:
+    if one_at_a_time and plan.way == "together":
+        return msgspec.structs.replace(plan, way="alone")
+    return plan
