@@ -75,7 +75,7 @@ def strict(rounds: int) -> Findings:
     """One suite on SQLite, on SQLite with teeth, and on the product that it stands for."""
     taken: dict[str, list[float]] = {way: [] for way in LANES}
     with mysql.empty_database() as address:
-        server = {"TEST_DATABASE_URL": url(address)}
+        server = {"SHOP_TEST_DATABASE_URL": url(address)}
         for number in range(rounds + 1):
             for way, (half, options) in LANES.items():
                 outcome = run(STRICT, half, *options, *FOR_ALL, environment=server)

@@ -11,7 +11,7 @@ from shop.catalogue import add_products
 from shop.database import get_session
 from shop.main import create_app
 
-URL = os.environ.get("TEST_DATABASE_URL", "sqlite://")
+URL = os.environ.get("SHOP_TEST_DATABASE_URL", "sqlite://")
 IN_MEMORY = {"connect_args": {"check_same_thread": False}, "poolclass": StaticPool}
 
 

@@ -14,14 +14,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import alembic.ddl  # noqa: F401  # has constructs of SQLAlchemy compiled by its own functions
 import pytest
 import sqlalchemy
 from sqlalchemy import (
     DDL,
     JSON,
+    Boolean,
     CheckConstraint,
     Column,
     Engine,
+    Enum,
     ForeignKey,
     Index,
     Integer,
@@ -58,6 +61,8 @@ def shop() -> MetaData:
         Column("id", Integer, primary_key=True),
         Column("person_id", ForeignKey("person.id"), index=True),
         Column("amount", Integer, CheckConstraint("amount > 0"), server_default="1"),
+        Column("state", Enum("open", "paid", name="state")),
+        Column("is_gift", Boolean(create_constraint=True, name="gift")),
         sqlite_autoincrement=True,
     )
     return metadata

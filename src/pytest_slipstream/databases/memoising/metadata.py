@@ -11,6 +11,7 @@ the metadata unknown (listeners, constructs that are compiled by the user's func
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -35,7 +36,7 @@ _WITHOUT_EFFECT = frozenset((*_CACHES, *_NOTES, *_SAID_TWICE, "_unvalidated_dial
 _ORDERED = (
     "_collection" if hasattr(Table("t", MetaData()).columns, "_collection") else "_all_columns"
 )
-_OF_LIBRARIES = ("sqlalchemy", "sqlmodel", "sqlalchemy_utils")
+_OF_LIBRARIES = ("sqlalchemy", "sqlmodel", "sqlalchemy_utils", "alembic")
 _MADE_BY_CODE = ("load_dialect_impl", "type_engine", "dialect_impl", "get_col_spec", "compile")
 
 
@@ -145,7 +146,7 @@ def _is_made_by_code(found: Any) -> bool:
         return False
     if hasattr(kind, "_compiler_dispatcher"):  # sqlalchemy.ext.compiler.compiles
         return True
-    if kind.__module__.partition(".")[0] in _OF_LIBRARIES:
+    if _is_of_libraries(kind.__module__):
         return False
     if isinstance(found, TypeDecorator):
         return any(_is_overridden(kind, name) for name in _MADE_BY_CODE)
@@ -154,7 +155,11 @@ def _is_made_by_code(found: Any) -> bool:
 
 def _is_overridden(kind: type, name: str) -> bool:
     owner = next(base for base in kind.__mro__ if name in vars(base) or base is object)
-    return owner.__module__.partition(".")[0] not in (*_OF_LIBRARIES, "builtins")
+    return owner is not object and not _is_of_libraries(owner.__module__)
+
+
+def _is_of_libraries(module: str) -> bool:
+    return module.partition(".")[0] in _OF_LIBRARIES
 
 
 def _spelt(found: Any, dialect: Any) -> str:
@@ -171,7 +176,10 @@ def _compiled_by_user(dialect: str) -> str | None:
         kind = waiting.pop()
         waiting += type.__subclasses__(kind)
         dispatcher = getattr(kind, "_compiler_dispatcher", None)
-        if dispatcher is not None and kind.__module__.startswith("sqlalchemy."):
+        if dispatcher is None or not kind.__module__.startswith("sqlalchemy."):
+            continue
+        function = dispatcher.specs.get(dialect) or dispatcher.specs.get("default")
+        if not _is_of_libraries(getattr(function, "__module__", "")):
             return f"{kind.__name__} is compiled by a function of the project"
     return None
 
@@ -187,8 +195,14 @@ def _is_known(listener: Any) -> bool:
     if isinstance(listener, DDLElement):
         condition = getattr(listener, "_ddl_if", None)
         return getattr(condition, "callable_", getattr(listener, "callable_", None)) is None
+    while isinstance(listener, functools.partial):
+        listener = listener.func
     target = getattr(listener, "target", getattr(listener, "__self__", None))
-    return isinstance(target, TypeEngine) and type(target).__module__.startswith("sqlalchemy.")
+    method = getattr(
+        type(target), getattr(listener, "name", getattr(listener, "__name__", "")), None
+    )
+    module = getattr(method, "__module__", "")
+    return isinstance(target, TypeEngine) and module.startswith("sqlalchemy.")
 
 
 def _name(found: Any) -> str:
