@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-# Plugins that pytest would load into every run and that no project here uses: two thirds of the time
-# that a run takes to start. Runs by `subprocess` alone have them, as users do.
+# Plugins that pytest would load into every run and that no project here uses: two thirds of the
+# time that a run takes to start. Runs by `subprocess` alone have them, as users do.
 WITHOUT_UNUSED_PLUGINS = tuple(
     argument
     for plugin in ("faker", "hypothesispytest", "pytest_postgresql")
