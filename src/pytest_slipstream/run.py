@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream import __version__, events, record
+from pytest_slipstream.accounting.account import Account
+from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
@@ -46,6 +48,9 @@ class Run:
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
+        self._account = Account(self.record.write)
+        self._statements = Statements(self._account.charge)
+        self.record.listeners.append(self._account.heard)
         self._progress = Progress()
         self._pools = Pools()
         self.door = Door(self.record.write)
@@ -67,6 +72,7 @@ class Run:
             self._unchanged = Unchanged(settings, self.owner.testrun_uid)
         if settings.databases:
             self.door.put_up()
+        self._statements.put_up()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -92,6 +98,7 @@ class Run:
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+        manager.register(self._account, "slipstream-account")
 
     def _register_databases(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
@@ -116,6 +123,7 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
+        self._account.running = starting.running
         starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
 
     def _reason_alone(self, item: pytest.Item) -> str:
@@ -133,6 +141,7 @@ class Run:
             self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
+        self._account.finish()
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
 
     def _close_databases(self) -> None:
@@ -152,6 +161,7 @@ class Run:
         finally:
             if self._unchanged is not None:
                 self._unchanged.close()
+            self._statements.take_down()
             self.door.take_down()
             self._pools.close()
             self.record.close()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, record
+from pytest_slipstream.report.seconds import Account, account, overlap
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -80,6 +81,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             for event in _only(events.LoopBlocked, happened)
         ],
     )
+    yield from _seconds(account(happened))
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
@@ -151,16 +153,20 @@ def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
         yield from (f"  {count} {reason}" for reason, count in reasons.most_common(_SHOWN))
 
 
-def overlap(spans: Iterable[tuple[float, float]]) -> tuple[int, float]:
-    """How many of some spans of time overlap at most, and how long they cover time together."""
-    edges = sorted(edge for begin, end in spans for edge in ((begin, 1), (end, -1)))
-    now, most, covered, since = 0, 0, 0.0, 0.0
-    for at, step in edges:
-        if now:
-            covered += at - since
-        now, since = now + step, at
-        most = max(most, now)
-    return most, covered
+def _seconds(spent: Account) -> Iterator[str]:
+    """Where the seconds went: what took a hundredth of them or more."""
+    if not spent.total_s:
+        return
+    workers = f"{spent.workers} workers" if spent.workers > 1 else "one process"
+    yield f"where {spent.total_s:.1f} s of {workers} went:"
+    yield from (
+        f"  {100 * seconds / spent.total_s:3.0f} %  {seconds:.2f} s  {name}"
+        for name, seconds in spent.buckets.items()
+        if seconds >= 0.01 * spent.total_s
+    )
+    for key, seconds in list(spent.fixtures.items())[:3]:
+        if sum(seconds) >= 0.01 * spent.total_s:
+            yield f"         of which {sum(seconds):.2f} s in the fixture {key.lstrip(':')}"
 
 
 def _changes(own: Sequence[events.Event]) -> Iterator[str]:

@@ -9,12 +9,19 @@ import msgspec
 import pytest
 
 from pytest_slipstream.running import compatibility, facts, pytest_internals
+from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.plans import Plan, decide
 from pytest_slipstream.running.run_loop import Around, Emit, Limits, RunLoop
 from pytest_slipstream.running.sources import ListSource
 from pytest_slipstream.settings import Settings
 
 DEFAULT_LIMIT = 16
+
+
+def running() -> pytest.Item | None:
+    """The test whose code is running, among those in flight."""
+    flight = CURRENT.get()
+    return None if flight is None else flight.item
 
 
 def run_tests(

@@ -1,0 +1,236 @@
+"""Measures where the seconds of this process go, and writes one event for each test and one at
+the end.
+
+The invariant: nothing that a test or a plugin does reaches the figures but by taking time: the
+clock is the run's own, and a test that is not known is not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any
+from unittest import TestCase
+
+import pytest
+
+from pytest_slipstream import events
+from pytest_slipstream.accounting.process_start import age_s
+from pytest_slipstream.accounting.turn import Interval, Turn
+from pytest_slipstream.clock import clock
+
+Wrapper = Generator[None, Any, Any]
+
+_WORK: dict[type[events.Event], str] = {
+    events.ServerReady: "server",
+    events.TemplateReady: "template",
+    events.SlotReady: "slot",
+    events.TestCleaned: "cleaning",
+    events.LayerPushed: "layers",
+    events.LayerPopped: "layers",
+}
+
+
+class Account:
+    """Registered last in each process that runs tests, so that it encloses what others do.
+
+    Args:
+        emit: Takes the events.
+
+    Attributes:
+        running: Tells whose code is running, where tests overlap.
+    """
+
+    def __init__(self, emit: Callable[[events.Event], None]) -> None:
+        self._emit = emit
+        self._configured_at = clock.seconds()
+        self._age_s = age_s()
+        self._started_at = self._configured_at
+        self._collecting_s = 0.0
+        self._running_s: float | None = None
+        self._imports: dict[str, float] = {}
+        self._turns: dict[pytest.Item, Turn] = {}
+        self._latest: Turn | None = None
+        self.running: Callable[[], pytest.Item | None] = lambda: None
+
+    def _current(self) -> Turn | None:
+        item = self.running()
+        return self._latest if item is None else self._turns.get(item)
+
+    # What is told.
+
+    def heard(self, event: events.Event) -> None:
+        """Slipstream did something for the running test; listens to the record."""
+        kind = _WORK.get(type(event))
+        turn = self._current() if kind else None
+        if turn is not None and kind is not None:
+            turn.charge(kind, getattr(event, "seconds", 0.0))
+
+    def charge(self, kind: str, seconds: float, cpu_s: float) -> None:
+        """A connection of the application's did something for the running test."""
+        turn = self._current()
+        if turn is not None:
+            turn.charge(kind, seconds, cpu_s)
+
+    # The stages of the process.
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """The conftests of the command line's directories are loaded."""
+        self._started_at = clock.seconds()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Wrapper:
+        """Measure the collection."""
+        began = clock.seconds()
+        try:
+            return (yield)
+        finally:
+            self._collecting_s = clock.seconds() - began
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
+        """Measure what importing a test module takes."""
+        load = getattr(collector, "_getobj", None) if isinstance(collector, pytest.Module) else None
+        if load is not None:
+            vars(collector)["_getobj"] = partial(self._imported, collector.nodeid, load)
+        return (yield)
+
+    def _imported(self, module: str, load: Callable[[], object]) -> object:
+        began = clock.seconds()
+        try:
+            return load()
+        finally:
+            took_s = clock.seconds() - began
+            self._imports[module] = self._imports.get(module, 0.0) + took_s
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Wrapper:
+        """Measure the run of all tests."""
+        began = clock.seconds()
+        try:
+            return (yield)
+        finally:
+            self._running_s = clock.seconds() - began
+
+    def finish(self) -> None:
+        """Write what the stages took, if tests were to be run."""
+        if self._running_s is not None:
+            starting_s = self._age_s
+            self._emit(
+                events.ProcessTimed(
+                    began=clock.unix_of(self._configured_at) - starting_s,
+                    starting_seconds=starting_s,
+                    conftest_seconds=self._started_at - self._configured_at,
+                    collecting_seconds=self._collecting_s,
+                    running_seconds=self._running_s,
+                    imports={name: round(s, 6) for name, s in self._imports.items()},
+                )
+            )
+
+    # A test.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Wrapper:
+        """Measure a test, and write what it took."""
+        turn = self._turns[item] = self._latest = Turn(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            del self._turns[item]
+            if self._latest is turn:
+                self._latest = None
+            self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+        """Measure the set-up."""
+        return (yield from self._phase(item, "setup"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
+        """Measure the test's body, and what a TestCase's set-up takes in it."""
+        turn, case = self._turns.get(item), getattr(item, "instance", None)
+        if turn is not None and isinstance(case, TestCase):
+            for end, name in enumerate(("setUp", "tearDown")):
+                vars(case)[name] = partial(_timed, turn, f"{item.nodeid}::{name}", end, case, name)
+        return (yield from self._phase(item, "call"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
+        """Measure the teardown."""
+        return (yield from self._phase(item, "teardown"))
+
+    def _phase(self, item: pytest.Item, phase: str) -> Wrapper:
+        turn = self._turns.get(item)
+        if turn is None:
+            return (yield)
+        interval = Interval(turn, processor=phase == "call")
+        try:
+            return (yield)
+        finally:
+            if phase == "call":
+                own_s, cpu_s = interval.end_with_processor()
+                turn.cpu_s += cpu_s
+            else:
+                own_s = interval.end()
+            turn.phase(phase, own_s)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
+        """Measure a fixture, and see to it that its teardown is measured."""
+        turn = self._current()
+        if turn is None:
+            return (yield)
+        key = f"{fixturedef.baseid}::{fixturedef.argname}"
+        # Finalizers run last in, first out: these two enclose the fixture's own.
+        teardown = _Teardown(key, self._current)
+        fixturedef.addfinalizer(teardown.end)
+        interval = Interval(turn)
+        try:
+            return (yield)
+        finally:
+            turn.fixture(key, 0, interval.end())
+            turn.count("fixture set-ups")
+            fixturedef.addfinalizer(teardown.begin)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Wrapper:
+        """Learn what became of the test."""
+        report: pytest.TestReport = yield
+        turn = self._turns.get(item)
+        if turn is not None and not report.passed:
+            failed = "failed" if report.when == "call" else "error"
+            turn.outcome = failed if report.failed else "skipped"
+        return report
+
+
+class _Teardown:
+    """Of a fixture, in whichever test it comes."""
+
+    def __init__(self, key: str, current: Callable[[], Turn | None]) -> None:
+        self._key = key
+        self._current = current
+        self._turn: Turn | None = None
+        self._interval: Interval | None = None
+
+    def begin(self) -> None:
+        """The fixture's own finalizers come now."""
+        self._turn = self._current()
+        if self._turn is not None:
+            self._interval = Interval(self._turn)
+
+    def end(self) -> None:
+        """They are over."""
+        if self._turn is not None and self._interval is not None:
+            self._turn.fixture(self._key, 1, self._interval.end())
+            self._turn = self._interval = None
+
+
+def _timed(turn: Turn, key: str, end: int, case: TestCase, name: str) -> object:
+    """A TestCase's own set-up or teardown, which pytest runs as part of the body."""
+    interval = Interval(turn)
+    try:
+        return getattr(type(case), name)(case)
+    finally:
+        turn.fixture(key, end, interval.end())

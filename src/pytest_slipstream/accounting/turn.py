@@ -1,0 +1,111 @@
+"""The seconds of one test, each counted once: in the innermost interval that it lies in.
+
+An interval is a phase or a fixture. A charge is time whose end alone is told, with its length: a
+statement, slipstream's own work. The invariant: whatever encloses an interval or a charge does not
+count its seconds again, so that all add up.
+"""
+
+from __future__ import annotations
+
+from pytest_slipstream import events
+from pytest_slipstream.clock import clock
+
+PHASES = {"setup": 0, "call": 1, "teardown": 2}
+_DIGITS = 6
+
+
+class Turn:
+    """One test while it runs.
+
+    Args:
+        node_id: The test's.
+    """
+
+    def __init__(self, node_id: str) -> None:
+        self.node_id = node_id
+        self.began = clock.seconds()
+        self.outcome = "passed"
+        self.cpu_s = 0.0
+        self._own = [0.0, 0.0, 0.0]
+        self._fixtures: dict[str, list[float]] = {}
+        self._spent: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self.inner_s = 0.0
+        self.inner_cpu_s = 0.0
+        self._charges: list[tuple[float, str, float]] = []
+
+    def phase(self, phase: str, own_s: float) -> None:
+        """A phase is over."""
+        self._own[PHASES[phase]] += own_s
+        self._charges.clear()
+
+    def fixture(self, key: str, end: int, own_s: float) -> None:
+        """A fixture's set-up (``end`` 0) or teardown (1) is over."""
+        self._fixtures.setdefault(key, [0.0, 0.0])[end] += own_s
+
+    def charge(self, kind: str, seconds: float, cpu_s: float = 0.0) -> None:
+        """Something that took so long has just ended; it takes over what was charged within it."""
+        began = clock.seconds() - seconds
+        new_s = seconds
+        while self._charges and self._charges[-1][0] >= began:
+            _, inner, inner_s = self._charges.pop()
+            self._spent[inner] -= inner_s
+            self.count(inner, -1)
+            new_s -= inner_s
+        self._charges.append((began, kind, seconds))
+        self._spent[kind] = self._spent.get(kind, 0.0) + seconds
+        self.inner_s += new_s
+        self.inner_cpu_s += cpu_s
+        self.count(kind)
+
+    def count(self, kind: str, times: int = 1) -> None:
+        """It happened so often."""
+        self._counts[kind] = self._counts.get(kind, 0) + times
+
+    def timed(self, marks: tuple[str, ...]) -> events.TestTimed:
+        """What was measured, when the test is over."""
+        seconds = clock.seconds() - self.began
+        own = [round(own_s, _DIGITS) for own_s in self._own]
+        return events.TestTimed(
+            node_id=self.node_id,
+            outcome=self.outcome,
+            began=clock.unix_of(self.began),
+            seconds=round(seconds, _DIGITS),
+            own=(own[0], own[1], own[2]),
+            cpu_seconds=round(self.cpu_s, _DIGITS),
+            fixtures={
+                key: (round(set_up_s, _DIGITS), round(torn_down_s, _DIGITS))
+                for key, (set_up_s, torn_down_s) in self._fixtures.items()
+            },
+            spent={kind: round(s, _DIGITS) for kind, s in self._spent.items() if s > 0},
+            counts={kind: times for kind, times in self._counts.items() if times},
+            marks=marks,
+        )
+
+
+class Interval:
+    """A stretch of a test's time that begins now."""
+
+    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_turn")
+
+    def __init__(self, turn: Turn, *, processor: bool = False) -> None:
+        self._turn = turn
+        self._outer_s, turn.inner_s = turn.inner_s, 0.0
+        self._outer_cpu_s, turn.inner_cpu_s = turn.inner_cpu_s, 0.0
+        self._cpu_began = clock.processor() if processor else 0.0
+        self._began = clock.seconds()
+
+    def end(self) -> float:
+        """Its own seconds, without what lay within it."""
+        took_s = clock.seconds() - self._began
+        own_s = max(0.0, took_s - self._turn.inner_s)
+        self._turn.inner_s = self._outer_s + took_s
+        return own_s
+
+    def end_with_processor(self) -> tuple[float, float]:
+        """The same, and how much of it the processor worked."""
+        cpu_s = clock.processor() - self._cpu_began
+        inner_cpu_s = self._turn.inner_cpu_s
+        own_s = self.end()
+        self._turn.inner_cpu_s = self._outer_cpu_s + cpu_s
+        return own_s, min(own_s, max(0.0, cpu_s - inner_cpu_s))

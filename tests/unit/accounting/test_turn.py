@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_slipstream.accounting.statements import kind
+from pytest_slipstream.accounting.turn import Interval, Turn
+from pytest_slipstream.clock import clock
+
+
+def _work_until(seconds: float) -> float:
+    began = clock.seconds()
+    while clock.seconds() - began < seconds:
+        pass
+    return clock.seconds() - began
+
+
+def test_all_parts_of_a_test_add_up() -> None:
+    turn = Turn("t.py::test_a")
+    phase = Interval(turn)
+    fixture = Interval(turn)
+    turn.charge("queries", _work_until(0.002))
+    inner = Interval(turn)
+    _work_until(0.002)
+    turn.fixture("inner", 0, inner.end())
+    turn.fixture("outer", 0, fixture.end())
+    turn.charge("cleaning", _work_until(0.002))
+    turn.phase("setup", phase.end())
+    timed = turn.timed(())
+    parts = [*timed.own, *timed.spent.values(), *map(sum, timed.fixtures.values())]
+    assert min(parts) >= 0
+    assert sum(parts) == pytest.approx(timed.seconds, rel=0.05, abs=0.0005)
+    assert timed.spent["queries"] >= 0.002
+    assert timed.fixtures["inner"][0] >= 0.002
+
+
+def test_what_encloses_others_takes_them_over() -> None:
+    turn = Turn("t.py::test_a")
+    began = clock.seconds()
+    for _ in range(3):
+        turn.charge("queries", _work_until(0.0005))
+    turn.charge("template", clock.seconds() - began)
+    turn.charge("queries", 0.0)
+    timed = turn.timed(())
+    assert timed.counts == {"template": 1, "queries": 1}
+    assert set(timed.spent) == {"template"}
+    assert turn.inner_s == pytest.approx(timed.spent["template"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("statement", "counted_as"),
+    [
+        ("SELECT 1", "queries"),
+        ("-- why\n /* a */ create table x (y int)", "DDL statements"),
+        ("TRUNCATE x", "DDL statements"),
+        ("SAVEPOINT a", "transaction control"),
+        ("commit", "commits"),
+        ("(select 1) union (select 2)", "queries"),
+        ("", "queries"),
+    ],
+)
+def test_statements_are_told_apart_by_their_first_word(statement: str, counted_as: str) -> None:
+    assert kind(statement) == counted_as
