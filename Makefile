@@ -17,6 +17,10 @@ servers:
 	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; } || \
 	echo "There is no MariaDB, and it may not be installed: tests that need it are skipped."
+	@command -v chromium >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	echo "There is no Chromium, and it may not be installed: tests that need it are skipped."
 
 $(VENV)/demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet '.[demo]'

@@ -131,7 +131,8 @@ class TestTimed(Event, frozen=True):
     connections; and the rest, which pytest and its plugins took around the phases.
 
     ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
-    worked. ``counts``: statements, commits and so on, by their name. ``marks``: names of markers.
+    worked. ``wider_seconds``: how much of ``fixtures`` is wider ones'. ``counts``: statements,
+    commits and so on, by their name. ``marks``: names of markers.
     """
 
     __test__ = False
@@ -142,6 +143,7 @@ class TestTimed(Event, frozen=True):
     seconds: float
     own: tuple[float, float, float]
     cpu_seconds: float
+    wider_seconds: float = 0.0
     fixtures: dict[str, tuple[float, float]] = {}
     spent: dict[str, float] = {}
     counts: dict[str, int] = {}
@@ -162,6 +164,30 @@ class ProcessTimed(Event, frozen=True):
     collecting_seconds: float
     running_seconds: float
     imports: dict[str, float] = {}
+
+
+class MemorySeen(Event, frozen=True):
+    """What pytest and its workers have together, and their database servers. ``kind``: PSS, RSS."""
+
+    kind: str
+    own_bytes: int
+    server_bytes: int = 0
+
+
+class BudgetBroken(Event, frozen=True):
+    """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
+
+    ``fails``: it fails the run; else it is a warning, for the reason ``spared``. ``why``: what the
+    seconds of a test went to.
+    """
+
+    budget: str
+    limit: str
+    seen: str
+    node_id: str = ""
+    fails: bool = True
+    spared: str = ""
+    why: str = ""
 
 
 class LayerPushed(Event, frozen=True):
@@ -316,6 +342,8 @@ AnyEvent = (
     | TestRan
     | TestTimed
     | ProcessTimed
+    | MemorySeen
+    | BudgetBroken
     | LayerPushed
     | LayerPopped
     | TraceFound

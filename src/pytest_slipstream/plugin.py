@@ -108,7 +108,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(session.exitstatus))
+            session.exitstatus = session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -23,12 +23,14 @@ from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
+from pytest_slipstream.report.at_end import ReportsAtEnd
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
-from pytest_slipstream.settings import Settings
+from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.measure.budget_watch import BudgetWatch
     from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
@@ -66,6 +68,8 @@ class Run:
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
         self._unchanged: Unchanged | None = None
+        self._budgets: BudgetWatch | None = None
+        self._reports: ReportsAtEnd | None = None
         if settings.speeds_up_unchanged:
             from pytest_slipstream.unchanged import Unchanged
 
@@ -98,7 +102,17 @@ class Run:
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+            self._reports = ReportsAtEnd(self.settings, config.rootpath, self.record)
+            manager.register(self._reports, "slipstream-reports")
+            self._register_budgets(config)
         manager.register(self._account, "slipstream-account")
+
+    def _register_budgets(self, config: pytest.Config) -> None:
+        if self.settings.budget != BudgetSettings():
+            from pytest_slipstream.measure.budget_watch import BudgetWatch
+
+            self._budgets = BudgetWatch(self.settings, config.rootpath, self.record)
+            config.pluginmanager.register(self._budgets, "slipstream-budgets")
 
     def _register_databases(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
@@ -135,14 +149,23 @@ class Run:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""
         return sum(database.preparing_s for database in self.lanes.databases)
 
-    def finish(self, exit_status: int) -> None:
-        """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+    def finish(self, exit_status: int) -> int:
+        """Drop the slots and let go of the servers; what fails there is reported by pytest.
+
+        Returns:
+            The exit status of the run, which a budget may change.
+        """
         if self._unchanged is not None:
             self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self._account.finish()
+        if self._budgets is not None:
+            exit_status = self._budgets.judge(exit_status)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
+        if self._reports is not None:
+            self._reports.finish(self.owner.testrun_uid)
+        return exit_status
 
     def _close_databases(self) -> None:
         errors = []

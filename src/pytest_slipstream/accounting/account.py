@@ -184,13 +184,14 @@ class Account:
             return (yield)
         key = f"{fixturedef.baseid}::{fixturedef.argname}"
         # Finalizers run last in, first out: these two enclose the fixture's own.
-        teardown = _Teardown(key, self._current)
+        wider = fixturedef.scope != "function"
+        teardown = _Teardown(key, wider, self._current)
         fixturedef.addfinalizer(teardown.end)
         interval = Interval(turn)
         try:
             return (yield)
         finally:
-            turn.fixture(key, 0, interval.end())
+            turn.fixture(key, 0, interval.end(), wider=wider)
             turn.count("fixture set-ups")
             fixturedef.addfinalizer(teardown.begin)
 
@@ -208,8 +209,9 @@ class Account:
 class _Teardown:
     """Of a fixture, in whichever test it comes."""
 
-    def __init__(self, key: str, current: Callable[[], Turn | None]) -> None:
+    def __init__(self, key: str, wider: bool, current: Callable[[], Turn | None]) -> None:
         self._key = key
+        self._wider = wider
         self._current = current
         self._turn: Turn | None = None
         self._interval: Interval | None = None
@@ -223,7 +225,7 @@ class _Teardown:
     def end(self) -> None:
         """They are over."""
         if self._turn is not None and self._interval is not None:
-            self._turn.fixture(self._key, 1, self._interval.end())
+            self._turn.fixture(self._key, 1, self._interval.end(), wider=self._wider)
             self._turn = self._interval = None
 
 

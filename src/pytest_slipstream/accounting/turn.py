@@ -28,6 +28,7 @@ class Turn:
         self.cpu_s = 0.0
         self._own = [0.0, 0.0, 0.0]
         self._fixtures: dict[str, list[float]] = {}
+        self._wider_s = 0.0
         self._spent: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self.inner_s = 0.0
@@ -39,8 +40,10 @@ class Turn:
         self._own[PHASES[phase]] += own_s
         self._charges.clear()
 
-    def fixture(self, key: str, end: int, own_s: float) -> None:
+    def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""
+        if wider:
+            self._wider_s += own_s
         self._fixtures.setdefault(key, [0.0, 0.0])[end] += own_s
 
     def charge(self, kind: str, seconds: float, cpu_s: float = 0.0) -> None:
@@ -73,6 +76,7 @@ class Turn:
             seconds=round(seconds, _DIGITS),
             own=(own[0], own[1], own[2]),
             cpu_seconds=round(self.cpu_s, _DIGITS),
+            wider_seconds=round(self._wider_s, _DIGITS),
             fixtures={
                 key: (round(set_up_s, _DIGITS), round(torn_down_s, _DIGITS))
                 for key, (set_up_s, torn_down_s) in self._fixtures.items()

@@ -33,7 +33,7 @@ class Summary:
             return
         happened = record.read(self._record.directory)
         lines = list(render(happened))
-        kept = list(_kept(happened))
+        kept = [*_budgets(happened), *_kept(happened)]
         if kept or (self._shown and lines):
             terminalreporter.section("slipstream", sep="-")
         for line in [*(lines if self._shown else ()), *kept]:
@@ -41,7 +41,7 @@ class Summary:
 
 
 def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
-    """The block's lines, without those on kept databases; none where no database was used."""
+    """The block's lines, without those on budgets and on kept databases."""
     started = _only(events.RunStarted, happened)
     for name in dict.fromkeys(name for event in started for name in event.databases):
         own = [event for event in happened if getattr(event, "database", None) == name]
@@ -226,6 +226,18 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
         yield from (f"  {entry}" for entry in entries[:_SHOWN])
     if len(entries) > _SHOWN:
         yield f"  … and {len(entries) - _SHOWN} more, all in the run record"
+
+
+def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
+    found = _only(events.BudgetBroken, happened)
+    for one in [*(e for e in found if e.fails), *(e for e in found if not e.fails)][: 3 * _SHOWN]:
+        kind = "budget broken" if one.fails else f"over budget, a warning because {one.spared}"
+        whose = f"{one.node_id} " if one.node_id else ""
+        yield f"{kind}: {whose}{one.budget} {one.seen}, limit {one.limit}"
+        if one.why:
+            yield f"  {one.why}"
+    if len(found) > 3 * _SHOWN:
+        yield f"  … and {len(found) - 3 * _SHOWN} more, all in the run record"
 
 
 def _kept(happened: Iterable[events.Event]) -> Iterator[str]:

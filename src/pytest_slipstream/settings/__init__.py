@@ -6,6 +6,7 @@ is unknown, of a wrong type or without effect is a `ConfigurationError` that nam
 valid.
 """
 
+from pytest_slipstream.settings.budget_model import BudgetSettings
 from pytest_slipstream.settings.loading import load
 from pytest_slipstream.settings.model import (
     DatabaseSettings,
@@ -15,13 +16,21 @@ from pytest_slipstream.settings.model import (
     Settings,
     Sources,
 )
-from pytest_slipstream.settings.options import LANE_OPTIONS, OPTIONS, Option, register
+from pytest_slipstream.settings.options import (
+    BUDGET_OPTIONS,
+    LANE_OPTIONS,
+    OPTIONS,
+    Option,
+    register,
+)
 from pytest_slipstream.settings.verdicts import PLACEHOLDERS, database_key_problem
 
 __all__ = [
+    "BUDGET_OPTIONS",
     "LANE_OPTIONS",
     "OPTIONS",
     "PLACEHOLDERS",
+    "BudgetSettings",
     "DatabaseSettings",
     "EngineName",
     "IsolationName",

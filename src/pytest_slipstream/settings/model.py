@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from pytest_slipstream.settings.budget_model import BudgetSettings
+
 EngineName = Literal["sqlite", "postgresql", "mysql"]
 IsolationName = Literal["reset", "rollback", "clone", "none"]
 Sources = tuple[str, ...]
@@ -289,6 +291,25 @@ class Settings(
             "the CI service's variables."
         ),
     ] = None
+    report: Annotated[
+        Sources,
+        Meta(
+            description="Write reports of the run, relative to pytest's rootdir: `FILE.html` "
+            "(extra `report`), `FILE.json` (a trace for Perfetto), `FILE.md`, or `github` for "
+            "GitHub's summary and annotations."
+        ),
+    ] = ()
+    past_runs: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many runs are kept, small, in `.slipstream/past` for "
+            "`slipstream report --trend`; 0 for none.",
+        ),
+    ] = 200
+    budget: Annotated[BudgetSettings, Meta(description="What the run and its tests may take.")] = (
+        BudgetSettings()
+    )
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
@@ -329,4 +350,4 @@ class Settings(
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
         by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
-        return bool(self.databases or by_itself)
+        return bool(self.databases or by_itself or self.report or self.budget != BudgetSettings())

@@ -12,12 +12,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
+from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.model import (
+    DatabaseSettings,
+    LaneSettings,
+    Settings,
+)
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
 _WITHOUT_PREFIX = frozenset(("lane", "shard"))
-_TABLES = frozenset(("databases", "lanes"))
+_TABLES = frozenset(("databases", "lanes", "budget"))
 
 _KINDS: dict[Any, Kind] = {
     bool: "switch",
@@ -127,6 +132,8 @@ TOP_OPTIONS = options_of(Settings, of_database=False)
 DATABASE_OPTIONS = options_of(DatabaseSettings, of_database=True)
 LANE_OPTIONS = options_of(LaneSettings, of_database=False)
 """Those of a lane stand in the file alone."""
+BUDGET_OPTIONS = options_of(BudgetSettings, of_database=False)
+"""Likewise."""
 OPTIONS = (*TOP_OPTIONS, *DATABASE_OPTIONS)
 
 
