@@ -160,10 +160,11 @@ class Run:
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self._account.finish()
-        if self._budgets is not None:
+        reporting = self.owner.worker == "main"  # a forked worker has its parent's plugins
+        if self._budgets is not None and reporting:
             exit_status = self._budgets.judge(exit_status)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
-        if self._reports is not None:
+        if self._reports is not None and reporting:
             self._reports.finish(self.owner.testrun_uid)
         return exit_status
 

@@ -7,6 +7,7 @@ clock is the run's own, and a test that is not known is not measured.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
@@ -47,7 +48,9 @@ class Account:
         self._age_s = age_s()
         self._started_at = self._configured_at
         self._collecting_s = 0.0
-        self._running_s: float | None = None
+        self._running_at: float | None = None
+        self._ended_at: float | None = None
+        self._pid = os.getpid()
         self._imports: dict[str, float] = {}
         self._turns: dict[pytest.Item, Turn] = {}
         self._latest: Turn | None = None
@@ -107,23 +110,30 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Wrapper:
         """Measure the run of all tests."""
-        began = clock.seconds()
+        self._running_at = clock.seconds()
         try:
             return (yield)
         finally:
-            self._running_s = clock.seconds() - began
+            self._ended_at = clock.seconds()
+
+    def _note_fork(self) -> None:
+        """A process that was forked to run tests begins with them; what was before is another's."""
+        if os.getpid() != self._pid:
+            self._pid, self._age_s = os.getpid(), 0.0
+            self._configured_at = self._started_at = self._running_at = clock.seconds()
+            self._collecting_s, self._imports = 0.0, {}
 
     def finish(self) -> None:
-        """Write what the stages took, if tests were to be run."""
-        if self._running_s is not None:
-            starting_s = self._age_s
+        """Write what the stages took, if tests were to be run, and this process was to run them."""
+        if self._running_at is not None and os.getpid() == self._pid:
+            ended_at = clock.seconds() if self._ended_at is None else self._ended_at
             self._emit(
                 events.ProcessTimed(
-                    began=clock.unix_of(self._configured_at) - starting_s,
-                    starting_seconds=starting_s,
+                    began=clock.unix_of(self._configured_at) - self._age_s,
+                    starting_seconds=self._age_s,
                     conftest_seconds=self._started_at - self._configured_at,
                     collecting_seconds=self._collecting_s,
-                    running_seconds=self._running_s,
+                    running_seconds=ended_at - self._running_at,
                     imports={name: round(s, 6) for name, s in self._imports.items()},
                 )
             )
@@ -133,6 +143,7 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Wrapper:
         """Measure a test, and write what it took."""
+        self._note_fork()
         turn = self._turns[item] = self._latest = Turn(item.nodeid)
         try:
             return (yield)

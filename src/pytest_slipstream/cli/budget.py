@@ -37,7 +37,7 @@ def update() -> None:
         )
     run = observed(record.read(newest_run(here)))
     before = allowances.read(here)
-    after = ratcheted(before, over(configured, run), list(run.tests))
+    after = ratcheted(before, over(configured, run), run.tests.keys())
     path = allowances.write(here, after)
     gone = len((before or {}).keys() - after.keys())
     typer.echo(f"{len(after)} tests have an allowance, {gone} need none any more: {path}")

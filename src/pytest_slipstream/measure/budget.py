@@ -6,7 +6,7 @@ why not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -207,7 +207,7 @@ def _counters(budget: BudgetSettings, run: Observed) -> Iterator[events.BudgetBr
 
 
 def ratcheted(
-    before: Mapping[str, float] | None, slow: Mapping[str, float], ran: Sequence[str]
+    before: Mapping[str, float] | None, slow: Mapping[str, float], ran: Collection[str]
 ) -> dict[str, float]:
     """The allowances after a run: they shrink, or go, and never grow.
 

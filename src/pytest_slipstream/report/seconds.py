@@ -69,19 +69,24 @@ def account(happened: Sequence[events.AnyEvent]) -> Account:
             ends[event.worker] = event.at
         elif isinstance(event, events.AsyncTestRan) and event.together:
             overlapping.setdefault(event.worker, {})[event.node_id] = event
+    # One that only collected did it for the others; pytest-xdist's controller does not collect.
+    counted = {
+        worker: process
+        for worker, process in processes.items()
+        if worker in tests or process.imports
+    }
     buckets = _joined(
-        _worker(processes[worker], ends[worker], own, overlapping.get(worker, {}))
-        for worker, own in tests.items()
-        if worker in processes and worker in ends
+        _worker(process, ends[worker], tests.get(worker, []), overlapping.get(worker, {}))
+        for worker, process in counted.items()
+        if worker in ends
     )
     return Account(
         buckets=dict(sorted(buckets.items(), key=lambda one: -one[1])),
         fixtures=_fixtures(test for own in tests.values() for test in own),
         imports={
             name: seconds
-            for worker in tests
-            if worker in processes
-            for name, seconds in processes[worker].imports.items()
+            for process in counted.values()
+            for name, seconds in process.imports.items()
         },
         workers=len(tests),
     )
@@ -103,8 +108,9 @@ def _worker(
 ) -> Buckets:
     imports = min(sum(process.imports.values()), process.collecting_seconds)
     _, busy_s = overlap((test.began, test.began + test.seconds) for test in own)
-    alone = process.worker.endswith("main")
-    between = "pytest and its plugins, between tests" if alone else "idle"
+    between = "idle"
+    if process.worker.endswith("main"):
+        between = "pytest and its plugins, between tests" if own else "waiting for workers"
     parts = [
         {
             "interpreter and plugins": process.starting_seconds,

@@ -19,6 +19,9 @@ P = 0.01
 
 SHARE = 0.2
 LEAST_MS = 5.0
+WHOLE = 0.9
+"""How much of the largest run's tests a run must have to stand for the suite."""
+
 FEWEST = 8
 """Runs; fewer cannot tell."""
 
@@ -27,7 +30,7 @@ class Slower(msgspec.Struct, frozen=True):
     """Something that takes longer since a run.
 
     Args:
-        node_id: "" for the suite: all tests that were in every run, together.
+        node_id: "" for the suite: the tests that were in every whole run, together.
         since: That run's name.
     """
 
@@ -46,9 +49,11 @@ def slower(runs: Sequence[PastRun]) -> list[Slower]:
     """The suite, if it became slower, and then the tests, those that grew most first."""
     if len(runs) < FEWEST:
         return []
-    common = set[str].intersection(*(set(run.tests) for run in runs))
-    suite = [sum(run.tests[node_id] for node_id in common) for run in runs]
-    found = [_found("", suite, runs, P)] if common else []
+    most = max(len(run.tests) for run in runs)
+    whole = [run for run in runs if len(run.tests) >= WHOLE * most]
+    common = set[str].intersection(*(set(run.tests) for run in whole))
+    suite = [sum(run.tests[node_id] for node_id in common) for run in whole]
+    found = [_found("", suite, whole, P)] if common else []
     names = sorted(set(runs[-1].tests))
     of_tests = []
     for node_id in names:

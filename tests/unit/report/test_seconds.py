@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pytest_slipstream import events
@@ -64,10 +65,17 @@ def test_buckets_sum_to_the_whole() -> None:
 
 
 def test_workers_wait_where_one_process_does_not() -> None:
-    happened = [timed("gw0", 0), *process("gw0"), *process("main")]
-    spent = account(happened)
-    assert spent.workers == 1  # the controller ran no test
-    assert spent.buckets["idle"] == pytest.approx(1.5)
+    controller, end = process("main")
+    assert isinstance(controller, events.ProcessTimed)
+    happened = [timed("gw0", 0), *process("gw0")]
+    xdist = account([*happened, msgspec.structs.replace(controller, imports={}), end])
+    assert xdist.workers == 1
+    assert xdist.buckets["idle"] == pytest.approx(1.5)
+    assert xdist.total_s == pytest.approx(5.0)
+    collecting = account([*happened, controller, end])
+    assert collecting.workers == 1
+    assert collecting.buckets["waiting for workers"] == pytest.approx(2.0)
+    assert collecting.total_s == pytest.approx(10.0)
 
 
 def test_tests_that_overlap_share_the_seconds_of_their_process() -> None:

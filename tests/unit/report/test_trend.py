@@ -52,6 +52,15 @@ def test_new_test_does_not_make_the_suite_slower() -> None:
     assert slower(runs(*before, *after)) == []
 
 
+def test_runs_of_a_few_tests_say_nothing_of_the_suite() -> None:
+    before = {f"test {number}": 10.0 for number in range(10)}
+    after = {name: 20.0 for name in before}
+    alone = {"test 0": 10.0}
+    found = slower(runs(*[before] * 12, *[after] * 6, alone, *[after] * 6))
+    assert (found[0].node_id, found[0].since) == ("", "run 12")
+    assert found[0].before_ms == 100.0
+
+
 def test_false_alarms_are_rare() -> None:
     alarms = sum(bool(slower(runs(*noisy(seed, [100.0] * 30)))) for seed in range(200))
     assert alarms <= 4
