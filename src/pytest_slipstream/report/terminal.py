@@ -231,9 +231,9 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
 def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
     found = _only(events.BudgetBroken, happened)
     for one in [*(e for e in found if e.fails), *(e for e in found if not e.fails)][: 3 * _SHOWN]:
-        kind = "budget broken" if one.fails else f"over budget, a warning because {one.spared}"
-        whose = f"{one.node_id} " if one.node_id else ""
-        yield f"{kind}: {whose}{one.budget} {one.seen}, limit {one.limit}"
+        said = f"{one.node_id} {one.budget} {one.seen}, limit {one.limit}".strip()
+        warning = f"over budget, a warning because {one.spared}: {said}"
+        yield f"budget broken: {said}" if one.fails else warning
         if one.why:
             yield f"  {one.why}"
     if len(found) > 3 * _SHOWN:

@@ -54,7 +54,7 @@ def test_new_test_does_not_make_the_suite_slower() -> None:
 
 def test_runs_of_a_few_tests_say_nothing_of_the_suite() -> None:
     before = {f"test {number}": 10.0 for number in range(10)}
-    after = {name: 20.0 for name in before}
+    after = dict.fromkeys(before, 20.0)
     alone = {"test 0": 10.0}
     found = slower(runs(*[before] * 12, *[after] * 6, alone, *[after] * 6))
     assert (found[0].node_id, found[0].since) == ("", "run 12")
