@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import BooleanFilter, CDSView, ColumnDataSource, FactorRange, HoverTool, Range1d
+from bokeh.models import (
+    BooleanFilter,
+    CDSView,
+    ColumnDataSource,
+    CustomJSHover,
+    FactorRange,
+    HoverTool,
+    Range1d,
+)
 from bokeh.plotting import figure
 from numpy import array, float32, int32
 
@@ -35,34 +43,13 @@ def timeline(run: RunReport) -> Any:
     _style(plot)
     plot.yaxis.ticker = list(range(len(run.rows)))
     plot.yaxis.major_label_overrides = dict(enumerate(run.rows))
-    rows, lefts, rights, colours, tests = [], [], [], [], []
-    for number, test in enumerate(run.tests):
-        at = test.began - run.began
-        for part, seconds in enumerate(test.parts):
-            if seconds > 0:
-                rows.append(test.row)
-                lefts.append(at)
-                rights.append(at + seconds)
-                colours.append(part)
-                tests.append(number)
-            at += seconds
     for part, (name, colour) in enumerate(zip(PARTS, COLOURS, strict=True)):
-        chosen = [i for i, found in enumerate(colours) if found == part]
-        source = ColumnDataSource(
-            {
-                "row": array([rows[i] for i in chosen], dtype=int32),
-                "left": array([lefts[i] for i in chosen], dtype=float32),
-                "right": array([rights[i] for i in chosen], dtype=float32),
-                "test": array([tests[i] for i in chosen], dtype=int32),
-            },
-            name=f"part {part}",
-        )
         plot.hbar(
             y="row",
             left="left",
             right="right",
             height=0.8,
-            source=source,
+            source=ColumnDataSource(_bars(run, part), name=f"part {part}"),
             view=CDSView(filter=BooleanFilter(name=f"filter {part}")),
             fill_color=colour,
             line_color=None,
@@ -79,10 +66,23 @@ def timeline(run: RunReport) -> Any:
     return plot
 
 
+def _bars(run: RunReport, part: int) -> dict[str, Any]:
+    """One part of all tests that have it, as columns; a test is its number."""
+    found = [
+        (test.row, test.began - run.began + sum(test.parts[:part]), test.parts[part], number)
+        for number, test in enumerate(run.tests)
+        if test.parts[part] > 0
+    ]
+    return {
+        "row": array([row for row, _, _, _ in found], dtype=int32),
+        "left": array([left for _, left, _, _ in found], dtype=float32),
+        "right": array([left + seconds for _, left, seconds, _ in found], dtype=float32),
+        "test": array([number for _, _, _, number in found], dtype=int32),
+    }
+
+
 def _naming() -> Any:
     """From a test's number, of which the chart has thousands, to its name, which the page has."""
-    from bokeh.models import CustomJSHover
-
     return CustomJSHover(code="return window.slipstream.name(value)")
 
 

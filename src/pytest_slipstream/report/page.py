@@ -44,6 +44,33 @@ def page(run: RunReport, walls: list[float]) -> str:
         MissingExtraError: Bokeh is not installed.
     """
     check()
+    scripts, script, divs = _charts(run, walls)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        run=run,
+        parts=PARTS,
+        began=datetime.fromtimestamp(run.began, timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        scripts=scripts,
+        script=script,
+        divs=divs,
+        tests=_for_script(
+            [
+                [test.node_id, test.outcome, test.worker, round(test.seconds, 4), round(at, 3)]
+                for test in run.tests
+                for at in [test.began - run.began]
+            ]
+        ),
+        strategies=Counter(event.strategy for event in run.cleaned),
+        cleaning_s=sum(event.seconds for event in run.cleaned),
+        escalated=[event for event in run.cleaned if event.escalated is not None],
+        walls=walls,
+    )
+
+
+def _charts(run: RunReport, walls: list[float]) -> tuple[list[str], str, dict[str, str]]:
+    """Bokeh's own scripts, the one that draws, and the places of the charts by their names."""
     from bokeh.embed import components
     from bokeh.resources import Resources
 
@@ -58,30 +85,12 @@ def page(run: RunReport, walls: list[float]) -> str:
         drawn["memory"] = charts.memory(run)
     if len(walls) > 1:
         drawn["trend"] = charts.trend(walls)
-    script, divs = components(drawn) if drawn else ("", {})
-    scripts = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw if drawn else []
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
-        run=run,
-        parts=PARTS,
-        began=datetime.fromtimestamp(run.began, timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        scripts=scripts,
-        script=script,
-        divs={name: divs.get(name, "") for name in ("timeline", "seconds", "memory", "trend")},
-        tests=_for_script(
-            [
-                [test.node_id, test.outcome, test.worker, round(test.seconds, 4), round(at, 3)]
-                for test in run.tests
-                for at in [test.began - run.began]
-            ]
-        ),
-        strategies=Counter(event.strategy for event in run.cleaned),
-        cleaning_s=sum(event.seconds for event in run.cleaned),
-        escalated=[event for event in run.cleaned if event.escalated is not None],
-        walls=walls,
-    )
+    divs = dict.fromkeys(("timeline", "seconds", "memory", "trend"), "")
+    if not drawn:
+        return [], "", divs
+    script, places = components(drawn)
+    own = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw
+    return own, script, divs | places
 
 
 def _for_script(value: object) -> str:
