@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from pytest_slipstream import record
+from pytest_slipstream.report import past
+from pytest_slipstream.report.run import run_report
 from pytest_slipstream.settings import Settings
 
 
@@ -41,9 +43,6 @@ class ReportsAtEnd:
         """All events are in the record."""
         if self._record.problem is not None:
             return
-        from pytest_slipstream.report import past, writing  # an ordinary run ends without it
-        from pytest_slipstream.report.run import run_report
-
         happened = record.read(self._record.directory)
         run = run_report(happened)
         if run.tests and self._past_runs:
@@ -52,6 +51,8 @@ class ReportsAtEnd:
             except OSError as error:
                 self._problems.append(f"the run is not kept among the past ones: {error}")
         if self._targets:
+            from pytest_slipstream.report import writing  # an ordinary run ends without it
+
             problems, self._printed = writing.write(self._targets, happened, self._rootdir)
             self._problems += problems
 
