@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from pytest_slipstream import record
-from pytest_slipstream.report import past
-from pytest_slipstream.report.run import run_report
 from pytest_slipstream.settings import Settings
 
 
@@ -43,6 +41,9 @@ class ReportsAtEnd:
         """All events are in the record."""
         if self._record.problem is not None:
             return
+        from pytest_slipstream.report import past  # the first test begins sooner
+        from pytest_slipstream.report.run import run_report
+
         happened = record.read(self._record.directory)
         run = run_report(happened)
         if run.tests and self._past_runs:
