@@ -8,10 +8,10 @@ clock is the run's own, and a test that is not known is not measured.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any
-from unittest import TestCase
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,9 @@ from pytest_slipstream import events
 from pytest_slipstream.accounting.process_start import age_s
 from pytest_slipstream.accounting.turn import Interval, Turn
 from pytest_slipstream.clock import clock
+
+if TYPE_CHECKING:
+    from unittest import TestCase
 
 Wrapper = Generator[None, Any, Any]
 
@@ -162,7 +165,8 @@ class Account:
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """Measure the test's body, and what a TestCase's set-up takes in it."""
         turn, case = self._turns.get(item), getattr(item, "instance", None)
-        if turn is not None and isinstance(case, TestCase):
+        unittest = sys.modules.get("unittest")  # not imported for suites that do without
+        if turn is not None and unittest is not None and isinstance(case, unittest.TestCase):
             for end, name in enumerate(("setUp", "tearDown")):
                 vars(case)[name] = partial(_timed, turn, f"{item.nodeid}::{name}", end, case, name)
         return (yield from self._phase(item, "call"))
