@@ -60,7 +60,7 @@ def timeline(run: RunReport) -> Any:
     hover.formatters = {"@test": _naming()}
     plot.add_tools(hover)
     plot.legend.orientation = "horizontal"
-    plot.legend.background_fill_alpha = 0
+    plot.legend.background_fill_alpha = plot.legend.border_line_alpha = 0
     plot.legend.label_text_color = _INK
     plot.add_layout(plot.legend[0], "above")
     return plot

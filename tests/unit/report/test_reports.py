@@ -129,6 +129,7 @@ def test_page_is_one_file_whose_script_no_name_can_end() -> None:
     assert "\\u003c/script>" in text
     assert "http://" not in text.split("<body>")[1].split("<script>")[0]
     assert '<script src="' not in text
+    assert "1 passed in 10.0 s" in text
     assert len(text) < 2_000_000
 
 
