@@ -216,7 +216,7 @@ def test_braces_can_be_escaped(project):
         ),
         (POSTGRESQL + "audit = true", [f"{MAIN}.audit", "belongs to [tool.slipstream]"]),
         ("[tool.slipstream]\nworkers = 16", ["tool.slipstream.workers is not known"]),
-        ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
+        ("[tool.slipstream]\nbudget = 1", ["tool.slipstream.budget is 1, and must be a table"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
         (
             "[tool.slipstream]\ndatabases = 'main'",
