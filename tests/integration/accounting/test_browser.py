@@ -77,10 +77,10 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture
 def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """The page; what it complains of, and what it asks the network for, fails the test."""
-    context = browser.new_context(color_scheme=request.param)
+    context = browser.new_context(color_scheme=getattr(request, "param", "light"))
     tab = context.new_page()
     complaints: list[str] = []
     tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -95,6 +95,7 @@ def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterat
     context.close()
 
 
+@pytest.mark.parametrize("opened", ["light", "dark"], indirect=True)
 def test_first_view_has_all_tests_and_the_slowest_rows(opened: Any) -> None:
     assert opened.title() == "Tests: failed"
     assert opened.locator("#count").inner_text() == f"{COUNT} of {COUNT} tests"
