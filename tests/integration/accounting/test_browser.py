@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
     reason="there is no chromium: make servers",
 )
 COUNT = 5000
+PATIENCE_MS = 120_000
 
 
 def big_run() -> list[events.AnyEvent]:
@@ -71,7 +72,9 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu"],
+            timeout=PATIENCE_MS,
         )
         yield browser
         browser.close()
@@ -82,13 +85,14 @@ def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterat
     """The page; what it complains of, and what it asks the network for, fails the test."""
     context = browser.new_context(color_scheme=getattr(request, "param", "light"))
     tab = context.new_page()
+    tab.set_default_timeout(PATIENCE_MS)
     complaints: list[str] = []
     tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(report.as_uri())
-    tab.wait_for_function("window.slipstream.model('timeline') !== null", timeout=60_000)
+    tab.wait_for_function("window.slipstream.model('timeline') !== null")
     yield tab
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
