@@ -22,6 +22,7 @@ def new() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_task_factory(_task)
     _let_fibers_wait(loop)
+    _let_no_test_stop(loop)
     return loop
 
 
@@ -35,6 +36,23 @@ def _let_fibers_wait(loop: Any) -> None:
 
     with contextlib.suppress(AttributeError):  # a loop that is not written in Python
         loop.run_until_complete = run_until_complete
+
+
+def _let_no_test_stop(loop: Any) -> None:
+    """The loop runs other tests, too."""
+    original = loop.stop
+
+    def stop() -> None:
+        # asyncio itself stops the loop in a callback, which is no task.
+        if CURRENT.get() is not None and asyncio.current_task(loop) is not None:
+            raise RuntimeError(
+                "this test is in flight with others, whose event loop it cannot stop; "
+                "mark it `sequential`"
+            )
+        original()
+
+    with contextlib.suppress(AttributeError):  # a loop that is not written in Python
+        loop.stop = stop
 
 
 def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

@@ -197,7 +197,7 @@ class Settings(
         ),
     ] = 0
     groups: Annotated[
-        dict[str, int],
+        dict[str, Annotated[int, Meta(ge=1)]],
         Meta(
             description="How many tests of a group, `@pytest.mark.concurrent(group=…)`, may be in "
             "flight together; a group that is not named here has 1."

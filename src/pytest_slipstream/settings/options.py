@@ -76,16 +76,14 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def expected(self) -> str:
         """What a value must be, in words."""
-        if self.kind == "number" and self.least is not None:
-            return f"a whole number of at least {self.least}"
+        least = "" if self.least is None else f" of at least {self.least}"
         return {
             "switch": "true or false",
             "choice": "one of " + ", ".join(self.choices),
-            "number": "a whole number",
+            "number": f"a whole number{least}",
             "text": "a text",
             "list": "a text or a list of texts",
-            "table": "a table of "
-            + ("whole numbers" if self.type.__origin__ == dict[str, int] else "texts"),
+            "table": f"a table of whole numbers{least}" if least else "a table of texts",
         }[self.kind]
 
 
@@ -96,6 +94,12 @@ def options_of(struct: type[msgspec.Struct], *, of_database: bool) -> tuple[Opti
         for field in msgspec.structs.fields(struct)
         if field.name not in _TABLES
     )
+
+
+def _least(plain: Any, meta: msgspec.Meta) -> int | None:
+    """The least value, of a table's values where it is one."""
+    of_values = [one for value in get_args(plain)[1:] for one in getattr(value, "__metadata__", ())]
+    return next((int(one.ge) for one in (meta, *of_values) if one.ge is not None), None)
 
 
 def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
@@ -109,7 +113,7 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
         kind=_KINDS[origin],
         type=Annotated[value_type, meta],
         choices=get_args(plain) if origin is Literal else (),
-        least=meta.ge,
+        least=_least(plain, meta),
         required=field.required,
         default=field.default if factory is msgspec.NODEFAULT else factory(),
         description=meta.description,

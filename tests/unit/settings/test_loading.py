@@ -201,6 +201,10 @@ def test_braces_can_be_escaped(project):
             POSTGRESQL + 'driver = "asyncmy"',
             [f"{MAIN}.driver", "'asyncmy', which is for mysql; for postgresql there are psycopg,"],
         ),
+        (
+            "[tool.slipstream]\ngroups = { a = 0 }",
+            ["tool.slipstream.groups", "must be a table of whole numbers of at least 1"],
+        ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
             "[tool.slipstream.database.main]\nengine = 'sqlite'",
