@@ -55,8 +55,8 @@ class DatabaseSettings(
         Sources,
         Meta(
             description="What fills the template once: `module:callable` that takes the URL (sync "
-            "or async: the URL's driver is of the same kind, unless it is empty), a `.sql` file or a "
-            "directory of them; several in order."
+            "or async: the URL's driver is of the same kind, unless it is empty), a `.sql` file or "
+            "a directory of them; several in order."
         ),
     ] = ()
     isolation: Annotated[
