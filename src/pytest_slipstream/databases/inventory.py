@@ -85,9 +85,9 @@ def open_stocks(
     Args:
         cache_dir: The cache directory.
         databases: The project's configured databases; may be empty.
-        start: Also start embedded servers that the project does not use, if they have stopped and
-            have no options of their own. Those of the project are started in any case; all stop
-            again at the end.
+        start: Also start stopped embedded servers that the project does not use, if they have no
+            options of their own. Those of the project, or without one those that have no options,
+            are started in any case. All stop again at the end.
         note: Told of each embedded server that is not looked at, and why.
     """
     with ExitStack() as opened:

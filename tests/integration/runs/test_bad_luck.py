@@ -249,3 +249,11 @@ def test_a_schema_of_no_valid_form_ends_the_run_before_it_begins(project: Projec
     result = project.run(tests=PASSING)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: schema 'app.models' is not a source: *", "hint: write *"])
+
+
+def test_libpq_is_not_led_elsewhere_by_the_environment(
+    postgresql_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")  # RFC 5737: nobody's
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    postgresql_project.run(tests=PASSING).assert_outcomes(passed=4)
