@@ -19,6 +19,7 @@ from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
+from pytest_slipstream.databases.sources import verdicts
 from pytest_slipstream.identity import identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
@@ -42,6 +43,7 @@ class Run:
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
+        verdicts.check(settings.every_database, config.rootpath)
         self.settings = settings
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"

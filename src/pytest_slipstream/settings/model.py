@@ -55,7 +55,8 @@ class DatabaseSettings(
         Sources,
         Meta(
             description="What fills the template once: `module:callable` that takes the URL (sync "
-            "or async), a `.sql` file or a directory of them; several in order."
+            "or async: the URL's driver is of the same kind, unless it is empty), a `.sql` file or "
+            "a directory of them; several in order."
         ),
     ] = ()
     isolation: Annotated[
@@ -269,7 +270,7 @@ class Settings(
         str | None,
         Meta(
             description="Where servers and templates are kept between runs; without it, a "
-            "directory of the user's cache."
+            "directory of the user's cache, or as root `/var/cache/pytest-slipstream`."
         ),
     ] = None
     durations: Annotated[

@@ -205,6 +205,15 @@ def test_braces_can_be_escaped(project):
             "[tool.slipstream]\ngroups = { a = 0 }",
             ["tool.slipstream.groups", "must be a table of whole numbers of at least 1"],
         ),
+        (
+            POSTGRESQL + 'driver = "postgresql+asyncpg"',
+            [
+                f"{MAIN}.driver is 'postgresql+asyncpg', and must be the driver's name alone",
+                "for postgresql there are psycopg,",
+                "hint: write 'asyncpg'",
+            ],
+        ),
+        (POSTGRESQL + 'driver = "postgresql"', [f"{MAIN}.driver is 'postgresql', and must be"]),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
             "[tool.slipstream.database.main]\nengine = 'sqlite'",
@@ -238,6 +247,10 @@ def test_braces_can_be_escaped(project):
         (
             '[tool.slipstream.databases.main]\nengine = "postgres"',
             ["'postgres'", "did you mean 'postgresql'?"],
+        ),
+        (
+            '[tool.slipstream.databases.main]\nengine = "mariadb"',
+            ["'mariadb'", "did you mean 'mysql'?"],
         ),
         (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, rollback, clone, none"]),
         (POSTGRESQL + 'tests = "some"', [f"{MAIN}.tests is 'some'", "one of all, marked"]),
