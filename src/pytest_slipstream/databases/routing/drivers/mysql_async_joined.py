@@ -281,7 +281,7 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
     signature = inspect.signature(original)
 
     async def open_at(entrance: Entrance, arguments: dict[str, Any]) -> Any:
-        if not entrance.joining.possible:
+        if not entrance.joins:
             connection = await original(**arguments)
         else:
             connection = joined(**arguments)
@@ -305,6 +305,9 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
         if entrance is None:
             return original(*args, **kwargs)
+        if entrance.number:
+            name = "db" if "db" in arguments else "database"
+            arguments[name] = entrance.address.database
         return manager(open_at(entrance, arguments))
 
     return [

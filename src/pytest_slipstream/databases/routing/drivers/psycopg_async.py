@@ -32,7 +32,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
 
     async def connect(cls: Any, /, conninfo: Any = "", **kwargs: Any) -> Any:
         entrance, parameters = psycopg_joined.target(door, conninfo, kwargs)
-        if entrance is None or not entrance.joining.possible:
+        if entrance is None or not entrance.joins:
             connection = await original(cls, conninfo, **kwargs)
         else:
             connection = await original(classes.connection(cls), conninfo, **kwargs)

@@ -30,7 +30,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if cls.__module__.startswith("pytest_slipstream."):
             return original(cls, conninfo, **kwargs)
         entrance, parameters = psycopg_joined.target(door, conninfo, kwargs)
-        if entrance is None or not entrance.joining.possible:
+        if entrance is None or not entrance.joins:
             connection = original(cls, conninfo, **kwargs)
         else:
             open_one = psycopg_routed.opener(conninfo, kwargs)
