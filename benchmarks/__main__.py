@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks import (
+    comparing,
     mysql,
     postgresql,
     processes,
@@ -45,6 +46,7 @@ GROUPS = {
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "compare": Group(comparing.with_itself, 40, 10),
 }
 
 

@@ -21,9 +21,6 @@ def with_concurrency(configuration: str, limit: int = 12) -> str:
 
 
 def together(project: Project) -> set[str]:
-    """The tests that were in flight with others, by their names."""
-    return {
-        event["node_id"].partition("::")[2]
-        for event in project.events("AsyncTestRan")
-        if event["together"]
-    }
+    """The tests that were in flight with others."""
+    ran = project.events("AsyncTestRan")
+    return {event["node_id"] for event in ran if event["together"]}

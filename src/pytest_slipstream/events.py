@@ -21,6 +21,9 @@ class RunStarted(Event, frozen=True):
 
     testrun_uid: str
     version: str
+    python: str = ""
+    system: str = ""
+    """The platform, as `sys.platform` says it."""
     databases: tuple[str, ...] = ()
     lanes: dict[str, tuple[str, ...]] = {}
     """The lanes that are run, each with its engines."""
@@ -180,6 +183,7 @@ class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
     ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
+    ``here`` and ``elsewhere`` together are what was collected: node ids, by file.
     """
 
     shard: str
@@ -187,6 +191,8 @@ class ShardChosen(Event, frozen=True):
     tests: int
     of_tests: int
     seconds: float
+    here: dict[str, tuple[str, ...]] = {}
+    elsewhere: dict[str, tuple[str, ...]] = {}
 
 
 class RunFinished(Event, frozen=True):
@@ -194,6 +200,22 @@ class RunFinished(Event, frozen=True):
 
     exit_status: int
     server_seconds: float
+
+
+class BuildMerged(Event, frozen=True):
+    """The records of several machines were joined; see `exit_status` for what became of the build.
+
+    ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
+    that failed or had errors, by the JUnit files. ``exit_status``: 0 where all passed, 1 where
+    something failed, 2 where the build is not whole.
+    """
+
+    exit_status: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tests: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 AnyEvent = (
@@ -216,4 +238,5 @@ AnyEvent = (
     | LoopBlocked
     | ShardChosen
     | RunFinished
+    | BuildMerged
 )

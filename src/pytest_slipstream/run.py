@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
@@ -32,7 +32,7 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With a database, or with tests that may be in flight together.
+        settings: With a database, a shard, or tests that may be in flight together.
         config: pytest's.
     """
 
@@ -56,6 +56,9 @@ class Run:
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
         if settings.databases:
+            if settings.concurrency:  # also connections that modules open when they are imported
+                for database in self.lanes.databases:
+                    database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
@@ -66,6 +69,8 @@ class Run:
             events.RunStarted(
                 testrun_uid=self.owner.testrun_uid,
                 version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
                 databases=tuple(database.name for database in self.lanes.databases),
                 lanes={
                     name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
@@ -89,6 +94,8 @@ class Run:
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
             manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
         if self.settings.lanes:
+            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
@@ -148,7 +155,7 @@ def _forget_old(records: Path) -> None:
         return
     ignore = records.parent / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("runs/\n")
+        ignore.write_text("runs/\nmerged/\n")
     runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
     for run in runs[:-RECORDS_KEPT]:
         if run.stat().st_mtime < time.time() - 3600:

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 from tests.contract.conftest import Product, execute, new_template_name
 from tests.contract.turns import Turns, turns
@@ -164,6 +164,38 @@ def programs(product: Product) -> st.SearchStrategy[list[Test | Push | Pop]]:
     )
 
 
+# A layer of all tables, one of which has nothing but its history (MariaDB).
+ONLY_HISTORY = [
+    Push((Statement(0, "DELETE FROM versions"), Statement(0, "CREATE TABLE extra (a integer)"))),
+    Test((Statement(0, "DROP TABLE extra"),), left_open=False),
+]
+# Two connections in a transaction, one of which closes although the other has written since.
+CLOSING = [
+    Test(
+        (
+            Statement(0, "DELETE FROM users"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('ann')"),
+            End(0, "close"),
+        ),
+        left_open=False,
+    ),
+    Test((Statement(1, "INSERT INTO roles (name) VALUES ('new')"),), left_open=True),
+]
+# One that goes on in a transaction that has failed, after the other has written.
+GOING_ON = [
+    Test(
+        (
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('ann')"),
+            Statement(0, "ROLLBACK TO SAVEPOINT one"),
+            Statement(0, "INSERT INTO roles (name) VALUES ('admin')"),
+            Statement(1, "INSERT INTO roles (name) VALUES ('admin')"),
+        ),
+        left_open=False,
+    )
+]
+
+
 class Run:
     """One program on one slot.
 
@@ -273,9 +305,9 @@ class Run:
     def _one(self, step: Statement | End) -> None:
         connection = self._connection(step.connection)
         if isinstance(step, End):
-            getattr(connection, step.how)()
-            if step.how == "close":
+            if step.how == "close":  # it is closed, too, where it says that it cannot roll back
                 del self._connections[step.connection]
+            getattr(connection, step.how)()
             return
         cursor = execute(connection, step.sql)
         self._cursors.append(cursor)
@@ -391,6 +423,9 @@ def test_a_slot_is_clean_after_any_program(
         suppress_health_check=list(HealthCheck),
     )
     @given(programs(product))
+    @example(CLOSING)
+    @example(GOING_ON)
+    @example(ONLY_HISTORY)
     def check(program: list[Test | Push | Pop]) -> None:
         slot, template = slots.get()
         try:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_slipstream.databases import naming, sources
+from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Address, Engine, Progress
 from pytest_slipstream.databases.fingerprint import fingerprint
+from pytest_slipstream.databases.sources import decode_all
 from pytest_slipstream.events import Event, TemplateCollected, TemplateReady
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -77,13 +78,15 @@ def _build(
     rootdir: Path,
     progress: Progress,
 ) -> None:
+    from pytest_slipstream.databases.sources.apply import Build, apply
+
     with _under_construction(engine, database, template, digest) as address:
-        build = sources.Build(
+        build = Build(
             database=database, settings=settings, engine=engine, address=address, rootdir=rootdir
         )
-        for source in sources.decode_all(settings):
+        for source in decode_all(settings):
             progress(f"building the template: {source}")
-            sources.apply(source, build)
+            apply(source, build)
 
 
 @contextmanager

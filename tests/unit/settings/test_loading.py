@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +13,6 @@ POSTGRESQL = '[tool.slipstream.databases.main]\nengine = "postgresql"\n'
 SQLITE = '[tool.slipstream.databases.main]\nengine = "sqlite"\n'
 TWO = POSTGRESQL + '[tool.slipstream.databases.audit]\nengine = "sqlite"\n'
 MAIN = "tool.slipstream.databases.main"
-
-
-@pytest.fixture
-def project(tmp_path: Path):
-    """Load settings from the text of a ``pyproject.toml``."""
-
-    def settings(text: str, cli=None, environ=None) -> Settings:
-        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-        return load(tmp_path, cli or {}, environ or {})
-
-    return settings
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream.databases.database import Database, Surroundings
-from pytest_slipstream.databases.lanes import peewee_databases
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
 from pytest_slipstream.errors import ConfigurationError, IsolationError
@@ -106,6 +105,8 @@ class Lanes:
         self._watch()
         if name == self.current.name:
             return
+        from pytest_slipstream.databases.lanes import peewee_databases
+
         for database in self.current.databases.values():
             if database.is_open and database.unclean:
                 database.clean("", "reset")

@@ -15,7 +15,7 @@ DRIVERS = {
     "sqlite3": ("sqlite",),
     "aiosqlite": ("aiosqlite_thread",),
     "psycopg2": ("psycopg2_door",),
-    "psycopg": ("psycopg_sync", "psycopg_async"),
+    "psycopg": ("psycopg_door",),
     "asyncpg": ("asyncpg_connection",),
     "pymysql": ("pymysql_door",),
     "MySQLdb": ("mysqlclient_door",),

@@ -24,8 +24,8 @@ from pytest_slipstream.databases.routing.drivers.asyncpg_route import Route, ses
 from pytest_slipstream.databases.routing.drivers.asyncpg_session import Refused, Session
 from pytest_slipstream.databases.routing.drivers.asyncpg_settings import Settings
 from pytest_slipstream.databases.routing.drivers.asyncpg_transport import Transport
-from pytest_slipstream.databases.routing.joining import TestConnection
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.physical import TestConnection
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 
 class Wire(Transport):

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import Patch
 from pytest_slipstream.databases.routing.drivers.mysql_stream import Stream
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Door, Entrance
@@ -229,18 +229,22 @@ class JoinedAsync:
     def close(self) -> None:
         """Close its own stream; what it has not committed is undone."""
         own: Any = super()
-        self._undo()
-        own.close()
+        try:
+            self._undo()
+        finally:
+            own.close()
 
     async def ensure_closed(self) -> None:
         """The same, and wait until it is done."""
         own: Any = super()
-        self._undo()
-        entrance, self.entrance = self.entrance, None  # the farewell is for its own session
         try:
-            await own.ensure_closed()
+            self._undo()
         finally:
-            self.entrance = entrance
+            entrance, self.entrance = self.entrance, None  # the farewell is for its own session
+            try:
+                await own.ensure_closed()
+            finally:
+                self.entrance = entrance
 
     def _undo(self) -> None:
         test, stream = self._test, self._stream
@@ -248,6 +252,9 @@ class JoinedAsync:
         try:
             if test is not None and stream is not None and self._is_open and not stream.broken:
                 stream.run(test.plan(self, "ROLLBACK").texts)
+        except Uncontained as why:
+            assert self.entrance is not None
+            self.entrance.joining.give_up(why.reason)
         finally:
             self._go_home()
 

@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.routing import statements
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from psycopg2 import extensions
 from psycopg2.sql import Composable
 
 from pytest_slipstream.databases.routing import statements
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Entrance

@@ -20,7 +20,7 @@ from pytest_slipstream.databases.routing.drivers.psycopg_joined import (
     PgSession,
     session,
 )
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Entrance
@@ -44,11 +44,13 @@ class Routed(Joined):
         self,
         entrance: Entrance,
         parameters: Hashable,
-        open_one: Callable[[], Any],
         classes: Classes,
+        conninfo: Any,
+        kwargs: dict[str, Any],
     ) -> None:
-        """From now on it can join."""
-        self._open, self.parameters, self._classes = open_one, parameters, classes
+        """From now on it can join; the others are what `connect` was called with."""
+        self._open = _opener(conninfo, kwargs)
+        self.parameters, self._classes = parameters, classes
         self.cursor_factory = self._cursor_factory
         self.server_cursor_factory = self._server_cursor_factory
         self.entrance = entrance
@@ -133,7 +135,7 @@ class Routed(Joined):
         self._server_cursor_factory = self._classes.cursor(wanted) if self._classes else wanted
 
 
-def opener(conninfo: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
+def _opener(conninfo: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
     """What opens a test's connection to where the application's connects to."""
     options = {
         name: value

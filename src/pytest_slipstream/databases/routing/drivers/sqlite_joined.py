@@ -17,9 +17,9 @@ from weakref import WeakSet
 from pytest_slipstream.databases.engines.sqlite import scripts
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers.sqlite_shared import SHARED_CALLS, Shared, let_go
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Entrance
