@@ -15,6 +15,7 @@ from benchmarks import (
     results,
     rollback,
     scheduling,
+    sharding,
     sqlite,
     suites,
     waiting,
@@ -45,6 +46,7 @@ GROUPS = {
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
+    "shards": Group(sharding.shards, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
     "compare": Group(comparing.with_itself, 40, 10),
 }
