@@ -49,6 +49,7 @@ EXAMPLES = (
     else Example("fastapi_sqlmodel", 113, 1.0, own=2, lanes=("--lane", "fast")),
     Example("fastapi_roles", 236, 10.0),
     Example("flask_peewee", 316, 10.0, "after, two workers"),
+    Example("event_system", 26, 5.0),
 )
 
 

@@ -24,6 +24,7 @@ from pytest_slipstream.databases import inventory, urls
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.holdings import Holding, Stock
 from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers.room import with_room
 from pytest_slipstream.errors import SlipstreamError
 
 db = typer.Typer(
@@ -41,7 +42,11 @@ def _project() -> tuple[settings.Settings, Path]:
 @contextmanager
 def _stocks(*, start: bool = True) -> Iterator[list[Stock]]:
     configured, cache_dir = _project()
-    with inventory.open_stocks(cache_dir, configured.every_database, start=start) as stocks:
+    databases = {
+        name: with_room(database, configured.concurrency)
+        for name, database in configured.every_database.items()
+    }
+    with inventory.open_stocks(cache_dir, databases, start=start) as stocks:
         yield stocks
 
 

@@ -139,6 +139,10 @@ class Flights:
         finally:
             owner.end()
 
+    async def landed(self) -> None:
+        """The event loop ends soon, on which pools have connections to the slots."""
+        await self._pools.leave_slots()
+
     def close(self) -> None:
         """Drop the slots."""
         for databases in self._free.values():

@@ -23,6 +23,9 @@ class Company(Protocol):
         teardown; entered in its own task and context.
         """
 
+    async def landed(self) -> None:
+        """The last test is over, and the event loop ends soon."""
+
     def shared(self, name: str) -> contextlib.AbstractContextManager[None]:
         """While the wider fixture ``name`` is set up or torn down; in its own context."""
 
@@ -38,6 +41,9 @@ class _Nobody:
 
     def around(self, item: pytest.Item) -> contextlib.AbstractAsyncContextManager[None]:
         return contextlib.nullcontext()
+
+    async def landed(self) -> None:
+        return
 
     def shared(self, name: str) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()

@@ -91,7 +91,7 @@ class RunLoop:
         self._plans = plans
         self._limits = limits
         self._emit = emit
-        self._around = company.around
+        self._company = company
         self._loop = loops.new()
         self._copies = FixtureCopies(self._loop, is_foreign, company)
         self._tree = SetupTree(self._copies.forget)
@@ -131,6 +131,7 @@ class RunLoop:
             stack.enter_context(dynamic_definitions(self._session, self._copies.of))
             stack.enter_context(self._plugins())
             stack.enter_context(loops.closing(self._loop, lambda: self._aborted))
+            stack.callback(self._land)
             self._watchdog.start()
             stack.callback(self._watchdog.stop)
             try:
@@ -138,6 +139,10 @@ class RunLoop:
             finally:
                 if not self._aborted:
                     self._tree.teardown_exact(None)
+
+    def _land(self) -> None:
+        if not self._aborted:
+            self._loop.run_until_complete(self._company.landed())
 
     @contextlib.contextmanager
     def _plugins(self) -> Iterator[None]:
@@ -282,7 +287,7 @@ class RunLoop:
         CURRENT.set(flight)
         with self._own_fixtures(flight):
             try:
-                async with self._around(flight.item) if flight.overlapping else _NOTHING:
+                async with self._company.around(flight.item) if flight.overlapping else _NOTHING:
                     await fibers.run(
                         lambda: _protocol(flight.item, nextitem), flight.meter, flight.translate
                     )

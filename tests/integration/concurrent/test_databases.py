@@ -73,6 +73,7 @@ def test_each_test_has_a_database_of_its_own(
     project = made(pytester, application)
     result = project.run("--slipstream-audit", tests=OWN_SLOTS)
     result.assert_outcomes(passed=25)
+    assert result.ret == 0  # nothing was left open, either
     assert len(together(project)) == 24
 
 
@@ -162,3 +163,41 @@ def test_threads_clients_and_child_processes(project: Project) -> None:
     result = project.run("--slipstream-audit", tests=FRAMEWORKS)
     result.assert_outcomes(passed=18)
     assert len(together(project)) == 17
+
+
+LOCKS = """
+    import asyncio
+    import pytest
+    from sqlalchemy import text
+    from app import db
+
+    LOCKED = {
+        "sqlite": ['update "user" set name = name'],
+        "mysql": ['select * from "user" for update'],
+        "postgresql": [
+            'select * from "user" for update',
+            "select pg_advisory_lock(1)",
+            'lock table "user" in access exclusive mode',
+        ],
+    }
+    HOLD, ALL = [], asyncio.Event()
+
+    @pytest.mark.parametrize("n", range(5))
+    async def test_locks(n):
+        db.add("ada")
+        with db.engine.connect() as connection:
+            for statement in LOCKED[connection.dialect.name]:
+                connection.execute(text(statement))
+            HOLD.append(n)
+            if len(HOLD) == 5:
+                ALL.set()
+            await asyncio.wait_for(ALL.wait(), 60)
+            connection.rollback()
+        assert db.names() == ["ada"]
+"""
+
+
+def test_all_hold_the_same_locks_at_once(project: Project) -> None:
+    result = project.run("--slipstream-audit", tests=LOCKS)
+    result.assert_outcomes(passed=5)
+    assert result.ret == 0

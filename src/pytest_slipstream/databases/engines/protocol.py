@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pytest_slipstream.errors import IsolationError
+from pytest_slipstream.errors import IsolationError, ServerError
 from pytest_slipstream.identity import Owner as Owner
 
 Progress = Callable[[str], None]
@@ -212,6 +212,15 @@ class Engine(Protocol):
 
     def create_slot(self, name: str, template: str) -> Slot:
         """Make a slot."""
+
+
+def unmakeable(slot: str, said: str) -> ServerError:
+    """Why a slot cannot be made, by what the server said."""
+    return ServerError(
+        f"the slot {slot} cannot be made: {said}",
+        hint="where the server has no connections left: lower `concurrency`, or have the server "
+        'take more; an embedded one by `server_options = { max_connections = "1000" }`',
+    )
 
 
 def unlayable(slot: str) -> IsolationError:

@@ -50,7 +50,25 @@ class PartedPools:
 
         pool._do_get, pool.dispose = do_get, dispose_all
 
+    async def leave(self) -> None:
+        """Close the idle connections of pools with parts, the first of which is in the pool itself.
+
+        The pools can be used afterwards.
+        """
+        for pool in tuple(self._pools):
+            await _disposed(pool)
+
     def close(self) -> None:
         """Have the pools be whole again."""
         for pool in self._pools:
             del pool._do_get, pool.dispose
+
+
+async def _disposed(pool: Any) -> None:
+    """An asynchronous engine's connections are closed on the running event loop."""
+    try:
+        from sqlalchemy.util import greenlet_spawn
+    except ImportError:  # before 1.4, which has no asynchronous engines
+        pool.dispose()
+    else:
+        await greenlet_spawn(pool.dispose)

@@ -59,6 +59,9 @@ class PeeweeDatabases:
         for database, _ in self._on_slots():
             _renew(database)
 
+    async def leave_slots(self) -> None:
+        """Connections to slots of tests in flight are none that others use."""
+
     def begin_test(self) -> None:
         """Transactions that are open by now are wider fixtures'."""
         self._kept_open = {id(each) for each, _ in self._on_slots() if _is_in_transaction(each)}

@@ -28,6 +28,9 @@ class Followed(Protocol):
     def roll_back(self, database: str) -> list[str]:
         """End the transactions that a test left on connections to ``database``, in words."""
 
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight."""
+
     def close(self) -> None:
         """Follow no more."""
 
@@ -76,6 +79,11 @@ class Pools:
         return [
             found for followed in self._followed.values() for found in followed.roll_back(database)
         ]
+
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight, on their event loop."""
+        for followed in self._followed.values():
+            await followed.leave_slots()
 
     def close(self) -> None:
         """Stop following."""

@@ -59,6 +59,10 @@ class SQLAlchemyPools:
             event.remove(Pool, name, listener)
         self._parted.close()
 
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight."""
+        await self._parted.leave()
+
     def begin_test(self) -> None:
         """Transactions that are open by now are wider fixtures'."""
         self._kept_open = {record for record in self._out if _is_in_transaction(record)}

@@ -252,7 +252,10 @@ class PostgresqlSlot:
         for layer in self._layers:
             if layer.base is not None:
                 self._spare.drop(layer.base)
-        self._spare.drop(self.name)
+        if self._spare.is_used:
+            self._spare.drop(self.name)
+        else:  # without a connection more
+            self._administration.drop(self.name)
         self._spare.close()
 
 
