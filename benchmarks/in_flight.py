@@ -102,9 +102,7 @@ def in_flight(rounds: int) -> Findings:
 def _run(directory: Path, concurrency: int, *options: str) -> Taken:
     command = [sys.executable, "-m", "pytest", f"--slipstream-concurrency={concurrency}", *options]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    environment.pop(
-        "PYTHONDONTWRITEBYTECODE", None
-    )  # modules are compiled, as on a machine at work
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a second run finds bytecode
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=directory, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
