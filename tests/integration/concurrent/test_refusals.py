@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from projects import Project
+from pathlib import Path
+
+import pytest
+
+from concurrency import PYTEST_OPTIONS, with_concurrency
+from projects import DATABASES, Project
 
 REFUSED = """
     import asyncio, os, queue, threading
@@ -147,3 +152,28 @@ def test_a_test_without_a_slot(project: Project) -> None:
 MARKED_ONLY = """[tool.slipstream.databases.main]
 tests = "marked"
 """
+
+
+MANY = """
+    import asyncio
+    import pytest
+
+    @pytest.mark.parametrize("n", range(20))
+    async def test_it(n, db):
+        await asyncio.sleep(0.1)
+"""
+
+
+def test_a_server_with_too_few_connections(pytester: pytest.Pytester, cache_dir: Path) -> None:
+    few = 'engine = "postgresql"\n        server_options = { max_connections = "10" }'
+    text = with_concurrency(DATABASES["postgresql"].replace('engine = "postgresql"', few), 20)
+    project = Project(pytester, text)
+    project.configure(text, PYTEST_OPTIONS)
+    result = project.run(tests=MANY)
+    result.stdout.fnmatch_lines(
+        [
+            "*the slot slipstream_s_*_main_* cannot be made: *",
+            "*hint: where the server has no connections left: lower `concurrency`*",
+        ]
+    )
+    assert result.ret == 1
