@@ -95,7 +95,7 @@ WEB = """
 """
 
 FRAMEWORKS = """
-    import asyncio, sys, threading
+    import asyncio, multiprocessing, sys, threading
     from concurrent.futures import ThreadPoolExecutor
 
     import httpx
@@ -153,6 +153,15 @@ FRAMEWORKS = """
         assert await child.wait() == 0
         assert db.names() == ["kid"]
 
+    @pytest.mark.parametrize("n", range(2))
+    async def test_a_spawned_process(n):
+        child = multiprocessing.get_context("spawn").Process(target=db.add, args=("kid",))
+        child.start()
+        await asyncio.to_thread(child.join)
+        assert child.exitcode == 0
+        assert db.names() == ["kid"]
+        child.close()
+
     def test_one_that_is_not_asynchronous():
         assert db.names() == []
 """
@@ -161,8 +170,8 @@ FRAMEWORKS = """
 def test_threads_clients_and_child_processes(project: Project) -> None:
     project.write({"app/web.py": WEB})
     result = project.run("--slipstream-audit", tests=FRAMEWORKS)
-    result.assert_outcomes(passed=18)
-    assert len(together(project)) == 17
+    result.assert_outcomes(passed=20)
+    assert len(together(project)) == 19
 
 
 LOCKS = """

@@ -10,14 +10,14 @@ from __future__ import annotations
 import subprocess
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_slipstream.databases.routing.children import variables_of_child
+from pytest_slipstream.databases.routing.children import inherited, variables_of_child
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
@@ -158,8 +158,10 @@ class Ownership:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Follow the owner into threads, pools of threads and child processes."""
+        from multiprocessing.process import BaseProcess  # an ordinary run does without
+
         start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-        popen = subprocess.Popen.__init__
+        popen, spawn = subprocess.Popen.__init__, BaseProcess.start
 
         def started(thread: threading.Thread) -> None:
             self._threads[thread] = self.owner()
@@ -171,14 +173,21 @@ class Ownership:
             work = partial(_run_as, self.owner(), function)
             return submit(pool, work, *args, **kwargs)
 
+        def entrances() -> Iterable[Entrance]:
+            return self.owner().entrances.values() if self.in_flight else ()
+
         def opened(process: Any, *args: Any, **kwargs: Any) -> None:
-            entrances = self.owner().entrances.values() if self.in_flight else ()
-            popen(process, *args, **variables_of_child(args, kwargs, entrances))
+            popen(process, *args, **variables_of_child(args, kwargs, entrances()))
+
+        def spawned(process: BaseProcess) -> None:
+            with inherited(entrances()):
+                spawn(process)
 
         names: tuple[tuple[Any, str, Any], ...] = (
             (threading.Thread, "start", started),
             (ThreadPoolExecutor, "submit", submitted),
             (subprocess.Popen, "__init__", opened),
+            (BaseProcess, "start", spawned),
         )
         for holder, name, replacement in names:
             setattr(holder, name, replacement)
@@ -186,7 +195,9 @@ class Ownership:
             with owned_by(NOBODY):
                 yield
         finally:
-            for (holder, name, _), original in zip(names, (start, submit, popen), strict=True):
+            for (holder, name, _), original in zip(
+                names, (start, submit, popen, spawn), strict=True
+            ):
                 setattr(holder, name, original)
 
 
