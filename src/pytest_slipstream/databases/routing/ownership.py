@@ -183,22 +183,28 @@ class Ownership:
             with inherited(entrances()):
                 spawn(process)
 
-        names: tuple[tuple[Any, str, Any], ...] = (
-            (threading.Thread, "start", started),
-            (ThreadPoolExecutor, "submit", submitted),
-            (subprocess.Popen, "__init__", opened),
-            (BaseProcess, "start", spawned),
-        )
-        for holder, name, replacement in names:
-            setattr(holder, name, replacement)
-        try:
-            with owned_by(NOBODY):
-                yield
-        finally:
-            for (holder, name, _), original in zip(
-                names, (start, submit, popen, spawn), strict=True
-            ):
-                setattr(holder, name, original)
+        with (
+            owned_by(NOBODY),
+            _replaced(
+                (threading.Thread, "start", started),
+                (ThreadPoolExecutor, "submit", submitted),
+                (subprocess.Popen, "__init__", opened),
+                (BaseProcess, "start", spawned),
+            ),
+        ):
+            yield
+
+
+@contextmanager
+def _replaced(*methods: tuple[type, str, Callable[..., Any]]) -> Iterator[None]:
+    originals = [(holder, name, vars(holder)[name]) for holder, name, _ in methods]
+    for holder, name, replacement in methods:
+        setattr(holder, name, replacement)
+    try:
+        yield
+    finally:
+        for holder, name, original in originals:
+            setattr(holder, name, original)
 
 
 def _run_as(owner: Owner, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

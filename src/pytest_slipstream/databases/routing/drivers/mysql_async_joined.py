@@ -274,6 +274,14 @@ def _stream_of(test: TestConnection) -> Stream:
     return physical
 
 
+def _leading_to(entrance: Entrance, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a connect call, naming the slot."""
+    if not entrance.number:
+        return arguments
+    name = "db" if "db" in arguments else "database"
+    return {**arguments, name: entrance.address.database}
+
+
 def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: str) -> list[Patch]:
     """Replace a driver's ``connect``, under its three names.
 
@@ -309,10 +317,7 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
         if entrance is None:
             return original(*args, **kwargs)
-        if entrance.number:
-            name = "db" if "db" in arguments else "database"
-            arguments[name] = entrance.address.database
-        return manager(open_at(entrance, arguments))
+        return manager(open_at(entrance, _leading_to(entrance, arguments)))
 
     holders = (module, module.connection, module.pool)
     return [Patch(holder, "connect", connect) for holder in holders]
