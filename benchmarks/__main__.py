@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from benchmarks import (
     comparing,
+    in_flight,
     mysql,
     postgresql,
     processes,
@@ -43,6 +44,7 @@ GROUPS = {
     "each-test": Group(processes.each_test, 7, 2),
     "big-seed": Group(postgresql.big_seed, 7, 3),
     "waiting": Group(waiting.waiting, 3, 1),
+    "in-flight": Group(in_flight.in_flight, 3, 1),
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),

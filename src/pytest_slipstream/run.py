@@ -49,8 +49,8 @@ class Run:
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._progress = Progress()
-        self._pools = Pools()
         self.door = Door(self.record.write)
+        self._pools = Pools(self.door.ownership)
         around = Surroundings(
             rootdir=config.rootpath,
             cache_dir=cache_directory(settings.cache_dir, os.environ),
@@ -68,6 +68,9 @@ class Run:
 
             self._unchanged = Unchanged(settings, self.owner.testrun_uid)
         if settings.databases:
+            if settings.concurrency:  # also connections that modules open when they are imported
+                for database in self.lanes.databases:
+                    database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
 
     def register(self, config: pytest.Config) -> None:
@@ -97,9 +100,9 @@ class Run:
 
     def _register_databases(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
-        manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
-        manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
+        manager.register(DatabaseFixtures(hooks.databases_of), "slipstream-fixtures")
+        manager.register(async_sessions(manager), "slipstream-async-fixture")
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
@@ -118,12 +121,15 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
-        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
-
-    def _reason_alone(self, item: pytest.Item) -> str:
-        if self._hooks is None or not self._hooks.strategies(item):
-            return ""
-        return "owns a database slot"
+        if self._hooks is None:
+            starting.run_tests(session, self.settings, self.record.write)
+            return
+        flights = self._hooks.take_off(self.door, starting.end_tasks)
+        try:
+            with self.door.ownership.followed():
+                starting.run_tests(session, self.settings, self.record.write, flights)
+        finally:
+            flights.close()
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""

@@ -24,6 +24,7 @@ from pytest_slipstream.databases import inventory, urls
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.holdings import Holding, Stock
 from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers.room import with_room
 from pytest_slipstream.errors import SlipstreamError
 
 db = typer.Typer(
@@ -41,10 +42,14 @@ def _project() -> tuple[settings.Settings, Path]:
 @contextmanager
 def _stocks(*, start: bool = True) -> Iterator[list[Stock]]:
     configured, cache_dir = _project()
+    databases = {
+        name: with_room(database, configured.concurrency)
+        for name, database in configured.every_database.items()
+    }
     aside = Console(stderr=True, highlight=False, soft_wrap=True)
     with inventory.open_stocks(
         cache_dir,
-        configured.every_database,
+        databases,
         start=start,
         note=lambda text: aside.print(f"note: {text}", markup=False),
     ) as stocks:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from async_applications import APPLICATIONS, configuration, files
 from projects import Project
-
-from .async_applications import APPLICATIONS, configuration, files
 
 PYTEST_OPTIONS = """
 asyncio_mode = "auto"

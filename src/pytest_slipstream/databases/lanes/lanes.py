@@ -17,6 +17,7 @@ import pytest
 from pytest_slipstream.databases.database import Database, Surroundings
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
+from pytest_slipstream.databases.servers.room import with_room
 from pytest_slipstream.errors import ConfigurationError, IsolationError
 from pytest_slipstream.settings import Settings
 
@@ -40,7 +41,12 @@ class Lanes:
             name: Lane(
                 name,
                 {
-                    key: Database(key, database, around, name if name in settings.lanes else "")
+                    key: Database(
+                        key,
+                        with_room(database, settings.concurrency),
+                        around,
+                        name if name in settings.lanes else "",
+                    )
                     for key, database in lane.databases.items()
                 },
             )
