@@ -30,7 +30,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.databases or configured.concurrency:
+    if configured.databases or configured.concurrency or configured.workers:
         with garbage.paused():
             from pytest_slipstream.run import Run
 
@@ -51,10 +51,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "teardown; counted as so many tests.",
     )
     config.addinivalue_line("markers", "sequential: the test is never in flight with others.")
+    configured = config.stash.get(_SETTINGS, settings.Settings())
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
-    configured = config.stash.get(_SETTINGS, settings.Settings())
     if configured.records_durations or configured.shard is not None:
         from pytest_slipstream.running import scheduled
 
@@ -83,6 +83,8 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     if broken or config.option.collectonly or _is_distributed(config):
         return None
+    if configured.workers and config.stash[_RUN].run_on_workers(session):
+        return True
     if not configured.concurrency and not any(
         item.get_closest_marker("concurrent") for item in session.items
     ):

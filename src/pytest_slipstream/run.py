@@ -7,6 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pytest_slipstream import __version__, events, record
@@ -18,7 +19,7 @@ from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
-from pytest_slipstream.identity import identify
+from pytest_slipstream.identity import VARIABLE, identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.running import starting
@@ -100,6 +101,34 @@ class Run:
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
         starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+
+    def run_on_workers(self, session: pytest.Session) -> bool:
+        """Run the collected tests on workers, if that is worth it; whether they were run."""
+        from pytest_slipstream.running.workers import starting as workers
+
+        return workers.run_tests(
+            session,
+            self.settings,
+            workers.Parts(
+                testrun_uid=self.owner.testrun_uid,
+                become=self._become_worker,
+                end=self._end_worker,
+                sweep=self._sweep,
+            ),
+        )
+
+    def _become_worker(self, worker_id: str) -> None:
+        """In a forked process: be this worker of the run from now on."""
+        os.environ.pop(VARIABLE, None)
+        self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
+        self.record.continue_as(worker_id)
+
+    def _end_worker(self) -> None:
+        self.finish(0)
+        self.record.close()
+
+    def _sweep(self) -> None:
+        """Drop what workers left that were lost."""
 
     def _reason_alone(self, item: pytest.Item) -> str:
         if self._hooks is None or not self._hooks.strategies(item):

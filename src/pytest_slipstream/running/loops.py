@@ -70,10 +70,8 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
 
 
 @contextlib.contextmanager
-def first_interrupt(
-    loop: asyncio.AbstractEventLoop, interrupted: Callable[[], bool]
-) -> Iterator[None]:
-    """Take Ctrl-C while the loop runs, as long as ``interrupted`` accepts it."""
+def first_interrupt(interrupted: Callable[[], bool]) -> Iterator[None]:
+    """Take Ctrl-C, as long as ``interrupted`` accepts it."""
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -195,7 +195,7 @@ class RunLoop:
                     self._output.routed(),
                 ):
                     stack.enter_context(context)
-            stack.enter_context(loops.first_interrupt(self._loop, self._interrupt))
+            stack.enter_context(loops.first_interrupt(self._interrupt))
             self._watchdog.turn()
             stack.callback(self._watchdog.rest)
             error = self._turned(self._loop.create_task(self._segment()))

@@ -16,7 +16,7 @@ from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Set
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("lane", "shard"))
+_WITHOUT_PREFIX = frozenset(("lane", "shard", "workers", "workers_start"))
 _TABLES = frozenset(("databases", "lanes"))
 
 _KINDS: dict[Any, Kind] = {
@@ -77,7 +77,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     def expected(self) -> str:
         """What a value must be, in words."""
         if self.kind == "number" and self.least is not None:
-            return f"a whole number of at least {self.least}"
+            return " or ".join([f"a whole number of at least {self.least}", *self.choices])
         return {
             "switch": "true or false",
             "choice": "one of " + ", ".join(self.choices),
@@ -100,7 +100,12 @@ def options_of(struct: type[msgspec.Struct], *, of_database: bool) -> tuple[Opti
 
 def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     value_type, meta = get_args(field.type)
-    plain = _without_none(value_type)
+    plain, *others = _without_none(value_type)
+    if get_origin(plain) is Annotated:
+        plain, meta_of_plain = get_args(plain)
+        least = meta_of_plain.ge
+    else:
+        least = meta.ge
     origin = get_origin(plain) or plain
     factory = field.default_factory
     return Option(
@@ -108,8 +113,13 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
         of_database=of_database,
         kind=_KINDS[origin],
         type=Annotated[value_type, meta],
-        choices=get_args(plain) if origin is Literal else (),
-        least=meta.ge,
+        choices=tuple(
+            choice
+            for part in (plain, *others)
+            if get_origin(part) is Literal
+            for choice in get_args(part)
+        ),
+        least=least,
         required=field.required,
         default=field.default if factory is msgspec.NODEFAULT else factory(),
         description=meta.description,
@@ -117,10 +127,11 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     )
 
 
-def _without_none(value_type: Any) -> Any:
+def _without_none(value_type: Any) -> list[Any]:
+    """The parts of a union; a type that is none is the only part."""
     if get_origin(value_type) in (Union, types.UnionType):
-        return next(part for part in get_args(value_type) if part is not type(None))
-    return value_type
+        return [part for part in get_args(value_type) if part is not type(None)]
+    return [value_type]
 
 
 TOP_OPTIONS = options_of(Settings, of_database=False)
