@@ -83,11 +83,12 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     if broken or config.option.collectonly or _is_distributed(config):
         return None
-    if configured.workers and config.stash[_RUN].run_on_workers(session):
-        return True
-    if not configured.concurrency and not any(
+    overlapping = configured.concurrency > 0 or any(
         item.get_closest_marker("concurrent") for item in session.items
-    ):
+    )
+    if configured.workers and config.stash[_RUN].run_on_workers(session, overlapping):
+        return True
+    if not overlapping:
         return None
     if _RUN not in config.stash:
         from pytest_slipstream.run import Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -57,6 +58,7 @@ class Run:
         )
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
+        self._factories: SeededFactories | None = None
         if settings.databases:
             self.door.put_up()
 
@@ -89,27 +91,39 @@ class Run:
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
-            manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
+            self._factories = SeededFactories(self.owner.worker)
+            manager.register(self._factories, "slipstream-factories")
         if self.settings.lanes:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
-    def run_tests(self, session: pytest.Session) -> None:
-        """Run the collected tests in the run loop."""
+    def run_tests(self, session: pytest.Session, source: Source | None = None) -> None:
+        """Run the collected tests, or those that a source hands out, in the run loop."""
         manager = session.config.pluginmanager
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
-        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+        starting.run_tests(
+            session, self.settings, self._reason_alone, self.record.write, source=source
+        )
 
-    def run_on_workers(self, session: pytest.Session) -> bool:
-        """Run the collected tests on workers, if that is worth it; whether they were run."""
+    def run_on_workers(self, session: pytest.Session, overlapping: bool) -> bool:
+        """Run the collected tests on workers, if that is worth it.
+
+        Args:
+            session: pytest's.
+            overlapping: Whether each worker runs them in the run loop.
+
+        Returns:
+            Whether they were run.
+        """
         from pytest_slipstream.running.workers import starting as workers
 
         return workers.run_tests(
             session,
             self.settings,
             workers.Parts(
+                run_overlapping=self._run_in_loop(session) if overlapping else None,
                 testrun_uid=self.owner.testrun_uid,
                 become=self._become_worker,
                 end=self._end_worker,
@@ -117,11 +131,20 @@ class Run:
             ),
         )
 
+    def _run_in_loop(self, session: pytest.Session) -> Callable[[Source], None]:
+        return lambda source: self.run_tests(session, source)
+
     def _become_worker(self, worker_id: str) -> None:
         """In a forked process: be this worker of the run from now on."""
         os.environ.pop(VARIABLE, None)
         self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
         self.record.continue_as(worker_id)
+        self.lanes.move(self.owner)
+        if self._factories is not None:
+            self._factories.continue_as(worker_id)
+        self.record.write(
+            events.RunStarted(testrun_uid=self.owner.testrun_uid, version=__version__)
+        )
 
     def _end_worker(self) -> None:
         self.finish(0)
@@ -129,6 +152,8 @@ class Run:
 
     def _sweep(self) -> None:
         """Drop what workers left that were lost."""
+        for database in self.lanes.databases:
+            database.sweep()
 
     def _reason_alone(self, item: pytest.Item) -> str:
         if self._hooks is None or not self._hooks.strategies(item):

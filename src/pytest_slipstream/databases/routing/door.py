@@ -38,10 +38,22 @@ class Entrance:
     def __init__(self, database: str, address: Address) -> None:
         self.database = database
         self.address = address
+        self.known_as = [address]
+        """Every address that leads here; the last is the slot's own."""
         self.joining = Joining(database, address.engine)
         self.connection_class: ConnectionClass = lambda wanted: wanted
         self.refusal: Callable[[], SlipstreamError] | None = None
         self._callbacks: list[OnConnect] = []
+
+    @property
+    def renamed(self) -> bool:
+        """Whether a call may name the slot by an address that is not its own."""
+        return len(self.known_as) > 1
+
+    def move(self, address: Address) -> None:
+        """The slot is another one; connections to the one before lead to it, too."""
+        self.known_as.append(address)
+        self.address = address
 
     def passed(self) -> Entrance:
         """Somebody connects; raises `refusal` where the running test may not."""
@@ -93,10 +105,12 @@ class Door:
         """Where a connection to a server's database enters; None if it is no slot.
 
         Slots have names that nothing else has, so that however the server was named, by host,
-        address or socket, does not matter.
+        address or socket, does not matter. Where the entrance is `renamed`, the caller connects to
+        its address.
         """
         for entrance in self._entrances:
-            if database == entrance.address.database and not entrance.address.path:
+            names = [address.database for address in entrance.known_as if not address.path]
+            if database in names:
                 return entrance.passed()
         return None
 
@@ -110,7 +124,7 @@ class Door:
         except TypeError:  # the driver's own error says more
             return None
         for entrance in candidates:
-            if _same_file(name, entrance.address.path, is_uri):
+            if any(_same_file(name, address.path, is_uri) for address in entrance.known_as):
                 return entrance.passed()
         return None
 

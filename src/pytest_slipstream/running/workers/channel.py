@@ -35,20 +35,27 @@ class Channel:
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)
         self._stopped = False
+        self._held: list[ToParent] = []
+
+    def hold(self, message: ToParent) -> None:
+        """Tell the parent together with the next message."""
+        self._held.append(message)
 
     def send(self, message: ToParent) -> None:
         """Tell the parent."""
+        messages, self._held = [*self._held, message], []
         try:
-            self._connection.send_bytes(encode(message))
+            self._connection.send_bytes(encode(messages))
         except (BrokenPipeError, ConnectionResetError):
             os._exit(PARENT_GONE)
 
     def receive(self) -> Any:
         """Wait for the parent's next message."""
         try:
-            return decode(self._connection.recv_bytes())
+            (message,) = decode(self._connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             os._exit(PARENT_GONE)
+        return message
 
     def take(self) -> tuple[int, ...]:
         """Positions of the tests to run next; none when there are no more."""

@@ -35,6 +35,7 @@ class Forking:
         testrun_uid: The run's.
         become: Called in each worker before its first test.
         end: Called in each worker after its last fixture.
+        overlapping: Whether a worker has several tests in flight.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Forking:
         testrun_uid: str,
         become: Become,
         end: Callable[[], None],
+        *,
+        overlapping: bool,
     ) -> None:
         self._session = session
         self._run_tests = run_tests
@@ -52,6 +55,7 @@ class Forking:
         self._testrun_uid = testrun_uid
         self._become = become
         self._end = end
+        self._overlapping = overlapping
 
     def start(self, number: int, others: Sequence[Worker]) -> Worker:
         """Fork one more worker."""
@@ -82,7 +86,7 @@ class Forking:
             process.detach(output, inherited)
             process.become(self._session.config, identity, output)
             self._become(identity.worker_id)
-            ended = work(self._session, channel, self._run_tests)
+            ended = work(self._session, channel, self._run_tests, at_once=self._overlapping)
             status = self._finish(channel, ended)
         except BaseException:  # noqa: BLE001 - nobody above may see it
             sys.excepthook(*sys.exc_info())

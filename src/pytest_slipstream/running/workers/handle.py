@@ -92,7 +92,7 @@ class Worker:
     def send(self, message: ToWorker) -> None:
         """Tell it; one that is gone is noticed elsewhere."""
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send_bytes(encode(message))
+            self.connection.send_bytes(encode([message]))
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""

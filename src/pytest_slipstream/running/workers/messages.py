@@ -7,7 +7,7 @@ the project's, so the parent stays clean; what a report carries beyond plain val
 from __future__ import annotations
 
 import marshal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -84,19 +84,18 @@ _KINDS: Mapping[str, type[Any]] = {
 }
 
 
-def encode(message: ToParent | ToWorker) -> bytes:
-    """The bytes of a message."""
-    values = (type(message).__name__, *msgspec.structs.astuple(message))
+def encode(messages: Sequence[ToParent | ToWorker]) -> bytes:
+    """The bytes of messages that are sent together."""
+    values = [(type(message).__name__, *msgspec.structs.astuple(message)) for message in messages]
     try:
         return marshal.dumps(values)
     except ValueError:  # something in it is not a plain value
         return marshal.dumps(_plain(values))
 
 
-def decode(data: bytes) -> Any:
-    """The message that `encode` was given; `ToParent` or `ToWorker`, as the reader knows."""
-    name, *values = marshal.loads(data)
-    return _KINDS[name](*values)
+def decode(data: bytes) -> list[Any]:
+    """The messages that `encode` was given; `ToParent` or `ToWorker`, as the reader knows."""
+    return [_KINDS[name](*values) for name, *values in marshal.loads(data)]
 
 
 _DEEPEST = 200

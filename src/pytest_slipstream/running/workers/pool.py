@@ -129,10 +129,14 @@ class Pool:
 
     def _listen(self, worker: Worker) -> None:
         try:
-            message: ToParent = decode(worker.connection.recv_bytes())
+            messages: list[ToParent] = decode(worker.connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             self._gone(worker)
             return
+        for message in messages:
+            self._take(worker, message)
+
+    def _take(self, worker: Worker, message: ToParent) -> None:
         if isinstance(message, Started):
             worker.begin(message.position)
         elif isinstance(message, Ran):

@@ -49,10 +49,9 @@ class Identity(msgspec.Struct, frozen=True):
         return {variable: str(given[key]) for key, variable in _VARIABLES.items()}
 
 
-def prepare_to_fork() -> None:
-    """In the parent: load what a child must not load between its parent's death and its own."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True)
+def prepare_to_fork(config: Any) -> None:
+    """In the parent: make what all workers share."""
+    config._tmp_path_factory.getbasetemp()
 
 
 def die_with(parent: int) -> None:

@@ -34,12 +34,14 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a run gives its workers.
 
     Args:
+        run_overlapping: Runs what a source hands out in the run loop; None where no tests overlap.
         testrun_uid: The run's.
         become: Called in each worker before its first test, with its id.
         end: Called in each worker after its last fixture.
         sweep: Called in the parent when workers were lost, to drop what they left.
     """
 
+    run_overlapping: RunTests | None
     testrun_uid: str
     become: Become
     end: Callable[[], None]
@@ -79,8 +81,8 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
         return False
     found = atoms(known, chosen.workers)
     sharing = Sharing(known, found, plan(known, found, chosen.workers))
-    run_each: RunTests = one_after_the_other(session)
-    process.prepare_to_fork()
+    run_each = parts.run_overlapping or one_after_the_other(session)
+    process.prepare_to_fork(config)
     forking = Forking(session, run_each, chosen.workers, parts.testrun_uid, parts.become, parts.end)
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:

@@ -31,14 +31,22 @@ class Telling:
         config: pytest's.
         positions: Of each test among all that were collected.
         channel: To the parent.
+        at_once: Whether a test's reports are sent when it is over, not with the next message,
+            which follows at once where tests do not overlap.
     """
 
     def __init__(
-        self, config: pytest.Config, positions: Mapping[pytest.Item, int], channel: Channel
+        self,
+        config: pytest.Config,
+        positions: Mapping[pytest.Item, int],
+        channel: Channel,
+        *,
+        at_once: bool,
     ) -> None:
         self._config = config
         self._positions = positions
         self._channel = channel
+        self._at_once = at_once
         self._counts_failures = bool(config.getvalue("maxfail"))
         self._calls: list[tuple[str, Any]] = []
         self._failed = False
@@ -81,10 +89,14 @@ class Telling:
         """Send what was gathered."""
         calls, self._calls = self._calls, []
         failed, self._failed = self._failed, False
-        if calls:
-            self._channel.send(Ran(node_id, calls, failed))
-            if failed and self._counts_failures:
-                self._channel.await_verdict()
+        if not calls:
+            return
+        awaits = failed and self._counts_failures
+        (self._channel.send if awaits or self._at_once else self._channel.hold)(
+            Ran(node_id, calls, failed)
+        )
+        if awaits:
+            self._channel.await_verdict()
 
 
 def _warning_values(kwargs: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -75,20 +75,23 @@ def one_after_the_other(session: pytest.Session) -> RunTests:
     return run
 
 
-def work(session: pytest.Session, channel: Channel, run_tests: RunTests) -> Ended:
+def work(
+    session: pytest.Session, channel: Channel, run_tests: RunTests, *, at_once: bool
+) -> Ended:
     """Run tests until the parent has none left.
 
     Args:
         session: pytest's, with all collected tests.
         channel: To the parent.
         run_tests: Runs what it is given.
+        at_once: As for `Telling`.
 
     Returns:
         How it ended, which is for the parent to know once all is torn down.
     """
     pulling = Pulling(session.items, channel)
     positions = {item: position for position, item in enumerate(session.items)}
-    telling = Telling(session.config, positions, channel)
+    telling = Telling(session.config, positions, channel, at_once=at_once)
     with hook_execution(session.config, telling.telling):
         ended = _ended(session, lambda: run_tests(pulling))
         torn_down = _ended(session, lambda: session._setupstate.teardown_exact(None))

@@ -305,6 +305,9 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
         if entrance is None:
             return original(*args, **kwargs)
+        if entrance.renamed:
+            name = "db" if "db" in arguments else "database"
+            arguments[name] = entrance.address.database
         return manager(open_at(entrance, arguments))
 
     return [

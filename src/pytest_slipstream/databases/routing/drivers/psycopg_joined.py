@@ -48,7 +48,10 @@ Steps = Generator[Any, Any, Any]
 
 
 def target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance | None, Hashable]:
-    """Where a connect call enters, and its parameters as far as sessions differ by them."""
+    """Where a connect call enters, and its parameters as far as sessions differ by them.
+
+    ``kwargs`` names the slot afterwards.
+    """
     options = {"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"}
     try:
         given = conninfo_to_dict(
@@ -57,6 +60,8 @@ def target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance 
     except (psycopg.Error, TypeError, ValueError):  # the call itself says it better
         return None, ()
     entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
+    if entrance is not None and entrance.renamed:
+        kwargs["dbname"] = given["dbname"] = entrance.address.database
     parameters = sorted(
         (name, str(value)) for name, value in given.items() if name not in _INDIFFERENT
     )
