@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -23,10 +24,12 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.identity import VARIABLE, identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
-from pytest_slipstream.running import starting
 from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_slipstream.running.sources import Source
 
 RECORDS_KEPT = 20
 
@@ -99,6 +102,8 @@ class Run:
 
     def run_tests(self, session: pytest.Session, source: Source | None = None) -> None:
         """Run the collected tests, or those that a source hands out, in the run loop."""
+        from pytest_slipstream.running import starting  # an ordinary run does without it
+
         manager = session.config.pluginmanager
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap

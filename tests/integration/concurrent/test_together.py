@@ -346,3 +346,16 @@ def test_what_the_run_waits_for(trial: Trial) -> None:
         "slipstream: 2 in flight, 0 to come; longest: test_it.py::test_long, 3 s in its call"
         in run.output
     )
+
+
+def test_an_ordinary_run_does_not_load_the_run_loop(trial: Trial) -> None:
+    trial.configure('databases.main = { engine = "sqlite", schema = "schema.sql" }')
+    (trial.directory / "schema.sql").write_text("CREATE TABLE note (id INTEGER PRIMARY KEY);")
+    trial.add(
+        "it",
+        "import sys\n"
+        "def test_it(db):\n"
+        "    assert 'pytest_slipstream.running.starting' not in sys.modules\n"
+        "    assert 'greenlet' not in sys.modules\n",
+    )
+    assert "1 passed" in trial.run("-p", "no:asyncio").output

@@ -83,7 +83,15 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
     sharing = Sharing(known, found, plan(known, found, chosen.workers))
     run_each = parts.run_overlapping or one_after_the_other(session)
     process.prepare_to_fork(config)
-    forking = Forking(session, run_each, chosen.workers, parts.testrun_uid, parts.become, parts.end)
+    forking = Forking(
+        session,
+        run_each,
+        chosen.workers,
+        parts.testrun_uid,
+        parts.become,
+        parts.end,
+        overlapping=parts.run_overlapping is not None,
+    )
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.showfspath = False  # modules alternate: their names would fill the screen

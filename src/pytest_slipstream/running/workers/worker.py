@@ -75,9 +75,7 @@ def one_after_the_other(session: pytest.Session) -> RunTests:
     return run
 
 
-def work(
-    session: pytest.Session, channel: Channel, run_tests: RunTests, *, at_once: bool
-) -> Ended:
+def work(session: pytest.Session, channel: Channel, run_tests: RunTests, *, at_once: bool) -> Ended:
     """Run tests until the parent has none left.
 
     Args:
