@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_slipstream import garbage, settings
+from pytest_slipstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
@@ -55,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
+    if configured.workers:
+        _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shard is not None:
         from pytest_slipstream.running import scheduled
 
@@ -62,6 +65,17 @@ def pytest_configure(config: pytest.Config) -> None:
             scheduled.register(configured, config)
         else:
             scheduled.register(configured, config, run.record.write, run.preparing_s)
+
+
+def _refuse_two_kinds_of_workers(configured: settings.Settings, config: pytest.Config) -> None:
+    option = config.option
+    if getattr(option, "dist", "no") != "no" and getattr(option, "tx", ()):
+        raise ConfigurationError(
+            f"-n {option.numprocesses} and --workers {configured.workers} are both given, and only "
+            "one of them can hand out the tests",
+            hint="drop -n, and slipstream's workers run them; or drop --workers (in "
+            "pyproject.toml: workers), and those of pytest-xdist do",
+        )
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

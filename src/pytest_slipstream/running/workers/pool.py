@@ -219,11 +219,11 @@ class Pool:
         self._stop_if_told()
         lost = f"the worker {worker.id} {crashes.ended(status)}"
         self._fruitless = 0 if running else self._fruitless + 1
-        if not running and not worker.left:
-            self._complaint = self._complaint or f"{lost} after its last test"
-        elif self._fruitless >= _FRUITLESS:
+        if self._fruitless >= _FRUITLESS:
             self._session.shouldfail = f"{lost} while it ran no test, as others before"
             self._stop()
+        elif not running and not worker.left and worker.reported:
+            self._complaint = self._complaint or f"{lost} after its last test"
         if self._not_given and not self._stopping:
             self._start(worker.number)
 
@@ -266,7 +266,8 @@ class Pool:
             if self._bad_end.how == "interrupted":
                 raise KeyboardInterrupt
             raise RuntimeError(f"in a worker:\n{self._bad_end.text}")
-        if self._session.shouldfail or self._complaint:
-            raise self._session.Failed(self._session.shouldfail or self._complaint)
+        self._session.shouldfail = self._session.shouldfail or self._complaint
+        if self._session.shouldfail:
+            raise self._session.Failed(self._session.shouldfail)
         if self._session.shouldstop:
             raise self._session.Interrupted(self._session.shouldstop)

@@ -71,6 +71,7 @@ def detach(output: int, inherited: Collection[int]) -> None:
         output: The file descriptor that stands for stdout and stderr from now on.
         inherited: File descriptors that belong to other workers.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setpgid(0, 0)
     for descriptor in inherited:
         os.close(descriptor)

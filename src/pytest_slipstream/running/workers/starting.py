@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.workers import process
@@ -46,21 +45,6 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     become: Become
     end: Callable[[], None]
     sweep: Callable[[], None]
-
-
-def check(config: Any, settings: Settings) -> None:
-    """Refuse what cannot be had together.
-
-    Raises:
-        ConfigurationError: pytest-xdist was told to distribute the tests, too.
-    """
-    if settings.workers and getattr(config.option, "numprocesses", None):
-        raise ConfigurationError(
-            f"-n {config.option.numprocesses} and --workers {settings.workers} are both given, and "
-            "only one of them can hand out the tests",
-            hint="drop -n to keep slipstream's workers, or --workers (in pyproject.toml: workers) "
-            "to keep pytest-xdist's",
-        )
 
 
 def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool:
