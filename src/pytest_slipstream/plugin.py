@@ -94,12 +94,16 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     """Run the tests, where asynchronous ones may be in flight together; else leave it to pytest."""
     config = session.config
     configured = config.stash.get(_SETTINGS, settings.Settings())
+    worker = getattr(config, "slipstream_worker", None)
     broken = session.testsfailed and not config.option.continue_on_collection_errors
-    if broken or config.option.collectonly or _is_distributed(config):
+    if broken or config.option.collectonly or (worker is None and _is_distributed(config)):
         return None
     overlapping = configured.concurrency > 0 or any(
         item.get_closest_marker("concurrent") for item in session.items
     )
+    if worker is not None:
+        config.stash[_RUN].run_as_spawned(session, worker, overlapping)
+        return True
     if configured.workers and config.stash[_RUN].run_on_workers(session, overlapping):
         return True
     if not overlapping:

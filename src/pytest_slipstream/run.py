@@ -30,6 +30,7 @@ from pytest_slipstream.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.running.sources import Source
+    from pytest_slipstream.running.workers.spawned import SpawnedWorker
 
 RECORDS_KEPT = 20
 
@@ -64,6 +65,11 @@ class Run:
         self._factories: SeededFactories | None = None
         if settings.databases:
             self.door.put_up()
+        self._sockets = frozenset[int]()
+        if settings.workers:
+            from pytest_slipstream.running.workers import fork_safety
+
+            self._sockets = fork_safety.sockets()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
@@ -82,6 +88,10 @@ class Run:
         )
         if self.settings.databases:
             self._register_databases(config)
+        if self.settings.workers and not manager.has_plugin("xdist"):
+            from pytest_slipstream.running.workers import fixtures
+
+            manager.register(fixtures, "slipstream-workers")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
@@ -133,8 +143,15 @@ class Run:
                 become=self._become_worker,
                 end=self._end_worker,
                 sweep=self._sweep,
+                sockets_before=self._sockets,
             ),
         )
+
+    def run_as_spawned(
+        self, session: pytest.Session, worker: SpawnedWorker, overlapping: bool
+    ) -> None:
+        """Run the tests that the parent hands out."""
+        worker.run_tests(session, self._run_in_loop(session) if overlapping else None)
 
     def _run_in_loop(self, session: pytest.Session) -> Callable[[Source], None]:
         return lambda source: self.run_tests(session, source)

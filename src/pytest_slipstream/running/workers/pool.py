@@ -17,6 +17,7 @@ from pytest_slipstream.running import loops
 from pytest_slipstream.running.workers import crashes
 from pytest_slipstream.running.workers.handle import Worker
 from pytest_slipstream.running.workers.messages import (
+    Collected,
     Ended,
     Proceed,
     Ran,
@@ -27,6 +28,7 @@ from pytest_slipstream.running.workers.messages import (
     Work,
     decode,
 )
+from pytest_slipstream.running.workers.spawning import collected, difference
 from pytest_slipstream.running.workers.telling import Teller
 from pytest_slipstream.scheduling.sharing import Sharing
 
@@ -144,9 +146,21 @@ class Pool:
             self._report(worker, message)
         elif isinstance(message, Wanted):
             self._give(worker)
+        elif isinstance(message, Collected):
+            self._compare(worker, message)
         elif isinstance(message, Ended):
             worker.ended = message
             self._note_end(message)
+
+    def _compare(self, worker: Worker, message: Collected) -> None:
+        found = difference(collected(self._session), message.node_ids)
+        if found:
+            self._session.shouldfail = (
+                f"the worker {worker.id} has collected other tests than its parent: {found}"
+            )
+            self._stop()
+        else:
+            worker.send(Proceed())
 
     def _give(self, worker: Worker) -> None:
         atom = None if self._stopping else self._sharing.take(worker.number)

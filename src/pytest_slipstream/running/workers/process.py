@@ -15,8 +15,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
+from pytest_slipstream.clock import clock
 from pytest_slipstream.running import pytest_internals
 
 _PR_SET_PDEATHSIG = 1
@@ -47,6 +49,11 @@ class Identity(msgspec.Struct, frozen=True):
         """The environment variables in which pytest-xdist says the same."""
         given = self.worker_input()
         return {variable: str(given[key]) for key, variable in _VARIABLES.items()}
+
+
+def age_s() -> float:
+    """How long this process has lived, in seconds: what it takes to collect the tests."""
+    return max(0.0, clock.unix() - psutil.Process().create_time())
 
 
 def prepare_to_fork(config: Any) -> None:

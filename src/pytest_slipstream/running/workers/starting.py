@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -11,10 +11,11 @@ import pytest
 
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
-from pytest_slipstream.running.workers import process
+from pytest_slipstream.running.workers import fork_safety, process
 from pytest_slipstream.running.workers.choosing import choose, reason_for_none
 from pytest_slipstream.running.workers.forking import Become, Forking, frozen
 from pytest_slipstream.running.workers.pool import Pool
+from pytest_slipstream.running.workers.spawning import Spawning
 from pytest_slipstream.running.workers.telling import Teller
 from pytest_slipstream.running.workers.worker import RunTests, one_after_the_other
 from pytest_slipstream.scheduling.atoms import atoms
@@ -37,6 +38,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         testrun_uid: The run's.
         become: Called in each worker before its first test, with its id.
         end: Called in each worker after its last fixture.
+        sockets_before: The sockets that were open before the project's code was imported.
         sweep: Called in the parent when workers were lost, to drop what they left.
     """
 
@@ -45,6 +47,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     become: Become
     end: Callable[[], None]
     sweep: Callable[[], None]
+    sockets_before: Collection[int] = ()
 
 
 def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool:
@@ -57,31 +60,33 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
     if flag := reason_for_none(vars(config.option)):
         _say(config, f"{flag} runs the tests in sequence, without workers")
         return False
+    forks = _forks(config, settings, parts)
+    costs = FORK if forks else Start(once_s=0.0, each_s=process.age_s())
     known = _suite(session, settings)
     assert settings.workers is not None
-    chosen = choose(known, settings.workers, _processors(), FORK)
-    _say(config, described(predict(known, 0, FORK), chosen))
+    chosen = choose(known, settings.workers, _processors(), costs)
+    _say(config, described(predict(known, 0, costs), chosen))
     if not chosen.workers:
         return False
     found = atoms(known, chosen.workers)
     sharing = Sharing(known, found, plan(known, found, chosen.workers))
-    run_each = parts.run_overlapping or one_after_the_other(session)
-    process.prepare_to_fork(config)
-    forking = Forking(
-        session,
-        run_each,
-        chosen.workers,
-        parts.testrun_uid,
-        parts.become,
-        parts.end,
-        overlapping=parts.run_overlapping is not None,
-    )
+    start = Spawning(config, chosen.workers, parts.testrun_uid).start
+    if forks:
+        run_each = parts.run_overlapping or one_after_the_other(session)
+        process.prepare_to_fork(config)
+        start = Forking(
+            session,
+            run_each,
+            chosen.workers,
+            parts.testrun_uid,
+            parts.become,
+            parts.end,
+            overlapping=parts.run_overlapping is not None,
+        ).start
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.showfspath = False  # modules alternate: their names would fill the screen
-    pool = Pool(
-        session, sharing, forking.start, Teller(session, parts.testrun_uid), _writer(config)
-    )
+    pool = Pool(session, sharing, start, Teller(session, parts.testrun_uid), _writer(config))
     try:
         with frozen():
             pool.run(min(chosen.workers, len(found)))
@@ -89,6 +94,15 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
         if pool.lost:
             parts.sweep()
     return True
+
+
+def _forks(config: pytest.Config, settings: Settings, parts: Parts) -> bool:
+    if settings.workers_start is not None:
+        return settings.workers_start == "fork"
+    reason = fork_safety.reason_against(parts.sockets_before)
+    if reason:
+        _say(config, f"workers are spawned, not forked, and each collects the tests: {reason}")
+    return not reason
 
 
 def _suite(session: pytest.Session, settings: Settings) -> Suite:
