@@ -51,6 +51,10 @@ class SpawnedWorker:
         if report.failed:
             self._errors.append(report.longreprtext)
 
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Keep what went wrong in pytest or a plugin."""
+        self._errors.append(str(excrepr))
+
     def run_tests(self, session: pytest.Session, overlapping: RunTests | None) -> None:
         """Run tests until the parent has none left."""
         self._channel.send(Collected(collected(session)))
