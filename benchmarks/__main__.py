@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from benchmarks import (
+    comparing,
     mysql,
     postgresql,
     processes,
     results,
     rollback,
     scheduling,
+    sharding,
     sqlite,
     suites,
     waiting,
@@ -44,7 +46,9 @@ GROUPS = {
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
+    "shards": Group(sharding.shards, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "compare": Group(comparing.with_itself, 40, 10),
 }
 
 

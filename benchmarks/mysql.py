@@ -9,49 +9,17 @@ from typing import Any
 
 from sqlalchemy import MetaData, create_engine
 
+from benchmarks.contenders import on_a_connection, with_sessions, write_and_commit
 from benchmarks.databases import engine_of, slot_of
 from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows, whole
-from benchmarks.postgresql import (
-    create_and_drop,
-    outer_transaction_with_session,
-    reset_with_session,
-    write_by_session,
-)
-from benchmarks.schema import WRITTEN, fill, tables
-from pytest_slipstream.databases.engines.protocol import Engine, Slot
+from benchmarks.schema import fill, tables
+from pytest_slipstream.databases.engines.protocol import Address, Engine
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.settings import DatabaseSettings
 
 SETTINGS = DatabaseSettings(engine="mysql")
 GROUP = "MariaDB, 30 tables, a test that writes 3"
 RIVALS = ("bench_kept", "bench_emptied", "bench_empty")
-
-
-def write(connection: Any) -> None:
-    """The body of a test: three tables, one row each."""
-    with connection.cursor() as cursor:
-        for table in WRITTEN:
-            cursor.execute(f"INSERT INTO {table} (name) VALUES ('written')")
-
-
-def write_and_commit(connection: Any) -> None:
-    write(connection)
-    connection.commit()
-
-
-@contextmanager
-def reset(slot: Slot, connection: Any) -> Iterator[Any]:
-    yield connection
-    found = slot.clean()
-    if found.cannot is not None:
-        raise RuntimeError(f"the slot could not be cleaned: {found.cannot}")
-
-
-@contextmanager
-def outer_transaction(connection: Any) -> Iterator[Any]:
-    """The fixture by hand: the test must never commit."""
-    yield connection
-    connection.rollback()
 
 
 @contextmanager
@@ -83,6 +51,20 @@ def rival_databases(engine: Engine, metadata: MetaData) -> Iterator[None]:
                 cursor.execute(f"DROP DATABASE {name}")
 
 
+@contextmanager
+def empty_database() -> Iterator[Address]:
+    """An empty database on the server of the other measurements."""
+    with engine_of(SETTINGS) as (engine, _):
+        with closing(engine.connect(engine.address("mysql"))) as connection:
+            cursor = connection.cursor()
+            cursor.execute("DROP DATABASE IF EXISTS bench_by_hand")
+            cursor.execute("CREATE DATABASE bench_by_hand")
+            try:
+                yield engine.address("bench_by_hand")
+            finally:
+                cursor.execute("DROP DATABASE bench_by_hand")
+
+
 def strategies(rounds: int) -> Findings:
     """Every way to give a test a clean MariaDB database."""
     metadata = tables(30)
@@ -109,19 +91,13 @@ def strategies(rounds: int) -> Findings:
             stack.callback(each.dispose)
         costs = in_turns(
             [
-                Contender("reset", partial(reset, slot, own), write_and_commit, 10),
-                Contender("rollback by hand", partial(outer_transaction, by_hand), write, 10),
-                Contender(
-                    "reset, SQLAlchemy session",
-                    partial(reset_with_session, session_slot, own_engine),
-                    write_by_session,
-                    10,
-                ),
-                Contender(
-                    "rollback by hand, SQLAlchemy create_savepoint",
-                    partial(outer_transaction_with_session, kept_engine),
-                    write_by_session,
-                    10,
+                *on_a_connection(slot, own, by_hand),
+                *with_sessions(
+                    session_slot,
+                    own=own_engine,
+                    kept=kept_engine,
+                    empty=empty_engine,
+                    metadata=metadata,
                 ),
                 Contender(
                     "DELETE of all tables",
@@ -133,11 +109,6 @@ def strategies(rounds: int) -> Findings:
                     "TRUNCATE of all tables",
                     partial(emptied, to_empty, "TRUNCATE TABLE"),
                     write_and_commit,
-                ),
-                Contender(
-                    "create_all and drop_all",
-                    partial(create_and_drop, empty_engine, metadata),
-                    write_by_session,
                 ),
             ],
             rounds,

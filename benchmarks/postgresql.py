@@ -10,12 +10,19 @@ from typing import Any
 
 import psycopg
 from pytest_postgresql.janitor import DatabaseJanitor
-from sqlalchemy import Connection, MetaData, create_engine, text
-from sqlalchemy.orm import Session
+from sqlalchemy import MetaData, create_engine, text
 
+from benchmarks.contenders import (
+    nothing,
+    on_a_connection,
+    outer_transaction,
+    reset,
+    with_sessions,
+    write_and_commit,
+)
 from benchmarks.databases import engine_of, slot_of
 from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows, whole
-from benchmarks.schema import WRITTEN, fill, tables
+from benchmarks.schema import fill, tables
 from pytest_slipstream.databases.engines.protocol import Address, Engine, Slot
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.settings import DatabaseSettings
@@ -28,46 +35,6 @@ BIG_ROWS = 200_000
 Connected = psycopg.Connection[Any]
 
 
-def write(connection: Connected) -> None:
-    """The body of a test: three tables, one row each."""
-    for table in WRITTEN:
-        connection.execute(f"INSERT INTO {table} (name) VALUES ('written')")
-
-
-def write_and_commit(connection: Connected) -> None:
-    write(connection)
-    connection.commit()
-
-
-def write_by_session(session: Session) -> None:
-    for table in WRITTEN:
-        session.execute(text(f"INSERT INTO {table} (name) VALUES ('written')"))
-    session.commit()
-
-
-def nothing(_: Any) -> None:
-    """The body of a test that does not touch the database."""
-
-
-def clean(slot: Slot) -> None:
-    found = slot.clean()
-    if found.cannot is not None:
-        raise RuntimeError(f"the slot could not be cleaned: {found.cannot}")
-
-
-@contextmanager
-def reset(slot: Slot, connection: Connected) -> Iterator[Connected]:
-    yield connection
-    clean(slot)
-
-
-@contextmanager
-def reset_with_session(slot: Slot, engine: Any) -> Iterator[Session]:
-    with Session(engine) as session:
-        yield session
-    clean(slot)
-
-
 @contextmanager
 def clone(slot: Slot) -> Iterator[Connected]:
     slot.prepare()
@@ -75,33 +42,6 @@ def clone(slot: Slot) -> Iterator[Connected]:
     yield connection
     connection.close()
     slot.replace()
-
-
-@contextmanager
-def outer_transaction(connection: Connected) -> Iterator[Connected]:
-    """The fixture by hand: the test must never commit."""
-    yield connection
-    connection.rollback()
-
-
-@contextmanager
-def outer_transaction_with_session(engine: Any) -> Iterator[Session]:
-    """The fixture of SQLAlchemy's manual: the session's commits release savepoints."""
-    connection: Connection
-    with engine.connect() as connection:
-        transaction = connection.begin()
-        session = Session(connection, join_transaction_mode="create_savepoint")
-        yield session
-        session.close()
-        transaction.rollback()
-
-
-@contextmanager
-def create_and_drop(engine: Any, metadata: MetaData) -> Iterator[Session]:
-    metadata.create_all(engine)
-    with Session(engine) as session:
-        yield session
-    metadata.drop_all(engine)
 
 
 @contextmanager
@@ -183,26 +123,15 @@ def strategies(rounds: int) -> Findings:
         numbers = count()
         template = partial(database_from_template, admin, engine.address, numbers)
         contenders = [
-            Contender("reset", partial(reset, slot, own), write_and_commit, 10),
-            Contender("rollback by hand", partial(outer_transaction, by_hand), write, 10),
-            Contender(
-                "reset, SQLAlchemy session",
-                partial(reset_with_session, session_slot, own_engine),
-                write_by_session,
-                10,
-            ),
-            Contender(
-                "rollback by hand, SQLAlchemy create_savepoint",
-                partial(outer_transaction_with_session, kept_engine),
-                write_by_session,
-                10,
+            *on_a_connection(slot, own, by_hand),
+            *with_sessions(
+                session_slot,
+                own=own_engine,
+                kept=kept_engine,
+                empty=empty_engine,
+                metadata=metadata,
             ),
             Contender("clone", partial(clone, clone_slot), write_and_commit),
-            Contender(
-                "create_all and drop_all",
-                partial(create_and_drop, empty_engine, metadata),
-                write_by_session,
-            ),
             Contender("CREATE DATABASE TEMPLATE", partial(template, ""), write_and_commit),
             Contender(
                 "CREATE DATABASE TEMPLATE, FILE_COPY",

@@ -12,48 +12,20 @@ from typing import Any
 
 from sqlalchemy import MetaData, StaticPool, create_engine, text
 
+from benchmarks.contenders import nothing, on_a_connection, reset
 from benchmarks.databases import engine_of, slot_of
 from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows
 from benchmarks.schema import WRITTEN, fill, tables
-from pytest_slipstream.databases.engines.protocol import Slot
 from pytest_slipstream.settings import DatabaseSettings
 
 # 3 seeded tables of 20 rows each: about 1 MB.
 WIDTH = 17_000
 
 
-def write(connection: sqlite3.Connection) -> None:
-    for table in WRITTEN:
-        connection.execute(f"INSERT INTO {table} (name) VALUES ('written')")
-
-
-def write_and_commit(connection: sqlite3.Connection) -> None:
-    write(connection)
-    connection.commit()
-
-
-def nothing(_: Any) -> None:
-    """The body of a test that does not touch the database."""
-
-
 def write_by_sqlalchemy(engine: Any) -> None:
     with engine.begin() as connection:
         for table in WRITTEN:
             connection.execute(text(f"INSERT INTO {table} (name) VALUES ('written')"))
-
-
-@contextmanager
-def reset(slot: Slot, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    yield connection
-    found = slot.clean()
-    if found.cannot is not None:
-        raise RuntimeError(f"the slot could not be cleaned: {found.cannot}")
-
-
-@contextmanager
-def outer_transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    yield connection
-    connection.rollback()
 
 
 @contextmanager
@@ -80,9 +52,8 @@ def strategies(rounds: int) -> Findings:
         rival = stack.enter_context(closing(sqlite3.connect(directory / "rival.db")))
         costs = in_turns(
             [
-                Contender("reset", partial(reset, slot, connection), write_and_commit, 10),
+                *on_a_connection(slot, connection, rival),
                 Contender("reset, none written", partial(reset, slot, connection), nothing, 10),
-                Contender("rollback by hand", partial(outer_transaction, rival), write, 10),
                 Contender(
                     "create_all and drop_all, in memory, SQLAlchemy",
                     partial(create_and_drop, metadata),

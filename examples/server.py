@@ -19,9 +19,10 @@ from contextlib import contextmanager
 
 import psycopg
 
+from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.servers import mysql_binaries, postgresql_server
+from pytest_slipstream.databases.servers import mysql_binaries
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
@@ -35,7 +36,7 @@ SETTINGS = DatabaseSettings(
 @contextmanager
 def empty_database() -> Iterator[Address]:
     """An empty database on a running server; both go when the block ends."""
-    server = postgresql_server(SETTINGS, cache_dir=cache_directory(None, os.environ))
+    server = servers.of(SETTINGS, cache_dir=cache_directory(None, os.environ))
     server.open(lambda _: None)
     try:
         maintenance = url(server.address(server.maintenance_database), driver="")

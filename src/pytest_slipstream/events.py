@@ -21,6 +21,9 @@ class RunStarted(Event, frozen=True):
 
     testrun_uid: str
     version: str
+    python: str = ""
+    system: str = ""
+    """The platform, as `sys.platform` says it."""
     databases: tuple[str, ...] = ()
     lanes: dict[str, tuple[str, ...]] = {}
     """The lanes that are run, each with its engines."""
@@ -156,6 +159,49 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class OperationMemoised(Event, frozen=True):
+    """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
+
+    ``slow_seconds`` is what it would have taken; ``checked`` of them were compared with the slow
+    way.
+    """
+
+    operation: str
+    times: int
+    seconds: float
+    slow_seconds: float
+    checked: int = 0
+
+
+class OperationAsWritten(Event, frozen=True):
+    """An operation ran as it is written, ``times`` times, because of what it met."""
+
+    operation: str
+    reason: str
+    times: int
+
+
+class MemoDiffered(Event, frozen=True):
+    """What was restored was not what the operation makes; the database was put right."""
+
+    operation: str
+    differences: tuple[str, ...]
+
+
+class HashedCheaply(Event, frozen=True):
+    """Passwords were hashed at a library's least cost, ``times`` times."""
+
+    library: str
+    times: int
+
+
+class HashingLeftAlone(Event, frozen=True):
+    """A test, or a library's module, that hashes at full cost all the same."""
+
+    what: str
+    reason: str
+
+
 class AsyncTestRan(Event, frozen=True):
     """An asynchronous test is over: in flight with others, or alone for a reason.
 
@@ -180,6 +226,7 @@ class ShardChosen(Event, frozen=True):
     """This process runs one shard of the suite, and leaves the others to other machines.
 
     ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
+    ``here`` and ``elsewhere`` together are what was collected: node ids, by file.
     """
 
     shard: str
@@ -187,6 +234,8 @@ class ShardChosen(Event, frozen=True):
     tests: int
     of_tests: int
     seconds: float
+    here: dict[str, tuple[str, ...]] = {}
+    elsewhere: dict[str, tuple[str, ...]] = {}
 
 
 class RunFinished(Event, frozen=True):
@@ -194,6 +243,22 @@ class RunFinished(Event, frozen=True):
 
     exit_status: int
     server_seconds: float
+
+
+class BuildMerged(Event, frozen=True):
+    """The records of several machines were joined; see `exit_status` for what became of the build.
+
+    ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
+    that failed or had errors, by the JUnit files. ``exit_status``: 0 where all passed, 1 where
+    something failed, 2 where the build is not whole.
+    """
+
+    exit_status: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tests: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
 
 
 AnyEvent = (
@@ -212,8 +277,14 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | OperationMemoised
+    | OperationAsWritten
+    | MemoDiffered
+    | HashedCheaply
+    | HashingLeftAlone
     | AsyncTestRan
     | LoopBlocked
     | ShardChosen
     | RunFinished
+    | BuildMerged
 )

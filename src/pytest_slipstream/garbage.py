@@ -6,16 +6,25 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which need not be
+
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """An import allocates much and frees nothing, so that collecting meanwhile is only time."""
+    """An import allocates much and frees nothing, so that to look at it is only time.
+
+    That is also true of the collection that would follow at once: what is there at the end goes
+    to the oldest generation unlooked at, where a full collection finds it.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if gc.get_freeze_count() <= _FROZEN_BY_PYTHON:  # what others froze stays frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -1,6 +1,7 @@
 """The pytest11 entry: hooks of a few lines each; the rooms do the work.
 
-Heavy imports wait until a database is configured, or tests may be in flight together.
+Heavy imports wait until a database is configured, a shard is asked for, or tests may be in flight
+together.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.databases or configured.concurrency or configured.workers:
+    if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
 

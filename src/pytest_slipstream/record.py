@@ -7,7 +7,6 @@ test result.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +16,6 @@ from pytest_slipstream.clock import clock
 from pytest_slipstream.events import AnyEvent, Event
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
 
 
 class Record:
@@ -65,10 +63,11 @@ def read(directory: Path) -> list[AnyEvent]:
 
     A last line cut short by a killed process is left out.
     """
-    events = [event for path in sorted(directory.glob("events-*.jsonl")) for event in _lines(path)]
+    decoder = msgspec.json.Decoder(AnyEvent)
+    files = sorted(directory.glob("events-*.jsonl"))
+    events = [decoder.decode(line) for file in files for line in _lines(file)]
     return sorted(events, key=lambda event: event.at)
 
 
-def _lines(path: Path) -> Iterator[AnyEvent]:
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        yield _decoder.decode(line)
+def _lines(file: Path) -> list[bytes]:
+    return file.read_bytes().split(b"\n")[:-1]

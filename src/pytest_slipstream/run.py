@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,6 @@ from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
 from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.hooks import LaneHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
@@ -31,6 +31,7 @@ from pytest_slipstream.settings import Settings
 if TYPE_CHECKING:
     from pytest_slipstream.running.sources import Source
     from pytest_slipstream.running.workers.spawned import SpawnedWorker
+    from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
 
@@ -39,7 +40,8 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With a database, or with tests that may be in flight together.
+        settings: With a database, a shard, tests that may be in flight together, or a switch for
+            suites that are left as they are.
         config: pytest's.
     """
 
@@ -63,6 +65,11 @@ class Run:
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
         self._factories: SeededFactories | None = None
+        self._unchanged: Unchanged | None = None
+        if settings.speeds_up_unchanged:
+            from pytest_slipstream.unchanged import Unchanged
+
+            self._unchanged = Unchanged(settings, self.owner.testrun_uid)
         if settings.databases:
             self.door.put_up()
         self._sockets = frozenset[int]()
@@ -75,23 +82,15 @@ class Run:
         """Register the rooms that this process needs."""
         manager = config.pluginmanager
         self._progress.show_on(config)
-        self.record.write(
-            events.RunStarted(
-                testrun_uid=self.owner.testrun_uid,
-                version=__version__,
-                databases=tuple(database.name for database in self.lanes.databases),
-                lanes={
-                    name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
-                    for name, lane in self.settings.lanes_to_run.items()
-                },
-            )
-        )
+        self._write_started()
         if self.settings.databases:
             self._register_databases(config)
         if self.settings.workers and not manager.has_plugin("xdist"):
             from pytest_slipstream.running.workers import fixtures
 
             manager.register(fixtures, "slipstream-workers")
+        if self._unchanged is not None:
+            self._unchanged.register(manager)
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
@@ -107,6 +106,8 @@ class Run:
             self._factories = SeededFactories(self.owner.worker)
             manager.register(self._factories, "slipstream-factories")
         if self.settings.lanes:
+            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
@@ -164,8 +165,21 @@ class Run:
         self.lanes.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)
+        self._write_started()
+
+    def _write_started(self) -> None:
         self.record.write(
-            events.RunStarted(testrun_uid=self.owner.testrun_uid, version=__version__)
+            events.RunStarted(
+                testrun_uid=self.owner.testrun_uid,
+                version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
+                databases=tuple(database.name for database in self.lanes.databases),
+                lanes={
+                    name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
+                    for name, lane in self.settings.lanes_to_run.items()
+                },
+            )
         )
 
     def _end_worker(self) -> None:
@@ -188,6 +202,8 @@ class Run:
 
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+        if self._unchanged is not None:
+            self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
@@ -207,6 +223,8 @@ class Run:
         try:
             self._close_databases()
         finally:
+            if self._unchanged is not None:
+                self._unchanged.close()
             self.door.take_down()
             self._pools.close()
             self.record.close()
@@ -220,7 +238,7 @@ def _forget_old(records: Path) -> None:
         return
     ignore = records.parent / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("runs/\n")
+        ignore.write_text("runs/\nmerged/\n")
     runs = sorted(records.iterdir(), key=lambda run: run.stat().st_mtime_ns)
     for run in runs[:-RECORDS_KEPT]:
         if run.stat().st_mtime < time.time() - 3600:

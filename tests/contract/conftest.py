@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import itertools
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
@@ -21,6 +20,7 @@ import pytest
 from pytest_slipstream.databases import engines, naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
 from pytest_slipstream.settings import DatabaseSettings
+from trial_slots import names_of_slots
 
 _TABLES = """
 CREATE TABLE roles ({identity}, name varchar(40) NOT NULL UNIQUE);
@@ -496,10 +496,7 @@ def template(engine: Engine, product: Product) -> str:
 @pytest.fixture(scope="session")
 def slot_names(owner: Owner) -> Iterator[str]:
     """Names for slots of this process, no two the same."""
-    return (
-        naming.slot_name(owner.testrun_uid, owner.worker, "main", number)
-        for number in itertools.count()
-    )
+    return names_of_slots(owner)
 
 
 @pytest.fixture

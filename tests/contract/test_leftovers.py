@@ -18,8 +18,8 @@ from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Slot
 
 OTHER_PROCESS = Path(__file__).with_name("other_process.py")
-LONGEST_S = 5.0
-"""Far below any database's own lock timeout, and far above what a loaded machine adds."""
+LONGEST_S = 30.0
+"""Below any server's own lock timeout, and far above what a loaded machine adds."""
 
 
 @pytest.fixture

@@ -13,10 +13,14 @@ import typer
 from rich.console import Console
 
 from pytest_slipstream import __version__
+from pytest_slipstream.cli.ci import ci
+from pytest_slipstream.cli.compare import compare
 from pytest_slipstream.cli.db import db
 from pytest_slipstream.cli.demo import demo
 from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
+from pytest_slipstream.cli.measure import measure
+from pytest_slipstream.cli.merge import merge
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
@@ -31,7 +35,11 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(init)
+app.command()(measure)
+app.command()(compare)
 app.command()(shards)
+app.command()(merge)
+app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
 

@@ -14,6 +14,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Generator, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -137,12 +138,14 @@ class SeededFactories:
         return self._unique
 
 
-_LIBRARIES = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib"))
+@cache
+def _libraries() -> tuple[str, ...]:
+    return tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 def _is_of_the_project(module: object) -> bool:
     file = getattr(module, "__file__", None)
-    return isinstance(file, str) and not file.startswith(_LIBRARIES)
+    return isinstance(file, str) and not file.startswith(_libraries())
 
 
 def _generators() -> Iterator[Any]:

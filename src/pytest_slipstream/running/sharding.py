@@ -13,6 +13,7 @@ import pytest
 from pytest_slipstream import events
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
+from pytest_slipstream.scheduling.durations import by_file
 from pytest_slipstream.scheduling.estimates import Estimates
 from pytest_slipstream.scheduling.prediction import duration
 from pytest_slipstream.scheduling.shards import Shard, Split, split
@@ -59,6 +60,8 @@ class Sharding:
                 tests=len(own),
                 of_tests=len(items),
                 seconds=found.seconds[self._shard.number - 1],
+                here=by_file(node_id(item) for n, item in enumerate(items) if n in own),
+                elsewhere=by_file(map(node_id, deselected)),
             )
         )
         items[:] = [item for n, item in enumerate(items) if n in own]

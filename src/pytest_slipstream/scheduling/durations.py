@@ -78,6 +78,15 @@ def join(file: str, rest: str) -> str:
     return f"{file}::{rest}" if rest else file
 
 
+def by_file(node_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Node ids as `split` takes them apart, in order; what no file can hold is escaped."""
+    files: dict[str, list[str]] = {}
+    for node_id in node_ids:
+        file, rest = split(node_id.encode(errors="backslashreplace").decode())
+        files.setdefault(file, []).append(rest)
+    return {file: tuple(rests) for file, rests in files.items()}
+
+
 def sample(at: float, seconds: Seconds) -> Sample:
     """A measurement as it is kept: milliseconds of three significant digits.
 

@@ -43,12 +43,12 @@ def environ(cache_dir: Path) -> dict[str, str]:
 
 @pytest.fixture
 def slipstream(tmp_path: Path, environ: dict[str, str], command: list[str]) -> Slipstream:
-    """Run ``slipstream`` in ``tmp_path``."""
+    """Run ``slipstream`` in ``tmp_path``, if no other directory is named."""
 
-    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*command, *arguments],
-            cwd=tmp_path,
+            cwd=cwd,
             env=environ | more,
             stdin=subprocess.DEVNULL,
             capture_output=True,

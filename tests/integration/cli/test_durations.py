@@ -78,6 +78,8 @@ def test_import_takes_pytest_split_s_file(slipstream, tmp_path, content):
         (("durations", "import", "none"), "none cannot be read: No such file or directory"),
         (("durations", "import", ".slipstream/durations.json"), "is no file of pytest-split's"),
         (("shards", "0"), "the number of shards is 0, and must be 1 at least"),
+        (("shards",), "the number of shards is missing\nhint: slipstream shards 8"),
+        (("shards", "2", "--whole-minutes"), "without --price nothing is\nhint: slipstream sh"),
         (("shards", "2", "--", "nowhere"), "file or directory not found: nowhere"),
     ],
 )
@@ -95,3 +97,16 @@ def test_a_machine_class_says_system_processor_and_number():
     assert system == sys.platform
     assert processor
     assert 1 <= int(number) <= (os.cpu_count() or 1)
+
+
+def test_the_price_of_shards_is_that_of_their_machines(slipstream, tmp_path):
+    tests = "".join(f"def test_{n}(): pass\n" for n in range(4))
+    (tmp_path / "test_it.py").write_text(tests)
+    seconds = {f"test_{n}": 60.0 for n in range(4)}
+    history_file.write(tmp_path / ".slipstream" / "durations.json", history("m", **seconds))
+    shown = slipstream("shards", "4", "--price", "--start", "60", "--per-minute", "0.5").stdout
+    cells = [line.split() for line in shown.replace("│", "").splitlines()]
+    assert ["1", "300", "s", "5.0", "2.5"] in cells
+    assert ["2", "180", "s", "6.0", "3", "0.25"] in cells
+    assert ["4", "120", "s", "8.0", "4", "1"] in cells
+    assert "shards that still pay: 4, where a machine takes 60 s to start" in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
@@ -13,15 +13,12 @@ import pytest
 from pytest_slipstream.databases.engines import load
 from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.settings import DatabaseSettings
-
-from .conftest import Trial, trials
-
-Make = Callable[[str], Trial]
+from trial_slots import Make, TrialSlot, trial_slots
 
 SCHEMA = "create table t (id serial primary key, v text); insert into t (v) values ('seed');"
 
 
-def _kinds(trial: Trial) -> list[str]:
+def _kinds(trial: TrialSlot) -> list[str]:
     return [leftover.kind for leftover in trial.reset().leftovers]
 
 
@@ -109,12 +106,12 @@ def test_slipstreams_own_connection_was_ended(try_schema: Make) -> None:
 
 @pytest.fixture
 def killable(
-    short_path: Path, require_servers: None, owner: Owner, numbers: Callable[[], int]
+    short_path: Path, require_servers: None, owner: Owner, slot_names: Iterator[str]
 ) -> Generator[Make, None, None]:
     """`try_schema` on a server that no other test uses."""
     engine = load("pg", DatabaseSettings(engine="postgresql"), cache_dir=short_path, owner=owner)
     engine.open(lambda message: None)
-    with trials(engine, owner, numbers) as make:
+    with trial_slots(engine, slot_names, psycopg.Error) as make:
         yield make
     engine.close()
 

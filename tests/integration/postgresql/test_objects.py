@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from pytest_slipstream.databases.routing.drivers.psycopg_joined import END
-
-from .conftest import Trial
-
-Make = Callable[[str], Trial]
+from trial_slots import Make
 
 RESET = {
     "identity and generated columns": (
@@ -217,6 +212,15 @@ def test_is_made_anew(try_schema: Make, name: str) -> None:
     trial = try_schema(_ESCALATE_SCHEMA)
     trial.commit(ESCALATE[name])
     trial.escalate()
+
+
+def test_triggers_that_a_wider_fixture_disabled_do_not_hide_writes(try_schema: Make) -> None:
+    trial = try_schema("CREATE TABLE item (id int)")
+    trial.commit("ALTER TABLE item DISABLE TRIGGER ALL")
+    assert trial.slot.push_layer()
+    trial.before = trial.slot.digest()
+    trial.commit("INSERT INTO item VALUES (1)")
+    assert trial.reset().tables == ("public.item",)
 
 
 def test_a_rolled_back_insert_leaves_no_gap_in_the_next_test(try_schema: Make) -> None:

@@ -19,10 +19,26 @@ def made(pytester: pytest.Pytester, application: str) -> Project:
     return project
 
 
+CONNECTIONS = """
+    import os
+    import asyncpg
+    import pytest
+
+    @pytest.fixture
+    async def connections():
+        made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
+        yield made
+        for connection in made:
+            await connection.close()
+"""
+
+
 @pytest.fixture
 def asyncpg_project(pytester: pytest.Pytester, cache_dir: Path) -> Project:
-    """An application on asyncpg."""
-    return made(pytester, "asyncpg")
+    """An application on asyncpg, and a fixture with two connections of the tests' own."""
+    project = made(pytester, "asyncpg")
+    project.write({"conftest.py": CONNECTIONS})
+    return project
 
 
 @pytest.fixture(params=["sqlalchemy-asyncpg", "sqlalchemy-psycopg", "sqlalchemy-aiosqlite"])
@@ -192,17 +208,8 @@ def test_statements_that_are_given_up(asyncpg_project: Project) -> None:
         "--slipstream-audit",
         tests="""
             import asyncio
-            import os
-            import asyncpg
             import pytest
             from app import people
-
-            @pytest.fixture
-            async def connections():
-                made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
-                yield made
-                for connection in made:
-                    await connection.close()
 
             async def test_timeout(connections):
                 one, other = connections
@@ -255,19 +262,10 @@ def test_two_transactions_at_once(asyncpg_project: Project) -> None:
     result = asyncpg_project.run(
         "--slipstream-audit",
         tests="""
-            import os
-            import asyncpg
             import pytest
             from app import people
 
             ADD = "insert into person (name) values ($1)"
-
-            @pytest.fixture
-            async def connections():
-                made = [await asyncpg.connect(os.environ["DATABASE_URL"]) for _ in range(2)]
-                yield made
-                for connection in made:
-                    await connection.close()
 
             async def test_the_later_one_rolls_back(connections):
                 one, other = connections
@@ -470,6 +468,7 @@ def test_mysql_what_is_given_up_and_what_is_not_contained(mysql_project: Project
         "--slipstream-audit",
         tests="""
             import asyncio
+            import contextlib
             import pytest
             from app import people
 
@@ -505,8 +504,28 @@ def test_mysql_what_is_given_up_and_what_is_not_contained(mysql_project: Project
             def test_a_second_event_loop():
                 asyncio.run(people.add("ada"))
                 assert asyncio.run(people.names()) == ["ada"]
+
+            @contextlib.asynccontextmanager
+            async def in_which_another_has_written():
+                connection = await driver.connect(**people.TARGET)
+                async with connection.cursor() as cursor:
+                    await cursor.execute("insert into person (name) values ('ada')")
+                await people.add("bob")
+                with pytest.raises(Exception, match="another connection has written") as caught:
+                    yield connection
+                assert type(caught.value).__name__ == "IsolationError"
+                with pytest.raises(Exception):  # it is closed all the same
+                    await connection.ping(reconnect=False)
+
+            async def test_close():
+                async with in_which_another_has_written() as connection:
+                    connection.close()
+
+            async def test_ensure_closed():
+                async with in_which_another_has_written() as connection:
+                    await connection.ensure_closed()
         """,
     )
-    result.assert_outcomes(passed=5)
-    assert strategies(mysql_project) == ["reset", "rollback", "reset", "reset", "reset"]
-    assert len(reasons(mysql_project)) == 4
+    result.assert_outcomes(passed=7)
+    assert strategies(mysql_project) == ["reset", "rollback", *["reset"] * 5]
+    assert len(reasons(mysql_project)) == 6

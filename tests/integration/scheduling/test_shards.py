@@ -104,14 +104,20 @@ def test_a_wrong_shard_ends_with_exit_code_4_and_no_traceback(project, shard):
 
 
 @pytest.mark.usefixtures("shared_cache_dir")
-def test_with_a_database_the_run_record_has_the_digest(project):
-    project.configure('[tool.slipstream.databases.main]\nengine = "sqlite"')
-    result = project.run("--shard", "3/3", tests="def test_it(db): pass\ndef test_too(): pass")
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one", "xdist"])
+@pytest.mark.parametrize("database", ["databases.main.engine = 'sqlite'", ""], ids=["db", "none"])
+def test_the_run_record_has_the_digest_and_the_tests(project, database, options):
+    project.configure(f"[tool.slipstream]\n{database}")
+    result = project.run(
+        *options, "--shard", "3/3", tests="def test_it(): pass\ndef test_b(): pass"
+    )
     assert result.ret == 0
-    (chosen,) = project.events("ShardChosen")
-    assert [chosen["shard"], chosen["of_tests"]] == ["3/3", 2]
-    assert [chosen["digest"]] == digests(result)
-    (finished,) = project.events("RunFinished")
+    for chosen in project.events("ShardChosen"):
+        assert [chosen["shard"], chosen["of_tests"]] == ["3/3", 2]
+        assert [chosen["digest"]] == digests(result)
+        assert chosen["here"] == {}
+        assert sorted(chosen["elsewhere"]["test_it.py"]) == ["test_b", "test_it"]
+    (finished,) = [one for one in project.events("RunFinished") if one["worker"] == "main"]
     assert finished["exit_status"] == result.ret == 0
 
 

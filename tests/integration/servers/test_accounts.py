@@ -124,7 +124,9 @@ def test_programs_alone_in_a_private_home_cannot_be_used(users, only_root):
 
 def test_named_binaries_that_are_none(users, tmp_path):
     user = users(environ={"SLIPSTREAM_POSTGRES_BIN": str(tmp_path)})
-    assert user.process.wait(20) != 0
+    error = user.ask("open")["error"]
+    assert f"SLIPSTREAM_POSTGRES_BIN names {tmp_path}, where `postgres` and `initdb` are" in error
+    assert "hint: let SLIPSTREAM_POSTGRES_BIN name PostgreSQL's bin directory" in error
 
 
 def test_nobody_is_created(users, only_root):

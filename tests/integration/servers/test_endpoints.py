@@ -12,8 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.cache import cache_directory
-from pytest_slipstream.databases.servers import embedded, postgresql_server, stores
+from pytest_slipstream.databases.servers import embedded, stores
 from pytest_slipstream.databases.servers.endpoints import SOCKET_PATH_BYTES
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError, ServerError
@@ -56,7 +57,7 @@ def test_read_only_cache_directory_is_named(cache_dir, only_root):
     sealed.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,mode=755", "tmpfs", str(sealed)], check=True)
     try:
-        server = postgresql_server(DatabaseSettings(engine="postgresql"), cache_dir=sealed)
+        server = servers.of(DatabaseSettings(engine="postgresql"), cache_dir=sealed)
         with pytest.raises(ServerError, match=f"{sealed}/servers cannot be written: read-only"):
             server.open(quiet)
         with pytest.raises(ConfigurationError, match=f"{sealed} cannot be used: it may not be"):
@@ -116,7 +117,7 @@ def test_external_server_by_url(users):
     by_socket = f"{LOGIN}@/postgres?host={where['socket_dir']}&port={where['port']}"
     for text in (tcp, by_socket):
         settings = DatabaseSettings(engine="postgresql", server=text)
-        server = postgresql_server(settings, cache_dir=users.cache_dir)
+        server = servers.of(settings, cache_dir=users.cache_dir)
         assert (server.kind, server.maintenance_database) == ("external", "postgres")
         info = server.open(quiet)
         assert not info.started
@@ -135,7 +136,7 @@ def test_external_server_with_wrong_password_does_not_show_it(users):
     settings = DatabaseSettings(
         engine="postgresql", server=f"postgresql://slipstream:s3cr3t@127.0.0.1:{port}/postgres"
     )
-    server = postgresql_server(settings, cache_dir=users.cache_dir)
+    server = servers.of(settings, cache_dir=users.cache_dir)
     with pytest.raises(ServerError, match=f"port {port}, user slipstream cannot be used") as caught:
         server.open(quiet)
     assert "s3cr3t" not in str(caught.value)
@@ -147,7 +148,7 @@ def test_external_server_that_does_not_answer(cache_dir):
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
         settings = DatabaseSettings(engine="postgresql", server=f"{LOGIN}@127.0.0.1:{port}/x")
-        server = postgresql_server(settings, cache_dir=cache_dir)
+        server = servers.of(settings, cache_dir=cache_dir)
         with pytest.raises(ServerError, match=rf"127\.0\.0\.1, port {port}.*refused"):
             server.open(quiet)
         with pytest.raises(ServerError, match="hint: start it"):
@@ -158,11 +159,11 @@ def test_remote_server_is_refused_before_anything_is_sent(cache_dir):
     text = "postgresql://me:s3cr3t@db.example.com/app"
     refused = r"db\.example\.com' is not this machine"
     with pytest.raises(ConfigurationError, match=refused) as caught:
-        postgresql_server(DatabaseSettings(engine="postgresql", server=text), cache_dir=cache_dir)
+        servers.of(DatabaseSettings(engine="postgresql", server=text), cache_dir=cache_dir)
     assert "s3cr3t" not in str(caught.value)
     assert "allow_remote = true" in str(caught.value)
     allowed = DatabaseSettings(engine="postgresql", server=text, allow_remote=True)
-    server = postgresql_server(allowed, cache_dir=cache_dir)
+    server = servers.of(allowed, cache_dir=cache_dir)
     assert server.address("x").host == "db.example.com"
 
 
@@ -170,12 +171,13 @@ def test_without_binaries_the_address_is_there_and_the_start_says_what_to_instal
     cache_dir, monkeypatch
 ):
     from pytest_slipstream.databases.servers import postgresql_binaries
-    from pytest_slipstream.databases.servers.postgresql_embedded import embedded_postgresql
+    from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
+    from pytest_slipstream.databases.servers.postgresql_embedded import EmbeddedPostgresql
 
     monkeypatch.setattr(postgresql_binaries, "_SYSTEM", ())
     monkeypatch.setattr(postgresql_binaries, "_wheel_directory", lambda: None)
-    settings = DatabaseSettings(engine="postgresql")
-    server = embedded_postgresql(settings, cache_dir=cache_dir, environ={"PATH": "/nonexistent"})
+    product = EmbeddedPostgresql(DatabaseSettings(engine="postgresql"), {"PATH": "/nonexistent"})
+    server = EmbeddedServer(product, cache_dir=cache_dir)
     assert server.address("x").user == "slipstream"
     with pytest.raises(MissingExtraError, match=r'pip install "pytest-slipstream\[postgresql\]"'):
         server.open(quiet)

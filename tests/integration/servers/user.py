@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ import msgspec
 import psycopg
 
 from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
-from pytest_slipstream.databases.servers.postgresql_binaries import find_binaries
 from pytest_slipstream.databases.servers.postgresql_embedded import EmbeddedPostgresql
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
@@ -26,7 +24,7 @@ from pytest_slipstream.settings import DatabaseSettings
 def main(cache_dir: str, settings_json: str, ram_disk: str) -> None:
     settings = msgspec.json.decode(settings_json, type=DatabaseSettings)
     server = EmbeddedServer(
-        EmbeddedPostgresql(settings, find_binaries(os.environ)),
+        EmbeddedPostgresql(settings),
         cache_dir=Path(cache_dir),
         tcp=settings.tcp,
         ram_disk=Path(ram_disk),

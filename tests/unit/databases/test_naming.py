@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.databases import naming
 
 
+@PROPERTY
 @given(
     uid=st.text(max_size=80),
     worker=st.text(max_size=80),
@@ -24,6 +26,7 @@ def test_slot_names_are_ours_short_and_say_whose_they_are(
     assert parsed.owner == naming.owner_digest(uid, worker)
 
 
+@PROPERTY
 @given(key=st.from_regex(r"[a-z][a-z0-9_]{0,19}", fullmatch=True), node_id=st.text(max_size=300))
 def test_kept_names_fit_whatever_the_test_is_called(key: str, node_id: str) -> None:
     name = naming.kept_name(key, node_id, 12)

@@ -86,7 +86,7 @@ def test_tests_in_flight_together() -> None:
         _ran("f", 10, 11, "uses monkeypatch"),
         events.LoopBlocked(node_id="t.py::a", seconds=1.25),
     ]
-    assert list(render(happened, [])) == [
+    assert list(render(happened)) == [
         "4 tests in flight together, up to 2 at once: 10.0 s of tests in 7.0 s",
         "asynchronous tests that ran alone: 2",
         "  2 uses monkeypatch",

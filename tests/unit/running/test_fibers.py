@@ -28,13 +28,20 @@ def test_a_fiber_waits_in_its_own_task():
 
 
 def test_fibers_overlap():
-    async def main() -> float:
-        began = time.monotonic()
-        wait = lambda: fibers.wait(asyncio.sleep(0.2))  # noqa: E731
-        await asyncio.gather(*(fibers.run(wait) for _ in range(20)))
-        return time.monotonic() - began
+    async def main() -> int:
+        waiting: list[int] = []
+        all_wait = asyncio.Event()
 
-    assert asyncio.run(main()) < 2
+        async def wait() -> None:
+            waiting.append(1)
+            if len(waiting) == 20:
+                all_wait.set()
+            await asyncio.wait_for(all_wait.wait(), 60)
+
+        await asyncio.gather(*(fibers.run(lambda: fibers.wait(wait())) for _ in range(20)))
+        return len(waiting)
+
+    assert asyncio.run(main()) == 20
 
 
 def test_errors_pass_both_ways():

@@ -5,11 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.scheduling.atoms import PIECES, atoms
 from pytest_slipstream.scheduling.suite import Fixture, Suite, Test
 from suites import suites
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9))
 def test_every_test_is_in_one_atom_with_its_fixtures(suite: Suite, workers: int):
     found = atoms(suite, workers)
@@ -21,6 +23,7 @@ def test_every_test_is_in_one_atom_with_its_fixtures(suite: Suite, workers: int)
         assert atom.urgent == any(test.urgent for test in tests)
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9))
 def test_a_group_is_one_atom_of_its_own(suite: Suite, workers: int):
     for atom in atoms(suite, workers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.scheduling import durations
 from pytest_slipstream.scheduling.durations import EPOCH, History, Machine, Sample, merged, sample
 
@@ -27,6 +28,7 @@ HISTORIES = st.builds(
 )
 
 
+@PROPERTY
 @given(HISTORIES, HISTORIES, HISTORIES)
 def test_histories_merge_in_any_order_and_as_often_as_one_likes(a, b, c):
     assert merged(a, b) == merged(b, a)
@@ -47,6 +49,7 @@ def typical_ms(*milliseconds: float) -> int:
     return durations.typical(after(*milliseconds)).total_ms
 
 
+@PROPERTY
 @given(
     st.lists(st.integers(95, 105), min_size=4, max_size=12),
     st.integers(200, 1_800_000_000),
@@ -80,6 +83,7 @@ def test_a_slow_run_is_forgotten_in_time():
     assert len(samples) == durations.WINDOW
 
 
+@PROPERTY
 @given(st.floats(0, 1e9))
 def test_milliseconds_have_three_significant_digits(seconds):
     kept = sample(EPOCH, (seconds, 0, 0)).setup_ms
@@ -91,6 +95,7 @@ def test_a_clock_that_went_back_and_a_negative_time_are_zero():
     assert sample(0, (-1, 0, 0)) == Sample(0, 0, 0, 0)
 
 
+@PROPERTY
 @given(st.text())
 def test_a_node_id_is_taken_apart_and_joined(node_id):
     assert durations.join(*durations.split(node_id)) == node_id

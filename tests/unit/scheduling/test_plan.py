@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.scheduling.atoms import Atom, atoms
 from pytest_slipstream.scheduling.plan import plan
 from pytest_slipstream.scheduling.suite import Fixture, Suite
@@ -16,6 +17,7 @@ from suites import SECONDS, suites
 EPSILON = 1e-9
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9))
 def test_every_atom_is_planned_once_and_the_seconds_are_what_they_take(suite, workers):
     found = atoms(suite, workers)
@@ -27,6 +29,7 @@ def test_every_atom_is_planned_once_and_the_seconds_are_what_they_take(suite, wo
         assert seconds == pytest.approx(own + suite.fixture_seconds(keys))
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9))
 def test_bounds_with_fixtures(suite, workers):
     found = atoms(suite, workers)
@@ -44,6 +47,7 @@ def best(lengths: list[float], workers: int) -> float:
     )
 
 
+@PROPERTY
 @given(st.lists(SECONDS, min_size=1, max_size=7), st.integers(1, 3))
 def test_without_fixtures_the_makespan_is_within_graham_s_bound(lengths, workers):
     alone = [Atom((n,), seconds) for n, seconds in enumerate(lengths)]
@@ -73,6 +77,7 @@ def test_a_family_is_split_for_balance_and_its_rest_stays_together():
     assert sum(len({found[n].family for n in queue}) for queue in planned.queues) == 3
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9))
 def test_the_same_atoms_give_the_same_plan(suite, workers):
     found = atoms(suite, workers)

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.scheduling.shards import Shard, limit, parse, split, that_pay
 from pytest_slipstream.scheduling.suite import Fixture, Suite, Test
 from suites import suites
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 9), st.randoms())
 def test_every_test_is_in_one_shard_whatever_the_order_of_collection(suite, count, chance):
     shuffled = list(suite.tests)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.scheduling.atoms import Atom, atoms
 from pytest_slipstream.scheduling.plan import Plan, plan
 from pytest_slipstream.scheduling.sharing import Sharing
@@ -26,12 +27,14 @@ def pull(suite: Suite, workers: int):
     return take
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 6))
 def test_every_test_is_run_once(suite, workers):
     outcome = simulate(suite, workers, pull(suite, workers))
     assert sorted(n for ran in outcome.ran for n in ran) == list(range(len(suite.tests)))
 
 
+@PROPERTY
 @given(suites(), st.integers(1, 6))
 def test_as_predicted_it_takes_no_longer_than_planned(suite, workers):
     found = atoms(suite, workers)
@@ -43,6 +46,7 @@ def test_as_predicted_it_takes_no_longer_than_planned(suite, workers):
     assert outcome.makespan_s <= planned.makespan_s + longest + 1e-9
 
 
+@PROPERTY
 @given(suites(), st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=60))
 def test_nothing_is_lost_with_a_worker(suite, steps):
     found = atoms(suite, 3)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pytest_slipstream.errors import ConfigurationError
-from pytest_slipstream.settings import DatabaseSettings, Settings, load
+from pytest_slipstream.settings import DatabaseSettings, Settings
 
 FAST = """
 [tool.slipstream.databases.main]
@@ -21,17 +19,6 @@ REAL = """
 [tool.slipstream.lanes.real]
 databases.main.engine = "postgresql"
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path):
-    """Load settings from the text of a ``pyproject.toml``."""
-
-    def settings(text: str, cli=None, environ=None) -> Settings:
-        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-        return load(tmp_path, cli or {}, environ or {})
-
-    return settings
 
 
 def test_without_lanes_there_is_the_default_lane(project):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +13,6 @@ POSTGRESQL = '[tool.slipstream.databases.main]\nengine = "postgresql"\n'
 SQLITE = '[tool.slipstream.databases.main]\nengine = "sqlite"\n'
 TWO = POSTGRESQL + '[tool.slipstream.databases.audit]\nengine = "sqlite"\n'
 MAIN = "tool.slipstream.databases.main"
-
-
-@pytest.fixture
-def project(tmp_path: Path):
-    """Load settings from the text of a ``pyproject.toml``."""
-
-    def settings(text: str, cli=None, environ=None) -> Settings:
-        (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
-        return load(tmp_path, cli or {}, environ or {})
-
-    return settings
 
 
 @pytest.fixture
@@ -50,6 +38,13 @@ def test_no_file_means_no_databases(tmp_path):
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'x'", "[tool.other]\nx = 1"])
 def test_no_table_means_no_databases(project, text):
     assert project(text) == Settings()
+
+
+def test_a_strict_sqlite_database_is_run_on_another_engine(project):
+    cli = {"slipstream_engine": ["mysql"], "slipstream_strict": False}
+    settings = project(SQLITE + "strict = true\n", cli)
+    assert settings.databases["main"].engine == "mysql"
+    assert settings.databases["main"].strict is False
 
 
 def test_every_key_of_the_file_is_decoded(project):
@@ -201,6 +196,13 @@ def test_braces_can_be_escaped(project):
         (
             POSTGRESQL + 'isolaton = "reset"',
             [f"{MAIN}.isolaton is not known", "isolation", "did you mean 'isolation'?"],
+        ),
+        (
+            POSTGRESQL + 'driver = "asyncmy"',
+            [
+                f"{MAIN}.driver",
+                "is 'asyncmy', which is for mysql; for postgresql there are psycopg",
+            ],
         ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (

@@ -16,7 +16,6 @@ import pytest
 
 from pytest_slipstream.databases.database import Database, Surroundings
 from pytest_slipstream.databases.engines.protocol import Owner
-from pytest_slipstream.databases.lanes import peewee_databases
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
 from pytest_slipstream.errors import ConfigurationError, IsolationError
@@ -107,6 +106,8 @@ class Lanes:
         self._watch()
         if name == self.current.name:
             return
+        from pytest_slipstream.databases.lanes import peewee_databases
+
         for database in self.current.databases.values():
             if database.is_open and database.unclean:
                 database.clean("", "reset")

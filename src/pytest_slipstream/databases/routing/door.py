@@ -18,9 +18,9 @@ from typing import Any
 from pytest_slipstream import events
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
-from pytest_slipstream.databases.routing.import_hook import ImportHook
 from pytest_slipstream.databases.routing.joining import Joining
 from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.import_hook import ImportHook
 
 OnConnect = Callable[[Any], None]
 ConnectionClass = Callable[[Any], Any]
@@ -129,23 +129,26 @@ class Door:
         return None
 
     def _meet(self, driver: str, module: ModuleType) -> None:
-        """A driver is there: replace its connect calls, or say why not."""
+        """A driver is there: replace its connect calls."""
         engines = {entrance.address.engine for entrance in self._entrances}
         for name in drivers.DRIVERS[driver]:
             found = importlib.import_module(f"{drivers.__name__}.{name}")
-            if found.ENGINE not in engines:
-                continue
-            try:
-                patches = found.patches(module, self)
-                originals = [(patch, vars(patch.holder)[patch.name]) for patch in patches]
-                for patch, original in originals:
-                    setattr(patch.holder, patch.name, patch.replacement)
-                    self._patched.append((patch, original))
-            except (AttributeError, KeyError, TypeError, ImportError) as error:
-                # A version whose inside is not as expected: better without routing than broken.
-                self._emit(
-                    events.DriverLeftAlone(driver=driver, reason=f"{type(error).__name__}: {error}")
-                )
+            if found.ENGINE in engines:
+                self.replace(driver, partial(found.patches, module, self))
+
+    def replace(self, driver: str, patches: Callable[[], list[drivers.Patch]]) -> bool:
+        """Replace what a driver's file wants replaced; False, with an event, if it cannot be."""
+        try:
+            found = [(patch, vars(patch.holder)[patch.name]) for patch in patches()]
+            for patch, original in found:
+                setattr(patch.holder, patch.name, patch.replacement)
+                self._patched.append((patch, original))
+        except (AttributeError, KeyError, TypeError, ImportError) as error:
+            # A version whose inside is not as expected: better without routing than broken.
+            reason = f"{type(error).__name__}: {error}"
+            self._emit(events.DriverLeftAlone(driver=driver, reason=reason))
+            return False
+        return True
 
 
 def _same_file(name: str, path: str, is_uri: bool) -> bool:

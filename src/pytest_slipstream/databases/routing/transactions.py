@@ -13,18 +13,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable
 
+from pytest_slipstream.databases.routing.uncontained import Uncontained
+
 Member = Hashable
 """An application's connection; only its identity counts."""
 
 Texts = tuple[str, ...]
-
-
-class Uncontained(Exception):  # noqa: N818 - not an error: an answer
-    """What was asked for cannot be done within a transaction that will be rolled back."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclasses.dataclass

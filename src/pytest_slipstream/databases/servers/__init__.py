@@ -7,21 +7,19 @@ external one is only ever reached.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.servers.protocol import Server
 from pytest_slipstream.settings import DatabaseSettings
 
-__all__ = ["Server", "mysql_server", "of", "postgresql_server"]
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.servers.product import Product
+
+__all__ = ["Server", "of"]
 
 
 def of(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
-    """The server that a configured database lives on, whatever its product."""
-    make = mysql_server if settings.engine == "mysql" else postgresql_server
-    return make(settings, cache_dir=cache_dir)
-
-
-def postgresql_server(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
-    """The PostgreSQL server that a configured database lives on.
+    """The server that a configured database lives on; nothing is started or connected.
 
     Args:
         settings: The database's table; ``server`` decides between embedded and external.
@@ -30,29 +28,28 @@ def postgresql_server(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
     Raises:
         ConfigurationError: The server's URL is not one, or is not local.
     """
-    if settings.server == "embedded":
-        from pytest_slipstream.databases.servers.postgresql_embedded import embedded_postgresql
+    if settings.server != "embedded":
+        return _external(settings)
+    from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 
-        return embedded_postgresql(settings, cache_dir=cache_dir)
+    return EmbeddedServer(_product(settings), cache_dir=cache_dir, tcp=settings.tcp)
+
+
+def _product(settings: DatabaseSettings) -> Product[Any]:
+    if settings.engine == "mysql":
+        from pytest_slipstream.databases.servers.mysql_embedded import EmbeddedMysql
+
+        return EmbeddedMysql(settings)
+    from pytest_slipstream.databases.servers.postgresql_embedded import EmbeddedPostgresql
+
+    return EmbeddedPostgresql(settings)
+
+
+def _external(settings: DatabaseSettings) -> Server:
+    if settings.engine == "mysql":
+        from pytest_slipstream.databases.servers.mysql_external import ExternalMysql
+
+        return ExternalMysql(settings)
     from pytest_slipstream.databases.servers.postgresql_external import ExternalPostgresql
 
     return ExternalPostgresql(settings)
-
-
-def mysql_server(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
-    """The MariaDB or MySQL server that a configured database lives on.
-
-    Args:
-        settings: The database's table; ``server`` decides between embedded and external.
-        cache_dir: Where embedded servers keep their data between runs (`cache_directory`).
-
-    Raises:
-        ConfigurationError: The server's URL is not one, or is not local.
-    """
-    if settings.server == "embedded":
-        from pytest_slipstream.databases.servers.mysql_embedded import embedded_mysql
-
-        return embedded_mysql(settings, cache_dir=cache_dir)
-    from pytest_slipstream.databases.servers.mysql_external import ExternalMysql
-
-    return ExternalMysql(settings)

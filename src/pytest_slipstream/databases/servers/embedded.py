@@ -62,6 +62,19 @@ def list_servers(cache_dir: Path) -> list[ServerEntry]:
     return entries
 
 
+def serving(cache_dir: Path, users: set[int]) -> list[int]:
+    """The processes of the servers that any of these processes uses.
+
+    Takes no lock, so that who only looks on keeps nobody waiting.
+    """
+    found = (
+        stores.process_id(Path(origin.store))
+        for directory, origin in _servers(_home(cache_dir))
+        if not users.isdisjoint(Sharing(directory).named())
+    )
+    return [pid for pid in found if pid is not None]
+
+
 def stop_server(cache_dir: Path, name: str, *, force: bool = False) -> bool:
     """Stop a server; its data stays.
 

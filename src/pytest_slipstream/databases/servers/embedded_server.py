@@ -17,10 +17,17 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_slipstream.databases.engines.protocol import Address, Progress, ServerInfo
-from pytest_slipstream.databases.servers import directories, embedded, endpoints, process, stores
+from pytest_slipstream.databases.servers import (
+    clusters,
+    directories,
+    embedded,
+    endpoints,
+    process,
+    stores,
+)
 from pytest_slipstream.databases.servers.privileges import server_account
 from pytest_slipstream.databases.servers.process import Running
 from pytest_slipstream.databases.servers.product import Product
@@ -47,7 +54,7 @@ class EmbeddedServer:
 
     def __init__(
         self,
-        product: Product,
+        product: Product[Any],
         *,
         cache_dir: Path,
         tcp: bool = False,
@@ -235,7 +242,8 @@ class EmbeddedServer:
                 stores.write_owner(store, self.directory)
                 directories.let_enter(store, self._account)
                 directories.make_given(store / "data", self._account)
-                self._product.make_data(
+                clusters.make_data(
+                    self._product,
                     store / "data",
                     home=self._home,
                     account=self._account,
@@ -248,8 +256,7 @@ class EmbeddedServer:
                     progress(f"using the disk, not {place}: {problem.message}")
                     continue
                 raise
-            origin = self._product.origin(directories.boot_id(), store)
-            directories.write_origin(self.directory, origin)
+            directories.write_origin(self.directory, self._product.origin(store))
             return store
         raise AssertionError("the last place returns or raises")
 

@@ -1,6 +1,6 @@
 """Where the server program of MariaDB or MySQL is: the system's newest, or the one that is named.
 
-The invariant: `Binaries.text` tells builds apart, so that no data made by one is opened
+The invariant: `Binaries.identity` tells builds apart, so that no data made by one is opened
 by another.
 """
 
@@ -42,11 +42,11 @@ _SYSTEM = (
 
 
 class Binaries(msgspec.Struct, frozen=True, kw_only=True):
-    """A server program; ``text`` is what it says of its version."""
+    """A server program; ``identity`` is what it says of its version."""
 
-    program: str
+    program: Path
     flavour: Flavour
-    text: str
+    identity: str
     version: tuple[int, int, int]
 
     @property
@@ -149,4 +149,4 @@ def _inspect(program: Path) -> Binaries | None:
     parsed = parse_version(text)
     if done.returncode or parsed is None:
         return None
-    return Binaries(program=str(program), flavour=parsed[0], text=text, version=parsed[1])
+    return Binaries(program=program, flavour=parsed[0], identity=text, version=parsed[1])

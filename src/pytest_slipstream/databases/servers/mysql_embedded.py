@@ -6,27 +6,19 @@ once for a build, and copied.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from pytest_slipstream.databases.engines.protocol import Address, Progress
+from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.servers import directories, process
-from pytest_slipstream.databases.servers.directories import Origin
-from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
+from pytest_slipstream.databases.servers.clusters import tool_error
 from pytest_slipstream.databases.servers.endpoints import LOOPBACK
 from pytest_slipstream.databases.servers.mysql_binaries import Binaries, find_binaries
 from pytest_slipstream.databases.servers.privileges import Account
-from pytest_slipstream.databases.servers.product import State
-from pytest_slipstream.errors import ConfigurationError, ServerError, SlipstreamError
-from pytest_slipstream.settings import DatabaseSettings
+from pytest_slipstream.databases.servers.product import Product, State
+from pytest_slipstream.errors import ServerError
 
-USER = "slipstream"
-MAINTENANCE_DATABASE = "information_schema"
-PORT = 3306
-SOCKET = "mysqld.sock"
+_SOCKET = "mysqld.sock"
 _PID_FILE = "server.pid"
 
 # Names as in the manuals; a configured option replaces one of these, written with - or with _.
@@ -56,6 +48,8 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
         "innodb-flush-method": "nosync",
         "innodb-log-file-size": "64M",
         "sync-frm": "0",
+        # Each ALTER syncs the log of DDL ten times: on a disk 30 ms, and cleaning alters.
+        "loose-debug-no-sync": "1",
         "skip-log-bin": "",
         "feedback": "OFF",
     },
@@ -68,122 +62,59 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
         "mysqlx": "OFF",
     },
 }
-RESERVED_OPTIONS = ("bind-address", "datadir", "pid-file", "port", "skip-networking", "socket")
 _SYSTEM_TABLES = ("system_tables", "performance_tables", "system_tables_data")
 
 
-class EmbeddedMysql:
-    """MariaDB or MySQL for `EmbeddedServer`.
-
-    Args:
-        settings: The database's table.
-        binaries: The program, or the error that there is none: it is raised at the start, so that
-            a run without a database test needs no server.
-    """
+class EmbeddedMysql(Product[Binaries]):
+    """MariaDB or MySQL for `EmbeddedServer`."""
 
     engine = "mysql"
-    user = USER
-    maintenance_database = MAINTENANCE_DATABASE
-    default_port = PORT
-    stop: tuple[tuple[str, float], ...] = (("SIGTERM", 10.0),)
+    maintenance_database = "information_schema"
+    default_port = 3306
+    reserved_options = ("bind-address", "datadir", "pid-file", "port", "skip-networking", "socket")
+    stop = (("SIGTERM", 10.0),)
 
-    def __init__(self, settings: DatabaseSettings, binaries: Binaries | SlipstreamError) -> None:
-        self._settings = settings
-        self._found = binaries
+    def _find(self, environ: Mapping[str, str]) -> Binaries:
+        return find_binaries(environ)
 
-    @property
-    def _binaries(self) -> Binaries:
-        if isinstance(self._found, Exception):
-            raise self._found
-        return self._found
-
-    @property
-    def key(self) -> str:
-        """Product, version and a digest of all that a running server was started with."""
-        facts = [repr(sorted(self._settings.server_options.items())), repr(_OPTIONS_OF)]
-        facts += [repr(sorted(OPTIONS.items())), str(self._settings.tcp), str(os.geteuid())]
-        version = "none"
-        if isinstance(self._found, Binaries):
-            version = self._found.number
-            facts.append(self._found.text)
-        return f"mysql-{version}-{directories.digest(*facts)}"
-
-    @property
-    def label(self) -> str:
-        """``MariaDB 10.11.8``."""
-        return f"{self._binaries.title} {self._binaries.number}"
-
-    @property
-    def version(self) -> str:
-        """``10.11.8``."""
-        return self._binaries.number
+    def _facts(self) -> list[str]:
+        return [repr(_OPTIONS_OF), repr(sorted(OPTIONS.items()))]
 
     @property
     def identity(self) -> str:
         """The build, and the options, which decide character set and SQL mode."""
         options = sorted(self._settings.server_options.items())
-        return f"embedded {self._binaries.text} {options}"
+        return f"embedded {self.build.identity} {options}"
 
-    def check(self) -> None:
-        """See that there is a program and that no option is slipstream's own."""
-        names = {name.replace("_", "-"): name for name in self._settings.server_options}
-        taken = sorted(names.keys() & set(RESERVED_OPTIONS))
-        if taken:
-            raise ConfigurationError(
-                f"`server_options` sets {names[taken[0]]!r}, which slipstream sets itself; "
-                f"reserved are {', '.join(RESERVED_OPTIONS)}",
-                hint=f"remove {names[taken[0]]!r}; `tcp = true` makes the server listen on "
-                f"{LOOPBACK}",
-            )
-        _ = self._binaries
-
-    def socket_name(self, port: int) -> str:
+    @classmethod
+    def socket_name(cls, port: int) -> str:
         """The same for every port."""
-        return SOCKET
+        return _SOCKET
 
-    def origin(self, boot: str, store: Path | None = None) -> Origin:
-        """The program, in this boot."""
-        program = Path(self._binaries.program)
-        return Origin(
-            label=self.label,
-            boot=boot,
-            program=str(program),
-            program_bytes=program.stat().st_size,
-            store=str(store or ""),
-        )
+    @property
+    def cluster(self) -> str:
+        """``the system tables of MariaDB 10.11.8``."""
+        return f"the system tables of {self.label}"
 
-    def make_data(
-        self, data: Path, *, home: Path, account: Account, password: str, progress: Progress
-    ) -> None:
-        """Copy the system tables; the first time, make them."""
-        begin = time.perf_counter()
+    def cluster_facts(self, password: str) -> list[str]:
+        """The build, and the password where there is one."""
+        return [self.build.identity, self._password(password)]
 
-        def initialise(directory: Path) -> None:
-            progress(f"making the system tables of {self.label}, for the first time here")
-            directories.make_given(directory / "cluster", account)
-            self._initialise(directory, account, password if self._settings.tcp else "")
-            progress(f"made the system tables in {time.perf_counter() - begin:.1f} s")
+    def _password(self, password: str) -> str:
+        return password if self._settings.tcp else ""
 
-        name = f"mysql-{self.version}-" + directories.digest(
-            self._binaries.text, password if self._settings.tcp else "", str(account.uid)
-        )
-        kept = directories.made_once(
-            home / "clusters" / name, self.origin(directories.boot_id()), account, initialise
-        )
-        said = process.run_tool(["cp", "-Rp", f"{kept / 'cluster'}/.", str(data)], account=account)
-        if said:
-            raise _tool_error(f"the system tables in {kept} cannot be copied", said, data)
-
-    def _initialise(self, directory: Path, account: Account, password: str) -> None:
+    def make_cluster(self, cluster: Path, *, home: Path, account: Account, password: str) -> None:
         """What ``mariadb-install-db`` does, which lies in another package than the server."""
-        data = directory / "cluster"
-        command = [self._binaries.program, "--no-defaults", f"--datadir={data}"]
+        temporary = cluster.with_name("tmp")
+        directories.make_given(temporary, account)
+        command = [str(self.build.program), "--no-defaults", f"--datadir={cluster}"]
+        command.append(f"--tmpdir={temporary}")
         options = [
             f"--{name}" for name in ("innodb-log-file-size=16M", "character-set-server=utf8mb4")
         ]
-        accounts = accounts_sql(password)
-        if self._binaries.flavour == "mysql":
-            script = directory / "accounts.sql"
+        accounts = accounts_sql(self.user, self._password(password))
+        if self.build.flavour == "mysql":
+            script = cluster.with_name("accounts.sql")
             directories.write_whole(script, accounts.encode())
             account.give(script)
             command += ["--initialize-insecure", f"--init-file={script}"]
@@ -193,13 +124,13 @@ class EmbeddedMysql:
             tables = b"\n".join(path.read_bytes() for path in self._system_tables())
             head = "CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n"
             text = head.encode() + tables + b"\nFLUSH PRIVILEGES;\n" + accounts.encode()
-        said = _run(command, text, account)
+        said = process.run_tool(command, account=account, text=text)
         if said:
-            raise _tool_error(f"the system tables of {self.label} cannot be made", said, data)
+            raise tool_error(f"{self.cluster} cannot be made", said.splitlines(), cluster)
 
     def _system_tables(self) -> list[Path]:
         """The scripts that make them; ``mariadb_`` in their names since MariaDB 11."""
-        share = Path(self._binaries.program).parent.parent / "share"
+        share = self.build.program.parent.parent / "share"
         found = [
             path
             for part in _SYSTEM_TABLES
@@ -212,7 +143,7 @@ class EmbeddedMysql:
         missing = [part for part in _SYSTEM_TABLES if f"{part}.sql" not in by_part]
         if missing:
             raise ServerError(
-                f"{self._binaries.program} cannot be used: {missing[0]}.sql, which makes its "
+                f"{self.build.program} cannot be used: {missing[0]}.sql, which makes its "
                 f"system tables, is not in {share}/mysql or {share}/mariadb",
                 hint="install the server's whole package",
             )
@@ -227,18 +158,20 @@ class EmbeddedMysql:
         self, data: Path, *, home: Path, account: Account, socket_dir: Path, port: int, tcp: bool
     ) -> list[str]:
         """The server with all its options, the configured ones last."""
-        options = {**OPTIONS, **_OPTIONS_OF[self._binaries.flavour]}
+        options = {**OPTIONS, **_OPTIONS_OF[self.build.flavour]}
+        # A server that starts removes the temporary tables that it finds, whosever they are.
+        options["tmpdir"] = str(socket_dir)
         options |= {
             name.replace("_", "-"): value for name, value in self._settings.server_options.items()
         }
-        options["socket"] = str(socket_dir / SOCKET)
+        options["socket"] = str(socket_dir / _SOCKET)
         options["pid-file"] = str(data / _PID_FILE)
         options |= {"bind-address": LOOPBACK, "port": str(port)} if tcp else {"skip-networking": ""}
         arguments = [
             f"--{name}={value}" if value else f"--{name}" for name, value in options.items()
         ]
         # The directory is an argument of its own, by which the process is recognised.
-        return [self._binaries.program, "--no-defaults", "--datadir", str(data), *arguments]
+        return [str(self.build.program), "--no-defaults", "--datadir", str(data), *arguments]
 
     def state(self, data: Path, pid: int) -> State:
         """The process id is written just before connections are accepted."""
@@ -253,7 +186,7 @@ class EmbeddedMysql:
         import pymysql
 
         try:
-            pymysql.connect(unix_socket=address.socket, user=USER, ssl_disabled=True).close()
+            pymysql.connect(unix_socket=address.socket, user=self.user, ssl_disabled=True).close()
         except pymysql.err.Error:
             return False
         return True
@@ -279,61 +212,17 @@ class EmbeddedMysql:
         return failure
 
 
-def embedded_mysql(
-    settings: DatabaseSettings, *, cache_dir: Path, environ: Mapping[str, str] = os.environ
-) -> EmbeddedServer:
-    """The embedded server for a configured database; nothing is started.
-
-    Args:
-        settings: The database's table.
-        cache_dir: Where its files are kept between runs.
-        environ: The environment, for the search of binaries.
-    """
-    binaries: Binaries | SlipstreamError
-    try:
-        binaries = find_binaries(environ)
-    except SlipstreamError as error:
-        binaries = error
-    return EmbeddedServer(EmbeddedMysql(settings, binaries), cache_dir=cache_dir, tcp=settings.tcp)
-
-
-def accounts_sql(password: str) -> str:
+def accounts_sql(user: str, password: str) -> str:
     """The server's one account, a statement a line.
 
     Args:
+        user: Its name.
         password: For TCP: letters, digits, ``-`` and ``_``; empty where there is none. The socket
             lies in a private directory and needs no password.
     """
     lines = []
     for host, secret in (("localhost", ""), (LOOPBACK, password)):
         if secret or host == "localhost":
-            lines.append(f"CREATE USER '{USER}'@'{host}' IDENTIFIED BY '{secret}';")
-            lines.append(f"GRANT ALL PRIVILEGES ON *.* TO '{USER}'@'{host}' WITH GRANT OPTION;")
+            lines.append(f"CREATE USER '{user}'@'{host}' IDENTIFIED BY '{secret}';")
+            lines.append(f"GRANT ALL PRIVILEGES ON *.* TO '{user}'@'{host}' WITH GRANT OPTION;")
     return "\n".join(lines) + "\n"
-
-
-def _run(command: Sequence[str], text: bytes, account: Account) -> str | None:
-    """Run the server's program over a script; None, or what it said when it failed."""
-    try:
-        done = subprocess.run(
-            [*account.prefix, *command],
-            input=text,
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=process.environment(),
-            start_new_session=True,
-            **account.identity(),
-        )
-    except OSError as error:
-        return f"error: {command[0]} cannot be run: {error.strerror}"
-    said = done.stdout.decode("utf-8", "replace").strip()
-    return None if done.returncode == 0 else said or f"it ended with status {done.returncode}"
-
-
-def _tool_error(what: str, said: str, path: Path) -> ServerError:
-    if "No space left" in said or "quota exceeded" in said.lower():
-        return directories.no_space(path)
-    lines = [line for line in said.splitlines() if "error" in line.lower()] or said.splitlines()
-    return ServerError(f"{what}: {lines[0].strip()}")

@@ -41,9 +41,10 @@ class Binaries(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["wheel", "system", "named"]
     text: str
     version: tuple[int, int]
+    title: str = "PostgreSQL"
 
     @property
-    def postgres(self) -> Path:
+    def program(self) -> Path:
         """The server's program."""
         return Path(self.directory, "postgres")
 
@@ -51,6 +52,11 @@ class Binaries(msgspec.Struct, frozen=True, kw_only=True):
     def number(self) -> str:
         """The version as people write it: ``18.6``."""
         return self.text.partition(" ")[0]
+
+    @property
+    def identity(self) -> str:
+        """The same for every virtual environment's wheel."""
+        return f"{self.kind} {self.text} {self.program.stat().st_size}"
 
 
 def find_binaries(environ: Mapping[str, str]) -> Binaries:

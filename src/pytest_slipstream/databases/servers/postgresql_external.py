@@ -1,74 +1,32 @@
-"""A PostgreSQL server that the user runs and names by its URL.
-
-The invariant: a server that is not on this machine is refused before anything is sent to it, and
-no message ever shows the password.
-"""
+"""PostgreSQL by URL."""
 
 from __future__ import annotations
 
 import getpass
-import time
-from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pytest_slipstream.databases.engines.protocol import Address, Progress, ServerInfo
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.servers.external import ExternalServer, bad_url, unreachable
 from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
-from pytest_slipstream.databases.urls import is_local, redact
-from pytest_slipstream.errors import ConfigurationError, ServerError
-from pytest_slipstream.settings import DatabaseSettings
+from pytest_slipstream.errors import ConfigurationError
 
 _EXAMPLE = "postgresql://user:password@localhost:5432/postgres"
 _FACTS = "select version(), datcollate from pg_database where datname = 'template1'"
 
 
-class ExternalPostgresql:
-    """A server by URL.
-
-    Args:
-        settings: The database's table, with the URL as ``server``.
-
-    Raises:
-        ConfigurationError: The URL cannot be read, or its host is not this machine.
-    """
-
-    kind: Literal["external"] = "external"
-
-    def __init__(self, settings: DatabaseSettings) -> None:
-        self._where = parse_url(settings.server)
-        if not settings.allow_remote and not is_local(self._where.host):
-            raise ConfigurationError(
-                f"the server {redact(settings.server)} is refused: its host "
-                f"{self._where.host!r} is not this machine, and slipstream creates and drops "
-                "databases on it",
-                hint="set `allow_remote = true` for this database if that server is for tests",
-            )
+class ExternalPostgresql(ExternalServer):
+    """A PostgreSQL server by URL."""
 
     @property
     def maintenance_database(self) -> str:
         """The URL's database, or ``postgres``."""
         return self._where.database
 
-    def address(self, database: str) -> Address:
-        """Where ``database`` is: the URL with another database."""
-        where = self._where
-        return Address(
-            engine="postgresql",
-            database=database,
-            host=where.host,
-            port=where.port,
-            user=where.user,
-            password=where.password,
-            socket_dir=where.socket_dir,
-        )
+    @staticmethod
+    def _parse(url: str) -> Address:
+        return parse_url(url)
 
-    def open(self, progress: Progress) -> ServerInfo:
-        """Connect once, to see that the server answers and what it is.
-
-        Raises:
-            ServerError: It does not answer or refuses the login.
-            MissingExtraError: psycopg is not installed.
-        """
-        begin = time.perf_counter()
+    def _version_and_identity(self) -> tuple[str, str]:
         psycopg = psycopg_module()
         where = self._where
         try:
@@ -82,33 +40,13 @@ class ExternalPostgresql:
                 connect_timeout=10,
             )
         except psycopg.OperationalError as error:
-            raise self._unreachable(error) from error
+            server = f"PostgreSQL at {where.host}, port {where.port}, user {where.user}"
+            raise unreachable(server, str(error)) from error
         with connection:
             row = connection.execute(_FACTS).fetchone()
         version, collation = row or ("", "")
         number = version.split(" ")[1] if " " in version else version
-        return ServerInfo(
-            version=number,
-            started=False,
-            seconds=time.perf_counter() - begin,
-            identity=f"external {version} {collation}",
-        )
-
-    def restart(self, progress: Progress) -> ServerInfo:
-        """See whether the server answers again; it is not slipstream's to start."""
-        return self.open(progress)
-
-    def close(self, *, keep_running: bool = False) -> None:
-        """Nothing is held."""
-
-    def _unreachable(self, error: Exception) -> ServerError:
-        where = self._where
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        return ServerError(
-            f"PostgreSQL at {where.host}, port {where.port}, user {where.user} cannot be used: "
-            f"{cause}",
-            hint='start it, mend the URL in `server`, or use `server = "embedded"`',
-        )
+        return number, f"{version} {collation}"
 
 
 def parse_url(text: str) -> Address:
@@ -148,8 +86,5 @@ def parse_url(text: str) -> Address:
     )
 
 
-def _bad_url(text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"the server {redact(text)!r} is no PostgreSQL URL: {why}",
-        hint=f'`server` is "embedded" or a URL such as {_EXAMPLE}',
-    )
+def _bad_url(url: str, why: str) -> ConfigurationError:
+    return bad_url("PostgreSQL", url, why, example=_EXAMPLE)

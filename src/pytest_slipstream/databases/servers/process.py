@@ -80,13 +80,13 @@ def launch(command: Sequence[str], *, account: Account, log: Path) -> int:
     return int(started.stdout)
 
 
-def run_tool(command: Sequence[str], *, account: Account) -> str | None:
-    """Run a program to its end; None, or what it said when it failed."""
+def run_tool(command: Sequence[str], *, account: Account, text: bytes = b"") -> str | None:
+    """Run a program to its end, ``text`` at its input; None, or what it said when it failed."""
     try:
         done = subprocess.run(
             [*account.prefix, *command],
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",

@@ -101,12 +101,14 @@ class Sharing:
 
     def users(self) -> list[int]:
         """The process ids of the live users; files of dead ones are removed. Under the lock."""
-        if not self._users.is_dir():
-            return []
         return [int(path.name.partition("-")[0]) for path in self._files() if not _dead(path)]
 
+    def named(self) -> set[int]:
+        """The process ids that the list names, dead ones included. Takes no lock."""
+        return {int(path.name.partition("-")[0]) for path in self._files()}
+
     def _files(self) -> list[Path]:
-        return sorted(path for path in self._users.iterdir() if path.name[:1].isdigit())
+        return sorted(self._users.glob("[0-9]*"))
 
 
 def _dead(path: Path) -> bool:

@@ -5,22 +5,20 @@ The invariant: while it is held, it does not stop; whoever leaves last stops it,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.servers import (
-    directories,
-    endpoints,
-    mysql_embedded,
-    postgresql_embedded,
-    stores,
-)
+from pytest_slipstream.databases.servers import directories, endpoints, stores
 from pytest_slipstream.databases.servers.embedded import ServerEntry
+from pytest_slipstream.databases.servers.mysql_embedded import EmbeddedMysql
+from pytest_slipstream.databases.servers.postgresql_embedded import EmbeddedPostgresql
+from pytest_slipstream.databases.servers.product import Product
 from pytest_slipstream.databases.servers.sharing import Sharing
 
-_FACES = {
-    "mysql": (mysql_embedded, mysql_embedded.SOCKET),
-    "postgresql": (postgresql_embedded, f".s.PGSQL.{postgresql_embedded.PORT}"),
+_PRODUCTS: Mapping[str, type[Product[Any]]] = {
+    product.engine: product for product in (EmbeddedMysql, EmbeddedPostgresql)
 }
 
 
@@ -34,9 +32,9 @@ class RunningServer:
 
     def __init__(self, entry: ServerEntry) -> None:
         self.directory = entry.directory
-        self._engine = engine_of(entry)
-        self._product, self._socket_name = _FACES[self._engine]
-        self.maintenance_database = self._product.MAINTENANCE_DATABASE
+        self._product = _PRODUCTS[engine_of(entry)]
+        self._socket_name = self._product.socket_name(self._product.default_port)
+        self.maintenance_database = self._product.maintenance_database
         self._sharing = Sharing(entry.directory)
 
     def hold(self) -> bool:
@@ -50,14 +48,14 @@ class RunningServer:
 
     def address(self, database: str) -> Address:
         """Where a database is, by the server's socket."""
-        port = endpoints.read_port(self.directory / "port") or self._product.PORT
+        port = endpoints.read_port(self.directory / "port") or self._product.default_port
         socket_dir = endpoints.socket_directory(self.directory, self._socket_name)
         return Address(
-            engine=self._engine,
+            engine=self._product.engine,
             database=database,
             host=str(socket_dir),
             port=port,
-            user=self._product.USER,
+            user=self._product.user,
             socket_dir=str(socket_dir),
             socket=str(socket_dir / self._socket_name),
         )

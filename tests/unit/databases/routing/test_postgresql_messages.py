@@ -8,11 +8,13 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from properties import PROPERTY
 from pytest_slipstream.databases.routing.drivers import postgresql_messages as messages
 
 KINDS = st.sampled_from([bytes([letter]) for letter in b"PBDESQXdcfTZC123GHNAR"])
 
 
+@PROPERTY
 @given(st.lists(st.tuples(KINDS, st.binary(max_size=40)), max_size=12), st.data())
 def test_a_stream_is_cut_the_same_wherever_it_arrives_in_pieces(
     sent: list[tuple[bytes, bytes]], data: st.DataObject
@@ -28,6 +30,7 @@ def test_a_stream_is_cut_the_same_wherever_it_arrives_in_pieces(
     assert not stream
 
 
+@PROPERTY
 @given(st.lists(st.tuples(KINDS, st.binary(max_size=9)), max_size=12), st.integers(0, 5))
 def test_rows_of_a_server_stay_together(sent: list[tuple[bytes, bytes]], missing: int) -> None:
     whole = b"".join(messages.message(kind, body) for kind, body in sent)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_slipstream.databases.routing.transactions import Texts, Transactions, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts, Transactions
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 MEMBERS = "ABC"
 

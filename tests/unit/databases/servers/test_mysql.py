@@ -9,7 +9,7 @@ from pytest_slipstream.databases.servers.mysql_binaries import (
     parse_version,
     too_old,
 )
-from pytest_slipstream.databases.servers.mysql_embedded import accounts_sql, embedded_mysql
+from pytest_slipstream.databases.servers.mysql_embedded import accounts_sql
 from pytest_slipstream.databases.servers.mysql_external import ExternalMysql, parse_url
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError, ServerError
 from pytest_slipstream.settings import DatabaseSettings
@@ -81,12 +81,6 @@ def test_remote_servers_are_refused_without_their_password():
     assert "secret" not in str(raised.value)
 
 
-def test_reserved_options_are_refused_however_they_are_written(tmp_path):
-    settings = DatabaseSettings(engine="mysql", server_options={"bind_address": "0.0.0.0"})
-    with pytest.raises(ConfigurationError, match="sets 'bind_address'"):
-        embedded_mysql(settings, cache_dir=tmp_path).open(lambda message: None)
-
-
 def test_the_account_has_a_password_for_tcp_only():
-    assert "127.0.0.1" not in accounts_sql("")
-    assert "IDENTIFIED BY 'abc'" in accounts_sql("abc")
+    assert "127.0.0.1" not in accounts_sql("me", "")
+    assert "IDENTIFIED BY 'abc'" in accounts_sql("me", "abc")

@@ -91,13 +91,19 @@ def column_list(table: Table, alias: str = "") -> str:
 
 def filled(table: Table, database: str, source: str) -> str:
     """Copy all rows of a table from another database into the empty one."""
-    columns, moment = column_list(table), ""
+    columns = column_list(table)
     if table.kind == "versioned":
-        columns, moment = f"{columns}, row_start, row_end", " FOR SYSTEM_TIME ALL"
+        columns = f"{columns}, row_start, row_end"
     return (
         f"INSERT INTO {quoted(database, table.name)} ({columns}) "
-        f"SELECT {columns} FROM {quoted(source, table.name)}{moment}"
+        f"SELECT {columns} FROM {_all_rows(table, source)}"
     )
+
+
+def _all_rows(table: Table, database: str) -> str:
+    """A table with its history, if it has one."""
+    moment = " FOR SYSTEM_TIME ALL" if table.kind == "versioned" else ""
+    return quoted(database, table.name) + moment
 
 
 def positioned(table: Table, database: str, position: int) -> str:
@@ -114,7 +120,7 @@ def images_of(
     """The images of all tables of a database."""
     tables = [table for table in blueprint.tables.values() if table.kind != "sequence"]
     found = session.results(
-        f"SELECT EXISTS (SELECT 1 FROM {quoted(database, table.name)})" for table in tables
+        f"SELECT EXISTS (SELECT 1 FROM {_all_rows(table, database)})" for table in tables
     )
     filled_ones = {table.name for table, (_, rows) in zip(tables, found, strict=True) if rows[0][0]}
     return {

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def create(name: str, settings: DatabaseSettings, *, cache_dir: Path, owner: Owner) -> MysqlEngine:
     """The engine of the configured database ``name``; nothing is started."""
-    return MysqlEngine(name, servers.mysql_server(settings, cache_dir=cache_dir), owner)
+    return MysqlEngine(name, servers.of(settings, cache_dir=cache_dir), owner)
 
 
 class MysqlEngine:

@@ -45,7 +45,7 @@ def create(
     name: str, settings: DatabaseSettings, *, cache_dir: Path, owner: Owner
 ) -> PostgresqlEngine:
     """The engine of the configured database ``name``; nothing is started."""
-    server = servers.postgresql_server(settings, cache_dir=cache_dir)
+    server = servers.of(settings, cache_dir=cache_dir)
     return PostgresqlEngine(name, settings, server, owner)
 
 

@@ -14,7 +14,7 @@ import msgspec
 DRIVERS = {
     "sqlite3": ("sqlite",),
     "psycopg2": ("psycopg2_door",),
-    "psycopg": ("psycopg_sync", "psycopg_async"),
+    "psycopg": ("psycopg_door",),
     "asyncpg": ("asyncpg_connection",),
     "pymysql": ("pymysql_door",),
     "MySQLdb": ("mysqlclient_door",),

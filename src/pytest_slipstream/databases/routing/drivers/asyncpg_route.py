@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any
 
 from pytest_slipstream.databases.routing.drivers.asyncpg_session import Encrypted, Session
-from pytest_slipstream.databases.routing.joining import Joining, TestConnection
+from pytest_slipstream.databases.routing.joining import Joining
+from pytest_slipstream.databases.routing.physical import TestConnection
 
 _WITHOUT_EFFECT = ("application_name", "client_encoding")
 

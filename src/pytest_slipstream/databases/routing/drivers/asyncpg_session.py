@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from pytest_slipstream.databases.routing.drivers import postgresql_messages as messages
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 _PATIENCE_S = 30.0
 _PARAMETERS = (

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import Patch
 from pytest_slipstream.databases.routing.drivers.mysql_stream import Stream
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Uncontained
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Door, Entrance
@@ -30,6 +30,7 @@ _SESSION = (
     *("charset", "sql_mode", "init_command", "client_flag"),
 )
 """The arguments by which sessions differ."""
+_LOGIN = ("password", "ssl")
 
 
 class JoinedAsync:
@@ -229,18 +230,22 @@ class JoinedAsync:
     def close(self) -> None:
         """Close its own stream; what it has not committed is undone."""
         own: Any = super()
-        self._undo()
-        own.close()
+        try:
+            self._undo()
+        finally:
+            own.close()
 
     async def ensure_closed(self) -> None:
         """The same, and wait until it is done."""
         own: Any = super()
-        self._undo()
-        entrance, self.entrance = self.entrance, None  # the farewell is for its own session
         try:
-            await own.ensure_closed()
+            self._undo()
         finally:
-            self.entrance = entrance
+            entrance, self.entrance = self.entrance, None  # the farewell is for its own session
+            try:
+                await own.ensure_closed()
+            finally:
+                self.entrance = entrance
 
     def _undo(self) -> None:
         test, stream = self._test, self._stream
@@ -248,6 +253,9 @@ class JoinedAsync:
         try:
             if test is not None and stream is not None and self._is_open and not stream.broken:
                 stream.run(test.plan(self, "ROLLBACK").texts)
+        except Uncontained as why:
+            assert self.entrance is not None
+            self.entrance.joining.give_up(why.reason)
         finally:
             self._go_home()
 
@@ -278,7 +286,6 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
     original, own_class = module.connection.connect, module.connection.Connection
     manager = module.connection._ConnectionContextManager
     joined = type("Connection", (JoinedAsync, own_class), {"STREAM": stream})
-    signature = inspect.signature(original)
 
     async def open_at(entrance: Entrance, arguments: dict[str, Any]) -> Any:
         if not entrance.joining.possible:
@@ -287,19 +294,16 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
             connection = joined(**arguments)
             await getattr(connection, establish)()
             session = {name: arguments[name] for name in _SESSION if name in arguments}
-            login = {name: arguments[name] for name in ("password", "ssl") if name in arguments}
-            connection.stand_at(
-                entrance,
-                tuple(sorted(session.items())),
-                lambda: original(**session, **login),
-            )
+            login = {name: arguments[name] for name in _LOGIN if name in arguments}
+            parameters = tuple(sorted(session.items()))
+            connection.stand_at(entrance, parameters, lambda: original(**session, **login))
         entrance.opened(connection)
         return connection
 
     @wraps(original)
     def connect(*args: Any, **kwargs: Any) -> Any:
         try:
-            arguments = signature.bind(*args, **kwargs).arguments
+            arguments = inspect.signature(original).bind(*args, **kwargs).arguments
         except TypeError:  # the call itself says it better
             return original(*args, **kwargs)
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
@@ -310,6 +314,5 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
             arguments[name] = entrance.address.database
         return manager(open_at(entrance, arguments))
 
-    return [
-        Patch(holder, "connect", connect) for holder in (module, module.connection, module.pool)
-    ]
+    holders = (module, module.connection, module.pool)
+    return [Patch(holder, "connect", connect) for holder in holders]

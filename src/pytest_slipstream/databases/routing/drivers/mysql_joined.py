@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.routing import statements
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
@@ -262,14 +263,9 @@ def door_of(
             connection = original(*args, **kwargs)
         else:
             connection = made(*args, **kwargs)
-            parameters = {
-                "database" if name == "db" else name: str(value)
-                for name, value in given.items()
-                if name not in _INDIFFERENT and name != "self"
-            }
             connection.stand_at(
                 entrance,
-                tuple(sorted(parameters.items())),
+                _parameters(given),
                 lambda: shared(_opened(entrance, original(*args, **kwargs))),
             )
         if entrance is not None:
@@ -277,6 +273,16 @@ def door_of(
         return connection
 
     return connect
+
+
+def _parameters(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """A connect call's, as far as sessions differ by them."""
+    parameters = {
+        "database" if name == "db" else name: str(value)
+        for name, value in given.items()
+        if name not in _INDIFFERENT and name != "self"
+    }
+    return tuple(sorted(parameters.items()))
 
 
 def _opened(entrance: Entrance, connection: Any) -> Any:

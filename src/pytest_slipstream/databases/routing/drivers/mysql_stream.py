@@ -12,7 +12,8 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 _PATIENCE_S = 30.0
 _QUERY, _ERROR = b"\x03", 0xFF

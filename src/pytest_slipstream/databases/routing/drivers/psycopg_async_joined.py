@@ -6,30 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg._cursor_base import BaseCursor
 
 from pytest_slipstream.databases.routing.drivers.psycopg_joined import CONTROLLING, session
 from pytest_slipstream.databases.routing.drivers.psycopg_routed import Routed
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 
 _PATIENCE_S = 0.001
-
-
-class Locks:
-    """For each test's connection and event loop the lock that its operations take."""
-
-    def __init__(self) -> None:
-        self._made: WeakKeyDictionary[
-            TestConnection, WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
-        ] = WeakKeyDictionary()
-
-    def of(self, test: TestConnection) -> asyncio.Lock:
-        """The lock in the running event loop."""
-        by_loop = self._made.setdefault(test, WeakKeyDictionary())
-        return by_loop.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 class _RoutingLock:
@@ -57,7 +42,8 @@ class _RoutingLock:
 
     async def _acquire(self, test: TestConnection) -> None:
         """First the lock of this event loop's tasks, then the one between threads."""
-        self._held = self._connection.locks.of(test)
+        loop = asyncio.get_running_loop()
+        self._held = session(test).locks.setdefault(loop, asyncio.Lock())
         await self._held.acquire()
         try:
             while not session(test).connection.lock.acquire(blocking=False):
@@ -82,7 +68,6 @@ class JoinedAsyncConnection(Routed, psycopg.AsyncConnection[Any]):
     """The application's connection."""
 
     own_lock: Any
-    locks: Locks
 
     # What psycopg's AsyncConnection has
 

@@ -8,27 +8,26 @@ savepoints become what `Transactions` makes of them; the rest of psycopg works a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import pq
 from psycopg._cursor_base import BaseCursor
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import Composable
 from psycopg.transaction import BaseTransaction
 
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers import Patch
-from pytest_slipstream.databases.routing.joining import TestConnection
+from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind, Statement
-from pytest_slipstream.databases.routing.transactions import Texts, Uncontained
+from pytest_slipstream.databases.routing.transactions import Texts
+from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Entrance
 
-_INDIFFERENT = frozenset(("application_name", "connect_timeout", "password"))
 _READ_COMMITTED = psycopg.IsolationLevel.READ_COMMITTED
 _ACTIVE = pq.TransactionStatus.ACTIVE
 _UNKNOWN = Statement(Kind.WRITE)
@@ -47,27 +46,6 @@ CONTROLLING = frozenset(
 Steps = Generator[Any, Any, Any]
 
 
-def target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance | None, Hashable]:
-    """Where a connect call enters, and its parameters as far as sessions differ by them.
-
-    ``kwargs`` names the slot afterwards.
-    """
-    options = {"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"}
-    try:
-        given = conninfo_to_dict(
-            conninfo, **{name: value for name, value in kwargs.items() if name not in options}
-        )
-    except (psycopg.Error, TypeError, ValueError):  # the call itself says it better
-        return None, ()
-    entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
-    if entrance is not None and entrance.renamed:
-        kwargs["dbname"] = given["dbname"] = entrance.address.database
-    parameters = sorted(
-        (name, str(value)) for name, value in given.items() if name not in _INDIFFERENT
-    )
-    return entrance, tuple(parameters)
-
-
 class PgSession:
     """The libpq connection of the test: what does not wait for the application's event loop.
 
@@ -81,6 +59,8 @@ class PgSession:
         self.speaker: Any = None
         self.holder: tuple[int, Any] | None = None
         """The thread, and the task if there is one, that carries out an operation."""
+        self.locks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        """For each event loop the lock that its operations take."""
         self.defers = bool(self._run(_HAS_DEFERRABLE).ntuples)
 
     def _run(self, command: bytes) -> Any:
@@ -293,9 +273,22 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
         if not self._autocommit and not transactions.is_open(self):
             texts = transactions.begin(self, aborted=aborted)
             aborted = False
-        texts += transactions.statement(self, writes=statement.writes, aborted=aborted)
+        try:
+            texts += transactions.statement(self, writes=statement.writes, aborted=aborted)
+        except Uncontained as why:
+            self._refuse(why)
         yield from self._send(texts)
         session(self.test).speaker = self
+
+    def _refuse(self, why: Uncontained) -> NoReturn:
+        """A transaction of this connection is open, so the turn cannot end here.
+
+        Raises:
+            IsolationError: Always.
+        """
+        assert self.entrance is not None
+        self.entrance.joining.give_up(why.reason)
+        raise AssertionError("a transaction is open, and so it was refused") from why
 
     def _exec_command(self, command: Any, *args: Any, **kwargs: Any) -> Steps:
         if self.test is None:
@@ -317,9 +310,7 @@ class Joined(psycopg._connection_base.BaseConnection[Any]):
             else:
                 texts += self.test.plan(self, text).texts
         except Uncontained as why:
-            assert self.entrance is not None
-            self.entrance.joining.give_up(why.reason)
-            raise AssertionError("a transaction is open, and so it was refused") from why
+            self._refuse(why)
         return (yield from self._send(texts))
 
     def _commit_gen(self) -> Steps:

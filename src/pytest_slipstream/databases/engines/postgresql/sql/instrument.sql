@@ -32,16 +32,20 @@ WITH RECURSIVE descendant AS (
 SELECT coalesce(array_agg(d.relation), '{}')
 FROM descendant d JOIN pg_class c ON c.oid = d.relation WHERE c.relkind <> 'p' $$;
 
--- Describes every table anew and gives each the trigger that it may not have yet.
+-- Describes every table anew and gives each the trigger that it may not have yet, or that a wider
+-- fixture disabled.
 CREATE FUNCTION _slipstream.instrument() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t record;
     truncate text;
 BEGIN
     DELETE FROM _slipstream.relation;
-    FOR t IN SELECT * FROM _slipstream.storing ORDER BY relation LOOP
-        IF NOT EXISTS (SELECT FROM pg_trigger
-                       WHERE tgrelid = t.relation AND tgname = 'slipstream_change') THEN
+    FOR t IN
+        SELECT s.*, g.tgenabled FROM _slipstream.storing s
+        LEFT JOIN pg_trigger g ON g.tgrelid = s.relation AND g.tgname = 'slipstream_change'
+        WHERE g.tgenabled IS DISTINCT FROM 'A' ORDER BY s.relation
+    LOOP
+        IF t.tgenabled IS NULL THEN
             truncate := CASE WHEN t.relkind = 'f' AND current_setting('server_version_num')::int
                              < 160000 THEN '' ELSE ' OR TRUNCATE' END;
             EXECUTE format(
@@ -49,10 +53,10 @@ BEGIN
                 'FOR EACH STATEMENT WHEN (current_setting(''slipstream.cleaning'', true) '
                 'IS DISTINCT FROM ''on'') EXECUTE FUNCTION _slipstream.note_change()',
                 truncate, t.target);
-            EXECUTE format(CASE WHEN t.relkind = 'f'
-                THEN 'ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER slipstream_change'
-                ELSE 'ALTER TABLE %s ENABLE ALWAYS TRIGGER slipstream_change' END, t.target);
         END IF;
+        EXECUTE format(CASE WHEN t.relkind = 'f'
+            THEN 'ALTER FOREIGN TABLE %s ENABLE ALWAYS TRIGGER slipstream_change'
+            ELSE 'ALTER TABLE %s ENABLE ALWAYS TRIGGER slipstream_change' END, t.target);
     END LOOP;
     INSERT INTO _slipstream.relation
     SELECT s.relation, s.nspname || '.' || s.relname, s.target, _slipstream.members(s.relation),

@@ -1,0 +1,1 @@
+"""CI workflows that are written from the project's own configuration."""

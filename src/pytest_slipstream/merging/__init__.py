@@ -1,0 +1,1 @@
+"""What CI machines left, joined: run records, JUnit files, duration histories, coverage data."""
