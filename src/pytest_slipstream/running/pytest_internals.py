@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -277,6 +278,14 @@ def redirect_faults(config: pytest.Config, descriptor: int) -> None:
     """Write Python's fatal errors there, not where this process began."""
     if fault_handler_stderr_fd_key in config.stash:
         os.dup2(descriptor, config.stash[fault_handler_stderr_fd_key])
+
+
+def note_failed_subtest(config: pytest.Config, report: Any) -> None:
+    """Count a failed subtest of another process, as pytest does to fail the test that passed."""
+    subtests = sys.modules.get("_pytest.subtests")  # part of pytest since version 9
+    if subtests is not None and isinstance(report, subtests.SubtestReport) and report.failed:
+        failed = config.stash[subtests.failed_subtests_key]
+        failed[getattr(report, "id", report.nodeid)] += 1
 
 
 @contextlib.contextmanager

@@ -55,12 +55,15 @@ def comparable(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             **entry,
             "sections": [
-                (name, "\n".join(line for line in text.splitlines() if not of_shared(line)))
-                for name, text in entry.get("sections", ())
+                (name, own) for name, text in entry.get("sections", ()) if (own := own_part(text))
             ],
         }
         for entry in told
     ]
+
+
+def own_part(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not of_shared(line))
 
 
 def of_shared(line: str) -> bool:

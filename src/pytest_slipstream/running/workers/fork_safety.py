@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 _DESCRIPTORS = Path("/dev/fd")
+_HARMLESS = frozenset(("pytest_rerunfailures",))
+"""Modules whose thread only listens, for workers of pytest-xdist's that there are not."""
 _MACHINERY = ("threading", "concurrent.", "queue", "selectors", "socket", "time", "asyncio.")
 
 
@@ -42,6 +44,8 @@ def _threads() -> Iterator[str]:
             modules.append(str(frame.f_globals.get("__name__")))
             frame = frame.f_back
         own = [name for name in modules if not name.startswith(_MACHINERY)]
+        if own and own[0] in _HARMLESS:
+            continue
         of = f", of the module {own[0]}," if own else ""
         yield f"the thread {thread.name!r}{of} is running"
 
@@ -61,6 +65,8 @@ def sockets() -> frozenset[int]:
 def _connections(known: Collection[int]) -> Iterator[str]:
     for descriptor in sorted(sockets().difference(known)):
         with socket.socket(fileno=os.dup(descriptor)) as opened:
+            if opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                continue  # it listens: nobody is at its other end
             try:
                 peer = opened.getpeername()
             except OSError:

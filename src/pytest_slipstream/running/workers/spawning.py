@@ -15,6 +15,7 @@ import pytest
 from pytest_slipstream.running.workers.handle import Worker
 from pytest_slipstream.running.workers.messages import Begin
 from pytest_slipstream.running.workers.process import Identity
+from pytest_slipstream.running.workers.telling import Node
 
 
 class Spawning:
@@ -63,8 +64,19 @@ class Spawning:
             told["cov_master_host"] = socket.gethostname()
             told["cov_master_topdir"] = os.fspath(config.invocation_params.dir)
             told["cov_master_rsync_roots"] = []
+        self._let_plugins_add(identity, told)
         arguments = [*map(str, config.invocation_params.args), f"--basetemp={base}"]
         return Begin(arguments, list(sys.path), told)
+
+    def _let_plugins_add(self, identity: Identity, told: dict[str, Any]) -> None:
+        """Plugins tell workers of pytest-xdist's in its own hook, where it is installed."""
+        manager = self._config.pluginmanager
+        if hasattr(self._config.hook, "pytest_configure_node"):
+            # pytest-cov expects there what it only has when pytest-xdist starts the workers.
+            hook = manager.subset_hook_caller("pytest_configure_node", [manager.get_plugin("_cov")])
+            node: Any = Node(identity.worker_id)
+            node.config, node.workerinput = self._config, told
+            hook(node=node)
 
 
 def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:

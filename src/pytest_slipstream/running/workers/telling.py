@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slipstream.running.pytest_internals import HookExecution
+from pytest_slipstream.running.pytest_internals import HookExecution, note_failed_subtest
 from pytest_slipstream.running.workers.channel import Channel
 from pytest_slipstream.running.workers.messages import Ran, Started
 
@@ -151,6 +151,7 @@ class Teller:
 
     def _report(self, values: dict[str, Any], node: Node) -> Any:
         report = self._config.hook.pytest_report_from_serializable(config=self._config, data=values)
+        note_failed_subtest(self._config, report)
         return self._signed(report, node)
 
     def _signed(self, report: Any, node: Node) -> Any:
@@ -186,8 +187,11 @@ def _warning(module: str, name: str, text: str) -> Warning:
     kind = getattr(sys.modules.get(module), name, None)
     if isinstance(kind, type) and issubclass(kind, Warning):
         try:
-            return kind(text)
-        except Exception:  # noqa: BLE001 - a class of the project's, which takes what it likes
+            made = kind.__new__(kind)  # its constructor may take something else than the text
+            made.args = (text,)
+            if str(made) == text:
+                return made
+        except Exception:  # noqa: BLE001 - a class of the project's, which does what it likes
             pass
     lookalike: Warning = type(name, (Warning,), {"__module__": module})(text)
     return lookalike
