@@ -10,10 +10,20 @@ from projects import DATABASES, Project
 from trials import Trial
 
 
+class LightTrial(Trial):
+    """Loads no plugin beside slipstream that is not named."""
+
+    def command(self, *arguments: str, concurrency: int | None = None) -> list[str]:
+        return super().command("-p", "slipstream", *arguments, concurrency=concurrency)
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
 @pytest.fixture
 def trial(tmp_path: Path) -> Trial:
     """An empty project without a database."""
-    trial = Trial(tmp_path)
+    trial = LightTrial(tmp_path)
     trial.configure(pytest="")
     return trial
 

@@ -227,3 +227,25 @@ def test_it():
     run = trial.run("--workers=1")
     os.kill(int((trial.directory / "child").read_text()), signal.SIGKILL)
     assert "ended with exit status 6 while it ran this test" in run.output
+
+
+def test_a_worker_that_hangs_is_dumped_and_replaced(trial: Trial) -> None:
+    trial.add(
+        "hangs",
+        """
+import time
+import pytest
+
+@pytest.mark.parametrize("n", range(3))
+def test_it(n):
+    if n == 1:
+        time.sleep(600)
+""",
+    )
+    run = trial.run("-p", "timeout", "--timeout=2", "--timeout-method=thread", "--workers=1")
+    assert run.outcomes() == {
+        "test_hangs.py::test_it[0]": "passed",
+        "test_hangs.py::test_it[1]": "failed",
+        "test_hangs.py::test_it[2]": "passed",
+    }
+    assert 'test_hangs.py", line 8, in test_it' in run.output

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -33,12 +34,16 @@ class SpawnedWorker:
         self._errors: list[str] = []
         self.ended: Ended | None = None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_load_initial_conftests(self, early_config: Any) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, Any]:
         """Be a worker before any code of the project's is imported."""
         early_config.workerinput = self._worker_input
         early_config.workeroutput = {}
         early_config.slipstream_worker = self
+        if hasattr(early_config.known_args_namespace, "cov_append"):
+            # pytest-cov begins as in a parent, which erases what other workers have saved, unless:
+            early_config.known_args_namespace.cov_append = True
+        return (yield)
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:

@@ -62,10 +62,10 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
         return False
     forks = _forks(config, settings, parts)
     costs = FORK if forks else Start(once_s=0.0, each_s=process.age_s())
-    known = _suite(session, settings)
+    known, unmeasured = _suite(session, settings)
     assert settings.workers is not None
     chosen = choose(known, settings.workers, _processors(), costs)
-    _say(config, described(predict(known, 0, costs), chosen))
+    _say(config, described(predict(known, 0, costs), chosen, unmeasured))
     if not chosen.workers:
         return False
     found = atoms(known, chosen.workers)
@@ -105,8 +105,11 @@ def _forks(config: pytest.Config, settings: Settings, parts: Parts) -> bool:
     return not reason
 
 
-def _suite(session: pytest.Session, settings: Settings) -> Suite:
-    """The collected tests with what is known of them; first those that are to be first."""
+def _suite(session: pytest.Session, settings: Settings) -> tuple[Suite, int]:
+    """The collected tests with what is known of them, and how many were never measured.
+
+    Those that are to be first are urgent.
+    """
     config = session.config
     history: Any = config.pluginmanager.get_plugin("slipstream-history")
     if history is None:
@@ -114,6 +117,7 @@ def _suite(session: pytest.Session, settings: Settings) -> Suite:
         history = RunHistory(path, path)
     estimates = Estimates(history.read(), machine_class())
     known = suite(session.items, estimates)
+    unmeasured = sum(not estimates.knows(test.node_id) for test in known.tests)
     failed = _failed_before(config) if config.getoption("failedfirst", False) else {}
     new_first = config.getoption("newfirst", False)
 
@@ -125,8 +129,8 @@ def _suite(session: pytest.Session, settings: Settings) -> Suite:
             msgspec.structs.replace(test, urgent=is_urgent(item))
             for test, item in zip(known.tests, session.items, strict=True)
         ]
-        return Suite(tests, known.fixtures)
-    return known
+        known = Suite(tests, known.fixtures)
+    return known, unmeasured
 
 
 def _failed_before(config: pytest.Config) -> dict[str, bool]:
