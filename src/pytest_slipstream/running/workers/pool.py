@@ -226,9 +226,8 @@ class Pool:
         running = list(worker.running.items())
         for position, since in running:
             self._report_crash(worker, status, position, since)
-        self._sharing.lost(
-            worker.number, [crashes.rest(atom, worker.left) for atom in worker.atoms]
-        )
+        begun = [atom for atom in worker.atoms if not worker.left.keys().isdisjoint(atom.tests)]
+        self._sharing.lost(worker.number, [crashes.rest(atom, worker.left) for atom in begun])
         self._not_given += len(worker.left)
         self._stop_if_told()
         lost = f"the worker {worker.id} {crashes.ended(status)}"
@@ -280,6 +279,8 @@ class Pool:
             if self._bad_end.how == "interrupted":
                 raise KeyboardInterrupt
             raise RuntimeError(f"in a worker:\n{self._bad_end.text}")
+        if self._not_given and not self._stopping:
+            self._complaint = f"{self._not_given} tests were left when the last worker ended"
         self._session.shouldfail = self._session.shouldfail or self._complaint
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)
