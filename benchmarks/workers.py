@@ -1,7 +1,7 @@
 """Whole runs on workers, ours and the rivals' that are installed, in turns.
 
-Every contender is a pytest process of its own, with only its own plugin. Tests sleep where a suite
-is about balance, so that a busy machine does not decide.
+Every contender is a pytest process of its own, with only its own plugin; one that fails is left
+out. Tests sleep where a suite is about balance, so that a busy machine does not decide.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _imports(directory: Path, rounds: int) -> Findings:
     for contender in [collected, *_installed(ALL)] * rounds:
         for path in (directory / "memory").iterdir():
             path.unlink()
-        taken.setdefault(contender.name, []).append(_run(directory, contender, workers))
+        _run_into(taken, directory, contender, workers)
         private = [json.loads(path.read_text()) for path in (directory / "memory").iterdir()]
         if private:
             uss.setdefault(contender.name, []).append(median(private) / 1e6)
@@ -212,11 +212,18 @@ def _in_turns(
             _run(directory, contender, workers)
     taken: dict[str, list[Taken]] = {}
     for contender in (*_installed(contenders),) * rounds:
-        taken.setdefault(contender.name, []).append(_run(directory, contender, workers))
+        _run_into(taken, directory, contender, workers)
     return taken
 
 
-def _run(directory: Path, contender: Contender, workers: int) -> Taken:
+def _run_into(
+    taken: dict[str, list[Taken]], directory: Path, contender: Contender, workers: int
+) -> None:
+    if run := _run(directory, contender, workers):
+        taken.setdefault(contender.name, []).append(run)
+
+
+def _run(directory: Path, contender: Contender, workers: int) -> Taken | None:
     record, aside = directory / ".slipstream", directory / "aside"
     if contender.forgets and record.exists():
         record.rename(aside)
@@ -228,7 +235,7 @@ def _run(directory: Path, contender: Contender, workers: int) -> Taken:
             aside.rename(record)
 
 
-def _timed(directory: Path, contender: Contender, workers: int) -> Taken:
+def _timed(directory: Path, contender: Contender, workers: int) -> Taken | None:
     (directory / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-W ignore'\n")
     options = contender.options.format(n=workers).split()
     began = time.perf_counter()
@@ -243,5 +250,6 @@ def _timed(directory: Path, contender: Contender, workers: int) -> Taken:
     wall_s = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{contender.name} fails: pytest's exit status {process.returncode}")
+        print(f"{contender.name} fails: exit status {process.returncode}", file=sys.stderr)
+        return None
     return Taken(wall_s, usage.ru_utime + usage.ru_stime)

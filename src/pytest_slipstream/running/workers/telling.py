@@ -119,6 +119,11 @@ class Teller:
 
     def __init__(self, session: pytest.Session, testrun_uid: str) -> None:
         self._config = session.config
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        # The terminal would write a line for a test that has started; it hears of it once it ended.
+        self._log_start = session.config.pluginmanager.subset_hook_caller(
+            _START, [terminal] if terminal is not None else []
+        )
         self._testrun_uid = testrun_uid
 
     def tell(self, calls: Sequence[tuple[str, Any]], node: Node, item: pytest.Item | None) -> None:
@@ -134,20 +139,13 @@ class Teller:
                 hook.pytest_runtest_logfinish(nodeid=node_id, location=tuple(location))
             else:
                 node_id, location = values
-                self.start(node_id, tuple(location))
+                self._log_start(nodeid=node_id, location=tuple(location))
 
     def tell_crash(self, item: pytest.Item, report: pytest.TestReport, node: Node) -> None:
         """Report a test whose worker was lost."""
-        self.start(item.nodeid, item.location)
+        self._log_start(nodeid=item.nodeid, location=item.location)
         item.ihook.pytest_runtest_logreport(report=self._signed(report, node))
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-
-    def start(self, node_id: str, location: tuple[str, int | None, str]) -> None:
-        """A test has started; not for the terminal, which writes a line once it is over."""
-        manager = self._config.pluginmanager
-        terminal = manager.get_plugin("terminalreporter")
-        hook = manager.subset_hook_caller(_START, [terminal] if terminal is not None else [])
-        hook(nodeid=node_id, location=location)
 
     def _report(self, values: dict[str, Any], node: Node) -> Any:
         report = self._config.hook.pytest_report_from_serializable(config=self._config, data=values)
