@@ -236,13 +236,13 @@ def test_a_worker_that_hangs_is_dumped_and_replaced(trial: Trial) -> None:
 import time
 import pytest
 
-@pytest.mark.parametrize("n", range(3))
+@pytest.mark.parametrize("n", [0, pytest.param(1, marks=pytest.mark.timeout(2)), 2])
 def test_it(n):
     if n == 1:
         time.sleep(600)
 """,
     )
-    run = trial.run("-p", "timeout", "--timeout=2", "--timeout-method=thread", "--workers=1")
+    run = trial.run("-p", "timeout", "--timeout-method=thread", "--workers=1")
     assert run.outcomes() == {
         "test_hangs.py::test_it[0]": "passed",
         "test_hangs.py::test_it[1]": "failed",

@@ -60,7 +60,7 @@ import os
 import time
 from pathlib import Path
 
-until = time.monotonic() + 60
+until = time.monotonic() + 100
 while os.environ.get("PYTEST_XDIST_WORKER") == "gw1" and not list(Path().glob(".coverage.*")):
     assert time.monotonic() < until
     time.sleep(0.05)
@@ -109,7 +109,7 @@ import pytest
 @pytest.mark.parametrize("n", range(2))
 def test_it(n, tmp_path, worker_id, testrun_uid, request):
     Path(worker_id).touch()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 100
     while not (Path("gw0").exists() and Path("gw1").exists()):
         assert time.monotonic() < until
         time.sleep(0.01)

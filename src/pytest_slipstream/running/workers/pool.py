@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pytest_slipstream.clock import clock
-from pytest_slipstream.running import loops
+from pytest_slipstream.running.interrupts import first_interrupt
 from pytest_slipstream.running.workers import crashes
 from pytest_slipstream.running.workers.handle import Worker
 from pytest_slipstream.running.workers.messages import (
@@ -85,7 +85,7 @@ class Pool:
             pytest.Session.Failed: As pytest's own loop does, when it is told to stop.
         """
         try:
-            with loops.first_interrupt(self._interrupt):
+            with first_interrupt(self._interrupt):
                 for number in range(count):
                     self._start(number)
                 while self._workers and not self._interrupted:

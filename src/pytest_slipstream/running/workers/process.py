@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 
 from pytest_slipstream.clock import clock
@@ -53,6 +52,8 @@ class Identity(msgspec.Struct, frozen=True):
 
 def age_s() -> float:
     """How long this process has lived, in seconds: what it takes to collect the tests."""
+    import psutil  # forked workers do without it
+
     return max(0.0, clock.unix() - psutil.Process().create_time())
 
 
