@@ -14,7 +14,7 @@ from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.workers import fork_safety, process
 from pytest_slipstream.running.workers.choosing import choose, reason_for_none
 from pytest_slipstream.running.workers.forking import Become, Forking, frozen
-from pytest_slipstream.running.workers.pool import Pool
+from pytest_slipstream.running.workers.pool import Pool, StartWorker
 from pytest_slipstream.running.workers.spawning import Spawning
 from pytest_slipstream.running.workers.telling import Teller
 from pytest_slipstream.running.workers.worker import RunTests, one_after_the_other
@@ -70,19 +70,7 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
         return False
     found = atoms(known, chosen.workers)
     sharing = Sharing(known, found, plan(known, found, chosen.workers))
-    start = Spawning(config, chosen.workers, parts.testrun_uid).start
-    if forks:
-        run_each = parts.run_overlapping or one_after_the_other(session)
-        process.prepare_to_fork(config)
-        start = Forking(
-            session,
-            run_each,
-            chosen.workers,
-            parts.testrun_uid,
-            parts.become,
-            parts.end,
-            overlapping=parts.run_overlapping is not None,
-        ).start
+    start = (_forking if forks else _spawning)(session, parts, chosen.workers)
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.showfspath = False  # modules alternate: their names would fill the screen
@@ -94,6 +82,23 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
         if pool.lost:
             parts.sweep()
     return True
+
+
+def _spawning(session: pytest.Session, parts: Parts, count: int) -> StartWorker:
+    return Spawning(session.config, count, parts.testrun_uid).start
+
+
+def _forking(session: pytest.Session, parts: Parts, count: int) -> StartWorker:
+    process.prepare_to_fork(session.config)
+    return Forking(
+        session,
+        parts.run_overlapping or one_after_the_other(session),
+        count,
+        parts.testrun_uid,
+        parts.become,
+        parts.end,
+        overlapping=parts.run_overlapping is not None,
+    ).start
 
 
 def _forks(config: pytest.Config, settings: Settings, parts: Parts) -> bool:
