@@ -20,6 +20,7 @@ from benchmarks import (
     sqlite,
     suites,
     waiting,
+    workers,
 )
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
@@ -49,6 +50,7 @@ GROUPS = {
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
     "shards": Group(sharding.shards, 1, 1),
+    "workers": Group(workers.whole_runs, 3, 1),
     "planning": Group(scheduling.planning, 5, 2),
     "compare": Group(comparing.with_itself, 40, 10),
 }

@@ -60,12 +60,8 @@ class Database:
         self.name = f"{lane}.{key}" if lane else key
         self.settings = settings
         self.around = around
-        owner = around.owner
-        if lane:  # an owner of its own: names and locks of slots are made from it
-            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{lane}")
-        self.engine = engines.load(key, settings, cache_dir=around.cache_dir, owner=owner)
-        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, key)
-        self.address: Address = self.engine.address(self.slot_name)
+        self._lane = lane
+        self._be_owned(around.owner)
         self.entrance = around.door.add(self.name, self.address)
         self.joining = self.entrance.joining
         self.joining.possible = settings.isolation == "rollback"
@@ -87,6 +83,26 @@ class Database:
         self._layers_made = 0
         self.layers: tuple[int, ...] = ()
         self._fallback: dict[str, str] = {}
+
+    def _be_owned(self, owner: Owner) -> None:
+        if self._lane:  # an owner of its own: names and locks of slots are made from it
+            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{self._lane}")
+        self.engine = engines.load(
+            self.key, self.settings, cache_dir=self.around.cache_dir, owner=owner
+        )
+        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, self.key)
+        self.address: Address = self.engine.address(self.slot_name)
+
+    def move(self, owner: Owner) -> None:
+        """In a forked process: have a slot of its own. Before `open`."""
+        assert self._opened_at is None, "a slot and its connections cannot be shared"
+        self._be_owned(owner)
+        self.entrance.move(self.address)
+
+    def sweep(self) -> None:
+        """Drop what dead processes left on the server."""
+        self.engine.open(lambda message: None)
+        self.engine.close()
 
     @property
     def is_open(self) -> bool:
@@ -204,8 +220,9 @@ class Database:
         if strategy == "none":
             return None
         start = clock.seconds()
-        for detail in self.around.pools.roll_back(self.slot_name):
-            self._leftover(node_id, "transaction", detail)
+        for address in self.entrance.known_as:
+            for detail in self.around.pools.roll_back(address.database):
+                self._leftover(node_id, "transaction", detail)
         ended = self.joining.end()
         cleaning = self.slot.clean() if strategy != "clone" else Cleaning()
         if ended is not None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterator
-from types import FrameType
 from typing import Any, TypeVar
 
 from pytest_slipstream.running import fibers
@@ -85,27 +82,3 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=5.0)
-
-
-@contextlib.contextmanager
-def first_interrupt(
-    loop: asyncio.AbstractEventLoop, interrupted: Callable[[], bool]
-) -> Iterator[None]:
-    """Take Ctrl-C while the loop runs, as long as ``interrupted`` accepts it."""
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not ours:
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if not interrupted():
-            signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,6 +28,7 @@ from pytest_slipstream.running.compatibility import (
 )
 from pytest_slipstream.running.flights import CURRENT, Flight
 from pytest_slipstream.running.guard import Guard
+from pytest_slipstream.running.interrupts import first_interrupt
 from pytest_slipstream.running.logs import Logs
 from pytest_slipstream.running.output import Output
 from pytest_slipstream.running.phases import Phases
@@ -200,7 +201,7 @@ class RunLoop:
                     self._output.routed(),
                 ):
                     stack.enter_context(context)
-            stack.enter_context(loops.first_interrupt(self._loop, self._interrupt))
+            stack.enter_context(first_interrupt(self._interrupt))
             self._watchdog.turn()
             stack.callback(self._watchdog.rest)
             error = self._turned(self._loop.create_task(self._segment()))

@@ -10,7 +10,7 @@ from pytest_slipstream.running.company import NO_COMPANY, Company
 from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.plans import Plan, decide
 from pytest_slipstream.running.run_loop import Emit, Limits, RunLoop
-from pytest_slipstream.running.sources import ListSource
+from pytest_slipstream.running.sources import ListSource, Source
 from pytest_slipstream.settings import Settings
 
 DEFAULT_LIMIT = 16
@@ -21,14 +21,16 @@ def run_tests(
     settings: Settings,
     emit: Emit,
     company: Company = NO_COMPANY,
+    source: Source | None = None,
 ) -> None:
-    """Run all collected tests.
+    """Run the collected tests.
 
     Args:
         session: pytest's.
         settings: How many may be in flight.
         emit: Takes the events.
         company: What tests in flight need of another room.
+        source: Hands out those that are to be run; without it, all are.
 
     Raises:
         ConfigurationError: A marker is wrong, or this pytest is not known.
@@ -51,7 +53,7 @@ def run_tests(
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and any(plan.way == "together" for plan in plans.values()):
         terminal.showfspath = False  # modules alternate: their names would fill the screen
-    RunLoop(session, ListSource(session.items), plans, limits, emit, company).run()
+    RunLoop(session, source or ListSource(session.items), plans, limits, emit, company).run()
 
 
 def end_tasks() -> None:

@@ -16,7 +16,7 @@ from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Set
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("lane", "shard"))
+_WITHOUT_PREFIX = frozenset(("lane", "shard", "workers", "workers_start"))
 _TABLES = frozenset(("databases", "lanes"))
 
 _KINDS: dict[Any, Kind] = {
@@ -80,7 +80,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "switch": "true or false",
             "choice": "one of " + ", ".join(self.choices),
-            "number": f"a whole number{least}",
+            "number": " or ".join([f"a whole number{least}", *self.choices]),
             "text": "a text",
             "list": "a text or a list of texts",
             "table": f"a table of whole numbers{least}" if least else "a table of texts",
@@ -98,13 +98,16 @@ def options_of(struct: type[msgspec.Struct], *, of_database: bool) -> tuple[Opti
 
 def _least(plain: Any, meta: msgspec.Meta) -> int | None:
     """The least value, of a table's values where it is one."""
-    of_values = [one for value in get_args(plain)[1:] for one in getattr(value, "__metadata__", ())]
-    return next((int(one.ge) for one in (meta, *of_values) if one.ge is not None), None)
+    parts = (plain, *get_args(plain))
+    inner = [one for part in parts for one in getattr(part, "__metadata__", ())]
+    return next((int(one.ge) for one in (meta, *inner) if one.ge is not None), None)
 
 
 def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     value_type, meta = get_args(field.type)
-    plain = _without_none(value_type)
+    plain, *others = _without_none(value_type)
+    least = _least(plain, meta)
+    plain = get_args(plain)[0] if get_origin(plain) is Annotated else plain
     origin = get_origin(plain) or plain
     factory = field.default_factory
     return Option(
@@ -112,8 +115,13 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
         of_database=of_database,
         kind=_KINDS[origin],
         type=Annotated[value_type, meta],
-        choices=get_args(plain) if origin is Literal else (),
-        least=_least(plain, meta),
+        choices=tuple(
+            choice
+            for part in (plain, *others)
+            if get_origin(part) is Literal
+            for choice in get_args(part)
+        ),
+        least=least,
         required=field.required,
         default=field.default if factory is msgspec.NODEFAULT else factory(),
         description=meta.description,
@@ -121,10 +129,11 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     )
 
 
-def _without_none(value_type: Any) -> Any:
+def _without_none(value_type: Any) -> list[Any]:
+    """The parts of a union; a type that is none is the only part."""
     if get_origin(value_type) in (Union, types.UnionType):
-        return next(part for part in get_args(value_type) if part is not type(None))
-    return value_type
+        return [part for part in get_args(value_type) if part is not type(None)]
+    return [value_type]
 
 
 TOP_OPTIONS = options_of(Settings, of_database=False)

@@ -228,7 +228,7 @@ def test_braces_can_be_escaped(project):
             ["tool.slipstream.isolation", "[tool.slipstream.databases.main]"],
         ),
         (POSTGRESQL + "audit = true", [f"{MAIN}.audit", "belongs to [tool.slipstream]"]),
-        ("[tool.slipstream]\nworkers = 16", ["tool.slipstream.workers is not known"]),
+        ("[tool.slipstream]\nprocesses = 16", ["tool.slipstream.processes is not known"]),
         ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
         (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
 from pytest_slipstream.databases.servers.room import with_room
@@ -126,6 +127,13 @@ class Lanes:
         self.current.variables.restore()
         self.current = self._lanes[name]
         self._set_up()
+
+    def move(self, owner: Owner) -> None:
+        """In a forked process: have slots of its own, to which the environment leads."""
+        self.current.variables.restore()
+        for lane in self._lanes.values():
+            lane.move(owner)
+        self.current.variables.set()
 
     def _set_up(self) -> None:
         self.current.variables.set()

@@ -45,6 +45,8 @@ class Entrance:
         self.address = address
         self.number = number
         self.home = home or self
+        self.known_as = [address]
+        """Every address that leads here; the last is the slot's own."""
         self.joining = Joining(database, address.engine)
         self.connection_class: ConnectionClass = lambda wanted: wanted
         self.refusal: Callable[[], SlipstreamError] | None = None
@@ -65,6 +67,16 @@ class Entrance:
     def is_watched(self) -> bool:
         """Whether each use of a connection must be seen, because tests may be in flight."""
         return self._ownership is not None
+
+    @property
+    def renamed(self) -> bool:
+        """Whether a call may name the slot by an address that is not its own."""
+        return self.number > 0 or len(self.known_as) > 1
+
+    def move(self, address: Address) -> None:
+        """The slot is another one; connections to the one before lead to it, too."""
+        self.known_as.append(address)
+        self.address = address
 
     def passed(self) -> Entrance:
         """Somebody connects; raises `refusal` where the running test may not."""
@@ -134,11 +146,12 @@ class Door:
         """Where a connection to a server's database enters; None if it is no slot.
 
         Slots have names that nothing else has, so that however the server was named, by host,
-        address or socket, does not matter. The caller connects to the entrance's own address,
-        which is another one while tests are in flight together.
+        address or socket, does not matter. Where the entrance is `renamed`, the caller connects to
+        its address, which is another one in a worker and while tests are in flight together.
         """
         for entrance in self._entrances:
-            if database == entrance.address.database and not entrance.address.path:
+            names = [address.database for address in entrance.known_as if not address.path]
+            if database in names:
                 return self.ownership.entrance(entrance.passed())
         return None
 
@@ -155,7 +168,7 @@ class Door:
         except TypeError:  # the driver's own error says more
             return None
         for entrance in candidates:
-            if _same_file(name, entrance.address.path, is_uri):
+            if any(_same_file(name, address.path, is_uri) for address in entrance.known_as):
                 return self.ownership.entrance(entrance.passed())
         return None
 

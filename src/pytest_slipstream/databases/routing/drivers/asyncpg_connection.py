@@ -43,7 +43,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance = door.to_server(_database(args, kwargs))
         if entrance is None:
             return await original(*args, **kwargs)
-        if entrance.number:
+        if entrance.renamed:
             kwargs["database"] = entrance.address.database
         if not entrance.joining.possible:
             connection = await original(*args, **kwargs)

@@ -276,7 +276,7 @@ def _stream_of(test: TestConnection) -> Stream:
 
 def _leading_to(entrance: Entrance, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a connect call, naming the slot."""
-    if not entrance.number:
+    if not entrance.renamed:
         return arguments
     name = "db" if "db" in arguments else "database"
     return {**arguments, name: entrance.address.database}

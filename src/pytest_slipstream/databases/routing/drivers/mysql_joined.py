@@ -255,7 +255,7 @@ def door_of(
             return original(*args, **kwargs)
         given |= given.pop("kwargs", {})
         entrance = door.to_server(given.get("database") or given.get("db"))
-        if entrance is not None and entrance.number:
+        if entrance is not None and entrance.renamed:
             args = given.pop("args", ())
             kwargs = {name: value for name, value in given.items() if name not in ("self", "db")}
             kwargs["database"] = entrance.address.database

@@ -37,7 +37,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         wanted = connection_factory or extensions.connection
         is_async = kwargs.get("async") or kwargs.get("async_")
         joins = entrance is not None and entrance.joins and not is_async
-        if entrance is not None and entrance.number:
+        if entrance is not None and entrance.renamed:
             kwargs["dbname"] = given["dbname"] = entrance.address.database
             kwargs.pop("database", None)
         if entrance is None or not joins or not inspect.isclass(wanted):

@@ -112,7 +112,7 @@ def _target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance
     except (Error, TypeError, ValueError):  # the call itself says it better
         return None, ()
     entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
-    if entrance is not None and entrance.number:
+    if entrance is not None and entrance.renamed:
         kwargs["dbname"] = given["dbname"] = entrance.address.database
     parameters = sorted(
         (name, str(value)) for name, value in given.items() if name not in _INDIFFERENT

@@ -42,7 +42,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance = door.to_file(given.get("database"), is_uri=bool(given.get("uri", False)))
         if entrance is None:
             return original(*args, **kwargs)
-        if entrance.number:
+        if entrance.renamed:
             given["database"] = _of_slot(given["database"], entrance.address.path)
         factory = given.get("factory", module.Connection)
         if not inspect.isclass(factory):
