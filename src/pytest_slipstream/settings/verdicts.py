@@ -114,15 +114,14 @@ def _server_problem(server: str, engine: str) -> str | None:
 def _driver_problem(driver: str | None, engine: str) -> str | None:
     if driver is None:
         return None
+    valid = f"for {engine} there are {', '.join(_DRIVERS[engine])}"
     others = [product for product in _DRIVERS if product != engine]
     product = next((one for one in others if driver in _DRIVERS[one]), None)
     if product is not None:
-        problem = f"which is for {product}"
-    elif driver in PRODUCTS or not _DRIVER.match(driver):
-        problem = "and must be the driver's name alone"
-    else:
-        return None
-    return f"is {driver!r}, {problem}; for {engine} there are {', '.join(_DRIVERS[engine])}"
+        return f"is {driver!r}, which is for {product}; {valid}"
+    if driver in PRODUCTS or not _DRIVER.match(driver):
+        return f"is {driver!r}, and must be the driver's name alone; {valid}"
+    return None
 
 
 def _env_problem(variable: str, template: str, engine: str) -> str | None:
