@@ -112,13 +112,15 @@ def _server_problem(server: str, engine: str) -> str | None:
 
 
 def _driver_problem(driver: str | None, engine: str) -> str | None:
-    if driver is not None and (driver in PRODUCTS or not _DRIVER.match(driver)):
-        valid = ", ".join(_DRIVERS[engine])
-        return f"is {driver!r}, and must be the driver's name alone; for {engine} there are {valid}"
-    for product, drivers in _DRIVERS.items():
-        if product != engine and driver in drivers:
-            valid = ", ".join(_DRIVERS[engine])
-            return f"is {driver!r}, which is for {product}; for {engine} there are {valid}"
+    if driver is None:
+        return None
+    valid = f"for {engine} there are {', '.join(_DRIVERS[engine])}"
+    others = [product for product in _DRIVERS if product != engine]
+    product = next((one for one in others if driver in _DRIVERS[one]), None)
+    if product is not None:
+        return f"is {driver!r}, which is for {product}; {valid}"
+    if driver in PRODUCTS or not _DRIVER.match(driver):
+        return f"is {driver!r}, and must be the driver's name alone; {valid}"
     return None
 
 

@@ -114,7 +114,7 @@ def _target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance
     entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
     if entrance is not None and entrance.renamed:
         kwargs["dbname"] = given["dbname"] = entrance.address.database
-    parameters = sorted(
-        (name, str(value)) for name, value in given.items() if name not in _INDIFFERENT
+    parameters = sorted(  # to libpq, an empty one is not there
+        (name, str(value)) for name, value in given.items() if value and name not in _INDIFFERENT
     )
     return entrance, tuple(parameters)
