@@ -138,8 +138,9 @@ class TestTimed(Event, frozen=True):
     connections; and the rest, which pytest and its plugins took around the phases.
 
     ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
-    worked. ``wider_seconds``: how much of ``fixtures`` is wider ones'. ``counts``: statements,
-    commits and so on, by their name. ``marks``: names of markers.
+    worked, for whichever test where tests overlap. ``wider_seconds``: how much of ``fixtures`` is
+    wider ones'. ``counts``: statements, commits and so on, by their name. ``marks``: names of
+    markers.
     """
 
     __test__ = False

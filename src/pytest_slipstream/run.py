@@ -195,6 +195,7 @@ class Run:
         os.environ.pop(VARIABLE, None)
         self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
         self.record.continue_as(worker_id)
+        self._account.continue_as_worker()
         self.lanes.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)

@@ -7,7 +7,6 @@ clock is the run's own, and a test that is not known is not measured.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from functools import partial
@@ -33,6 +32,7 @@ _WORK: dict[type[events.Event], str] = {
     events.LayerPushed: "layers",
     events.LayerPopped: "layers",
 }
+_AHEAD = frozenset(("server", "template", "slot"))
 
 
 class Account:
@@ -53,24 +53,35 @@ class Account:
         self._collecting_s = 0.0
         self._running_at: float | None = None
         self._ended_at: float | None = None
-        self._pid = os.getpid()
         self._imports: dict[str, float] = {}
         self._turns: dict[pytest.Item, Turn] = {}
-        self._latest: Turn | None = None
         self.running: Callable[[], pytest.Item | None] = lambda: None
 
     def _current(self) -> Turn | None:
+        """The running test; None while tests overlap for what none of them is known to do."""
         item = self.running()
-        return self._latest if item is None else self._turns.get(item)
+        if item is not None:
+            return self._turns.get(item)
+        return next(iter(self._turns.values())) if len(self._turns) == 1 else None
 
     # What is told.
 
     def heard(self, event: events.Event) -> None:
         """Slipstream did something for the running test; listens to the record."""
         kind = _WORK.get(type(event))
-        turn = self._current() if kind else None
-        if turn is not None and kind is not None:
-            turn.charge(kind, getattr(event, "seconds", 0.0))
+        if kind is None:
+            return
+        seconds = getattr(event, "seconds", 0.0)
+        turn = self._current() or (self._ahead(seconds) if kind in _AHEAD else None)
+        if turn is not None:
+            turn.charge(kind, seconds, takes_over=True)
+
+    def _ahead(self, seconds: float) -> Turn | None:
+        """A test in flight begins with what was made for it before pytest's protocol."""
+        item = self.running()
+        if item is None:
+            return None
+        return self._turns.setdefault(item, Turn(item.nodeid, clock.seconds() - seconds))
 
     def charge(self, kind: str, seconds: float, cpu_s: float) -> None:
         """A connection of the application's did something for the running test."""
@@ -119,16 +130,14 @@ class Account:
         finally:
             self._ended_at = clock.seconds()
 
-    def _note_fork(self) -> None:
-        """A process that was forked to run tests begins with them; what was before is another's."""
-        if os.getpid() != self._pid:
-            self._pid, self._age_s = os.getpid(), 0.0
-            self._configured_at = self._started_at = self._running_at = clock.seconds()
-            self._collecting_s, self._imports = 0.0, {}
+    def continue_as_worker(self) -> None:
+        """This process was forked to run tests; what was before is its parent's."""
+        self._age_s, self._collecting_s, self._imports = age_s(), 0.0, {}
+        self._configured_at = self._started_at = self._running_at = clock.seconds()
 
     def finish(self) -> None:
-        """Write what the stages took, if tests were to be run, and this process was to run them."""
-        if self._running_at is not None and os.getpid() == self._pid:
+        """Write what the stages took, if tests were to be run."""
+        if self._running_at is not None:
             ended_at = clock.seconds() if self._ended_at is None else self._ended_at
             self._emit(
                 events.ProcessTimed(
@@ -146,14 +155,11 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Wrapper:
         """Measure a test, and write what it took."""
-        self._note_fork()
-        turn = self._turns[item] = self._latest = Turn(item.nodeid)
+        turn = self._turns.setdefault(item, Turn(item.nodeid, clock.seconds()))
         try:
             return (yield)
         finally:
             del self._turns[item]
-            if self._latest is turn:
-                self._latest = None
             self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -19,11 +19,12 @@ class Turn:
 
     Args:
         node_id: The test's.
+        began: When, by the run's clock.
     """
 
-    def __init__(self, node_id: str) -> None:
+    def __init__(self, node_id: str, began: float) -> None:
         self.node_id = node_id
-        self.began = clock.seconds()
+        self.began = began
         self.outcome = "passed"
         self.cpu_s = 0.0
         self._own = [0.0, 0.0, 0.0]
@@ -34,11 +35,13 @@ class Turn:
         self.inner_s = 0.0
         self.inner_cpu_s = 0.0
         self._charges: list[tuple[float, str, float]] = []
+        self._charged: list[tuple[float, float]] = []
 
     def phase(self, phase: str, own_s: float) -> None:
         """A phase is over."""
         self._own[PHASES[phase]] += own_s
         self._charges.clear()
+        self._charged.clear()
 
     def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""
@@ -46,20 +49,42 @@ class Turn:
             self._wider_s += own_s
         self._fixtures.setdefault(key, [0.0, 0.0])[end] += own_s
 
-    def charge(self, kind: str, seconds: float, cpu_s: float = 0.0) -> None:
-        """Something that took so long has just ended; it takes over what was charged within it."""
-        began = clock.seconds() - seconds
-        new_s = seconds
-        while self._charges and self._charges[-1][0] >= began:
+    def charge(
+        self, kind: str, seconds: float, cpu_s: float = 0.0, *, takes_over: bool = False
+    ) -> None:
+        """Something that took so long has just ended.
+
+        Statements of several tasks of the test may overlap, and share their seconds.
+
+        Args:
+            kind: What it is counted as.
+            seconds: Of which those are its own that nothing was charged for.
+            cpu_s: How many of them the processor worked.
+            takes_over: Whether what was charged within it was part of it.
+        """
+        ended = clock.seconds()
+        began = ended - seconds
+        own_s = seconds - self._already_charged(began, ended)
+        self.inner_s += own_s
+        self.inner_cpu_s += cpu_s
+        while takes_over and self._charges and self._charges[-1][0] >= began:
             _, inner, inner_s = self._charges.pop()
             self._spent[inner] -= inner_s
             self.count(inner, -1)
-            new_s -= inner_s
-        self._charges.append((began, kind, seconds))
-        self._spent[kind] = self._spent.get(kind, 0.0) + seconds
-        self.inner_s += new_s
-        self.inner_cpu_s += cpu_s
+            own_s += inner_s
+        self._charges.append((began, kind, own_s))
+        self._spent[kind] = self._spent.get(kind, 0.0) + own_s
         self.count(kind)
+
+    def _already_charged(self, began: float, ended: float) -> float:
+        """How many of these seconds something was charged for; from now on all of them."""
+        already_s, since = 0.0, began
+        while self._charged and self._charged[-1][1] > began:
+            earlier = self._charged.pop()
+            already_s += earlier[1] - max(earlier[0], began)
+            since = min(since, earlier[0])
+        self._charged.append((since, ended))
+        return already_s
 
     def count(self, kind: str, times: int = 1) -> None:
         """It happened so often."""

@@ -18,12 +18,18 @@ UNATTRIBUTED = "not attributed"
 Buckets = dict[str, float]
 """Seconds by what they went to."""
 
-_OF_TESTS = {
+_MAKING = {
     "server": "databases: server, template, slot",
     "template": "databases: server, template, slot",
     "slot": "databases: server, template, slot",
+}
+_CLEANING = {
     "cleaning": "databases: cleaning",
     "layers": "databases: layers of wider fixtures",
+}
+_OF_TESTS = {
+    **_MAKING,
+    **_CLEANING,
     "connections": "connecting",
     "queries": "queries",
     "DDL statements": "DDL",
@@ -73,12 +79,16 @@ def account(happened: Sequence[events.AnyEvent]) -> Account:
     counted = {
         worker: process
         for worker, process in processes.items()
-        if worker in tests or process.imports
+        if worker in ends and (worker in tests or process.imports)
     }
     buckets = _joined(
-        _worker(process, ends[worker], tests.get(worker, []), overlapping.get(worker, {}))
-        for worker, process in counted.items()
-        if worker in ends
+        [
+            *(
+                _process(one, ends[one.worker], tests.get(one.worker, []))
+                for one in counted.values()
+            ),
+            *(_tests(own, overlapping.get(worker, {})) for worker, own in tests.items()),
+        ]
     )
     return Account(
         buckets=dict(sorted(buckets.items(), key=lambda one: -one[1])),
@@ -100,31 +110,51 @@ def _joined(parts: Iterable[Buckets]) -> Buckets:
     return {name: seconds for name, seconds in joined.items() if seconds > 0}
 
 
-def _worker(
-    process: events.ProcessTimed,
-    ended: float,
-    own: Sequence[events.TestTimed],
-    overlapping: Mapping[str, events.AsyncTestRan],
+def _process(
+    process: events.ProcessTimed, ended: float, own: Sequence[events.TestTimed]
 ) -> Buckets:
-    imports = min(sum(process.imports.values()), process.collecting_seconds)
+    """What a process did besides its tests.
+
+    One that waits for workers lets them count, and its own seconds end and begin again with theirs.
+    """
+    imports_s = min(sum(process.imports.values()), process.collecting_seconds)
     _, busy_s = overlap((test.began, test.began + test.seconds) for test in own)
-    between = "idle"
-    if process.worker.endswith("main"):
-        between = "pytest and its plugins, between tests" if own else "waiting for workers"
-    parts = [
-        {
-            "interpreter and plugins": process.starting_seconds,
-            "conftests and configuration": process.conftest_seconds,
-            "importing test modules": imports,
-            "collecting": process.collecting_seconds - imports,
-            between: process.running_seconds - busy_s,
-        },
-        *(_test(test) for test in own if test.node_id not in overlapping),
-        _together(overlapping.values()),
-    ]
-    known = _joined(parts)
-    whole_s = ended - process.began
-    return {**known, UNATTRIBUTED: max(0.0, whole_s - sum(known.values()))}
+    is_worker = not process.worker.endswith("main")
+    before = {
+        "worker start" if is_worker else "interpreter and plugins": process.starting_seconds,
+        "conftests and configuration": process.conftest_seconds,
+        "importing test modules": imports_s,
+        "collecting": process.collecting_seconds - imports_s,
+    }
+    unknown_s = ended - process.began - sum(before.values()) - process.running_seconds
+    found = {**before, UNATTRIBUTED: max(0.0, unknown_s)}
+    if not own:
+        return found
+    between_s = max(0.0, process.running_seconds - busy_s)
+    if not is_worker:
+        return {**found, "pytest and its plugins, between tests": between_s}
+    last = max(test.began + test.seconds for test in own)
+    tail_s = min(between_s, max(0.0, _running_until(process) - last))
+    return {**found, "idle, between tests": between_s - tail_s, "idle, after the last": tail_s}
+
+
+def _running_until(process: events.ProcessTimed) -> float:
+    """When its run of all tests was over: it writes what it took at once, if not right away."""
+    stages_s = process.starting_seconds + process.conftest_seconds + process.collecting_seconds
+    return process.began + stages_s + process.running_seconds
+
+
+def _tests(
+    own: Sequence[events.TestTimed], overlapping: Mapping[str, events.AsyncTestRan]
+) -> Buckets:
+    """What the tests of a process took."""
+    together = [test for test in own if test.node_id in overlapping]
+    return _joined(
+        [
+            *(_test(test) for test in own if test.node_id not in overlapping),
+            _together(together, sum(one.running_seconds for one in overlapping.values())),
+        ]
+    )
 
 
 def _test(test: events.TestTimed) -> Buckets:
@@ -134,7 +164,7 @@ def _test(test: events.TestTimed) -> Buckets:
     counted_s = call_s + fixtures_s + sum(test.spent.values())
     return _joined(
         [
-            *({_OF_TESTS.get(kind, kind): seconds} for kind, seconds in test.spent.items()),
+            _spent(test, _OF_TESTS),
             {
                 "test bodies: processor": cpu_s,
                 "test bodies: waiting": call_s - cpu_s,
@@ -145,14 +175,26 @@ def _test(test: events.TestTimed) -> Buckets:
     )
 
 
-def _together(ran: Iterable[events.AsyncTestRan]) -> Buckets:
-    """Tests that overlap share the process: its seconds, not theirs, are what is accounted."""
-    tests = list(ran)
-    _, covered_s = overlap((one.at - one.seconds, one.at) for one in tests)
-    running_s = min(covered_s, sum(one.running_seconds for one in tests))
+def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:
+    return _joined({names[kind]: seconds} for kind, seconds in test.spent.items() if kind in names)
+
+
+def _together(tests: Sequence[events.TestTimed], running_s: float) -> Buckets:
+    """Tests that overlap share the process: its seconds, not theirs, are what is accounted.
+
+    While slipstream works for one of them, none of the others runs, so that is told apart. Slots
+    are made before a test's own code begins to run, and are cleaned in its teardown.
+    """
+    _, covered_s = overlap((test.began, test.began + test.seconds) for test in tests)
+    made = _joined(_spent(test, _MAKING) for test in tests)
+    cleaned = _joined(_spent(test, _CLEANING) for test in tests)
+    running_s = max(0.0, min(covered_s, running_s) - sum(cleaned.values()))
+    known_s = running_s + sum(made.values()) + sum(cleaned.values())
     return {
+        **made,
+        **cleaned,
         "tests in flight together: running": running_s,
-        "tests in flight together: all waiting": covered_s - running_s,
+        "tests in flight together: all waiting": max(0.0, covered_s - known_s),
     }
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from concurrency import PYTEST_OPTIONS, with_concurrency
 from projects import DATABASES, Project
-from pytest_slipstream import record
+from pytest_slipstream import events, record
 from pytest_slipstream.report.seconds import account
 
 TESTS = """
@@ -65,6 +66,27 @@ def timed(project: Project) -> dict[str, dict]:  # type: ignore[type-arg]
     return {event["node_id"].partition("::")[2]: event for event in project.events("TestTimed")}
 
 
+def check_sum(test: dict) -> None:  # type: ignore[type-arg]
+    parts = [*test["own"], *test["spent"].values(), *map(sum, test["fixtures"].values())]
+    assert min(parts) >= 0
+    assert sum(parts) <= test["seconds"] + 0.001
+
+
+def whole_s(happened: list[events.AnyEvent]) -> float:
+    """The lives of the processes that ran tests, and of one that collected for workers its part."""
+    tested = {event.worker for event in happened if isinstance(event, events.TestTimed)}
+    whole = 0.0
+    for process in happened:
+        if isinstance(process, events.ProcessTimed):
+            end = max(event.at for event in happened if event.worker == process.worker)
+            life_s = end - process.began
+            if process.worker in tested:
+                whole += life_s
+            elif process.imports:
+                whole += life_s - process.running_seconds
+    return whole
+
+
 def test_every_second_is_in_its_bucket(project: Project) -> None:
     done = project.run(tests=TESTS)
     done.assert_outcomes(passed=5)
@@ -82,9 +104,7 @@ def test_every_second_is_in_its_bucket(project: Project) -> None:
     assert case["fixtures"]["test_it.py::TestCase::test_it::setUp"][0] >= 0.05
     assert case["own"][1] >= 0.06
     for test in tests.values():
-        parts = [*test["own"], *test["spent"].values(), *map(sum, test["fixtures"].values())]
-        assert min(parts, default=0) >= 0
-        assert sum(parts) <= test["seconds"] + 0.001
+        check_sum(test)
 
 
 def test_statements_are_counted(project: Project) -> None:
@@ -99,19 +119,22 @@ def test_statements_are_counted(project: Project) -> None:
     assert "queries" not in tests["test_fixtures"]["counts"]  # those of the seed are the template's
 
 
-def test_buckets_of_all_workers_sum_to_the_whole(project: Project) -> None:
-    project.run("-n", "2", tests=TESTS).assert_outcomes(passed=5)
+@pytest.mark.parametrize(
+    "workers", [("-n", "2"), ("--workers", "2"), ("--workers", "2", "--workers-start", "spawn")]
+)
+def test_buckets_of_all_workers_sum_to_the_whole(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    project.run(*workers, tests=TESTS).assert_outcomes(passed=5)
     happened = record.read(next((project.path / ".slipstream" / "runs").iterdir()))
     spent = account(happened)
-    whole = 0.0
-    workers = {event.worker for event in happened if type(event).__name__ == "TestTimed"}
-    for worker in workers:
-        own = [event for event in happened if event.worker == worker]
-        (process,) = (event for event in own if type(event).__name__ == "ProcessTimed")
-        whole += own[-1].at - process.began
-    assert spent.workers == len(workers)
-    assert spent.total_s == pytest.approx(whole, rel=0.01)
+    assert len(timed(project)) == 5
+    assert spent.workers == len({test["worker"] for test in timed(project).values()} - {"main"})
+    assert spent.total_s == pytest.approx(whole_s(happened), rel=0.01)
     assert "importing test modules" in spent.buckets
+    assert "worker start" in spent.buckets
+    for test in timed(project).values():
+        check_sum(test)
 
 
 def test_frozen_time_falsifies_nothing(project: Project) -> None:
@@ -127,29 +150,63 @@ def test_frozen_time_falsifies_nothing(project: Project) -> None:
     assert timed(project)["test_frozen"]["seconds"] < 300
 
 
-def test_tests_in_flight_together(pytester: pytest.Pytester) -> None:
-    project = Project(pytester, "[tool.slipstream]\nconcurrency = 8")
-    tests = """
-        import asyncio
-        import pytest
+OVERLAPPING = """
+    import asyncio
+    import os
 
-        @pytest.fixture
-        async def waited():
-            await asyncio.sleep(0.1)
+    import pytest
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
 
-        @pytest.mark.parametrize("number", range(6))
-        async def test_it(number, waited):
-            await asyncio.sleep(0.2)
-    """
-    done = project.run("-p", "asyncio", "-o", "asyncio_mode=auto", tests=tests)
+    engine = create_async_engine(os.environ["DATABASE_URL"].replace("sqlite:", "sqlite+aiosqlite:"))
+
+    @pytest.fixture
+    async def waited():
+        await asyncio.sleep(0.1)
+
+    @pytest.mark.parametrize("number", range(6))
+    async def test_it(number, waited):
+        async def ask():
+            async with engine.connect() as connection:
+                await connection.execute(text("select 1"))
+
+        await asyncio.sleep(0.2)
+        await asyncio.gather(*(ask() for _ in range(number)))
+        async with engine.begin() as connection:
+            await connection.execute(text(f"insert into role (name) values ('{number}')"))
+"""
+
+
+BUDGET = """
+    [tool.slipstream.budget]
+    counters = { queries = 5 }
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_tests_in_flight_together(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    text = with_concurrency(DATABASES["sqlite"], 8) + BUDGET
+    project = Project(pytester, text)
+    project.configure(text, PYTEST_OPTIONS)
+    done = project.run("-p", "asyncio", *workers, tests=OVERLAPPING)
     done.assert_outcomes(passed=6)
+    assert done.ret == 10
+    done.stdout.fnmatch_lines(["budget broken: test_it.py::test_it[[]5[]] queries 6, limit 5"])
     happened = record.read(next((project.path / ".slipstream" / "runs").iterdir()))
     spent = account(happened)
+    assert spent.workers == (2 if workers else 1)
+    assert spent.total_s == pytest.approx(whole_s(happened), rel=0.01)
     assert spent.buckets["tests in flight together: all waiting"] > 0
+    assert spent.buckets["databases: cleaning"] > 0
     assert all(seconds >= 0 for seconds in spent.buckets.values())
-    for test in timed(project).values():
+    tests = timed(project)
+    assert [tests[f"test_it[{n}]"]["counts"]["queries"] for n in range(6)] == [1, 2, 3, 4, 5, 6]
+    for test in tests.values():
+        assert test["counts"]["commits"] == 1
+        assert test["spent"]["cleaning"] > 0
         assert test["fixtures"]["test_it.py::waited"][0] >= 0.1
         assert test["own"][1] >= 0.2
+        check_sum(test)
 
 
 def test_module_that_cannot_be_imported(project: Project) -> None:
