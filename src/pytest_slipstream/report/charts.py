@@ -37,7 +37,6 @@ def timeline(run: RunReport) -> Any:
         y_range=Range1d(start=len(run.rows) - 0.4, end=-0.6),
         tools=_TOOLS,
         active_scroll="xwheel_zoom",
-        output_backend="webgl",
         name="timeline",
     )
     _style(plot)

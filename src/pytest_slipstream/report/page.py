@@ -89,7 +89,7 @@ def _charts(run: RunReport, walls: list[float]) -> tuple[list[str], str, dict[st
     if not drawn:
         return [], "", divs
     script, places = components(drawn)
-    own = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw
+    own = Resources(mode="inline", components=["bokeh"]).js_raw
     return own, script, divs | places
 
 
