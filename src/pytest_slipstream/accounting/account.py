@@ -32,6 +32,9 @@ _WORK: dict[type[events.Event], str] = {
     events.LayerPushed: "layers",
     events.LayerPopped: "layers",
 }
+_PARAMETER = "get_direct_param_fixture_func"
+"""pytest's function of what is a parameter and no fixture."""
+
 _AHEAD = frozenset(("server", "template", "slot"))
 
 
@@ -201,20 +204,22 @@ class Account:
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
         """Measure a fixture, and see to it that its teardown is measured."""
         turn = self._current()
-        if turn is None:
+        if turn is None or getattr(fixturedef.func, "__name__", "") == _PARAMETER:
             return (yield)
         key = f"{fixturedef.baseid}::{fixturedef.argname}"
-        # Finalizers run last in, first out: these two enclose the fixture's own.
+        # Finalizers run last in, first out: these two enclose the fixture's own, if it has any.
         wider = fixturedef.scope != "function"
         teardown = _Teardown(key, wider, self._current)
         fixturedef.addfinalizer(teardown.end)
+        before = len(fixturedef._finalizers)
         interval = Interval(turn)
         try:
             return (yield)
         finally:
             turn.fixture(key, 0, interval.end(), wider=wider)
             turn.count("fixture set-ups")
-            fixturedef.addfinalizer(teardown.begin)
+            if len(fixturedef._finalizers) != before:
+                fixturedef.addfinalizer(teardown.begin)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Wrapper:

@@ -205,6 +205,7 @@ def test_tests_in_flight_together(pytester: pytest.Pytester, workers: tuple[str,
         assert test["counts"]["commits"] == 1
         assert test["spent"]["cleaning"] > 0
         assert test["fixtures"]["test_it.py::waited"][0] >= 0.1
+        assert not any("number" in fixture for fixture in test["fixtures"])  # a parameter is none
         assert test["own"][1] >= 0.2
         check_sum(test)
 
