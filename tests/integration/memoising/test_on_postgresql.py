@@ -237,6 +237,28 @@ def test_two_metadatas_in_one_database(compared: Compared) -> None:
     compared(make)
 
 
+def test_two_metadatas_that_take_turns(compared: Compared) -> None:
+    """Each one's tables change the catalogue for the other; that does not go on for ever."""
+
+    def make() -> Program:
+        one, two = shop(), MetaData()
+        Table("other", two, Column("id", Integer, primary_key=True))
+
+        def program(trial: Trial) -> None:
+            for _ in range(3):
+                for metadata in (one, two):
+                    metadata.create_all(trial.engine)
+                    metadata.drop_all(trial.engine)
+            trial.look()
+            with trial.engine.connect() as connection:
+                names = inspect(connection).get_schema_names()
+            assert len(names) < 10
+
+        return program
+
+    assert "a database whose schema others change between two uses" in compared(make).reasons
+
+
 def test_triggers_that_are_made_after_the_tables(compared: Compared) -> None:
     def make() -> Program:
         metadata = shop()

@@ -22,6 +22,8 @@ ONE_PAGE_BYTES = 8192
 """A table that has more is truncated, which leaves it as new; otherwise its rows are deleted, which
 is many times faster and keeps the order in which a page is filled."""
 
+_FRUITLESS = 5
+"""After so many times in a row that what was kept was of no use, nothing is kept any more."""
 _RELATIONS = """
 SELECT c.oid::bigint, c.oid::regclass::text, c.relkind::text,
        coalesce((SELECT json_agg(conrelid::bigint) FROM pg_catalog.pg_constraint
@@ -152,6 +154,7 @@ class Parking:
         self._spare: str | None = None
         self._idle: set[tuple[Operation, str, str]] = set()
         self._refused: str | None = None
+        self._given_up = 0
 
     def redo(
         self, session: Session, state: State, operation: Operation, check: Check
@@ -179,7 +182,7 @@ class Parking:
         if (operation, state.digest, _where(state)) in self._idle:
             return None
         if made is None or made.digest != state.digest:
-            return Before(state)
+            return Before(self._give_up(session, state) if operation.makes else state)
         if operation.makes:
             return self._make(session, state, made, check)
         if not self._is_inverse or schema.oid != made.namespace:
@@ -218,6 +221,7 @@ class Parking:
             return Before(state)
         if not parked.is_like(schema):
             raise UnknownResultError("a schema whose owner or rights are others than before")
+        self._given_up = 0
         if not check.is_due():
             session.run(self._unpark(state, made))
             return None
@@ -227,6 +231,22 @@ class Parking:
         session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
         session.run(f"DROP SCHEMA {parked.name} CASCADE")
         return Before(read(session.rows), restored)
+
+    def _give_up(self, session: Session, state: State) -> State:
+        """Drop the tables that are out of sight: the catalogue is not what they belong to.
+
+        Raises:
+            UnknownResultError: It never is.
+        """
+        parked = state.named(self._parked)
+        if parked is None:
+            return state
+        session.run(f"DROP SCHEMA {parked.name} CASCADE")
+        self._given_up += 1
+        if self._given_up > _FRUITLESS:
+            self._refused = "a database whose schema others change between two uses"
+            raise UnknownResultError(self._refused)
+        return read(session.rows)
 
     def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> None:
         spare = state.named(self._spare)
