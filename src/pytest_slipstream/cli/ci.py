@@ -31,9 +31,14 @@ ci = typer.Typer(
     no_args_is_help=True,
 )
 
+MOST = 200
+"""GitLab runs no more parallel jobs of one kind; GitHub 256."""
+
 Shards = Annotated[
     int | None,
-    typer.Option(min=1, help="Machines for the default lane; without it, as many as pay."),
+    typer.Option(
+        min=1, max=MOST, help="Machines for the default lane; without it, as many as pay."
+    ),
 ]
 Start = Annotated[float, typer.Option(min=0, help="Seconds that a machine takes to start.")]
 Python = Annotated[str, typer.Option(help="The Python of a file that is written first.")]
@@ -89,7 +94,7 @@ class _Target(NamedTuple):
 
 def _write(target: _Target, shards: int | None, start: float, python: str, services: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    before = target.path.read_text("utf-8") if target.path.exists() else ""
+    before, newline = _content(target.path)
     old = read(before, str(target.path))
     if before and HEADER not in old.by_name and not target.only_print:
         raise ConfigurationError(
@@ -115,8 +120,19 @@ def _write(target: _Target, shards: int | None, start: float, python: str, servi
         )
     else:
         target.path.parent.mkdir(parents=True, exist_ok=True)
-        target.path.write_text(document.text(), "utf-8")
+        target.path.write_bytes(document.text().replace("\n", newline).encode())
         console.print(f"written to {target.path}", markup=False)
+
+
+def _content(path: Path) -> tuple[str, str]:
+    """A file's text, and how its lines end."""
+    if not path.exists():
+        return "", "\n"
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error}") from error
+    return text.replace("\r\n", "\n"), "\r\n" if "\r\n" in text else "\n"
 
 
 def _advised(console: Console, configured: Settings, start: float) -> int:
@@ -125,7 +141,7 @@ def _advised(console: Console, configured: Settings, start: float) -> int:
     collected = collect(lane)
     estimates = Estimates(history_file.read(collected.history))
     planned = suite(collected.items, estimates)
-    found = that_pay(planned, start)
+    found = that_pay(planned, start, most=MOST)
     unknown = sum(not estimates.knows(test.node_id) for test in planned.tests)
     guessed = f", of which {unknown} are not in the duration history" if unknown else ""
     console.print(

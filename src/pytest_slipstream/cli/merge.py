@@ -35,6 +35,7 @@ def merge(
     whole: a shard is missing or did not end, or the shards were not split alike.
     """
     durations_file = load(Path.cwd(), {}, os.environ).durations_file
+    parts.refuse_nested(directories)
     found = [parts.find(directory, durations_file, without=output) for directory in directories]
     happened = build.merge(found, output)
     if summary is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import msgspec
 
 from pytest_slipstream import events, record
-from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 from pytest_slipstream.scheduling.shards import Shard, parse
 
 _SQLITE = b"SQLite format 3\0"
@@ -86,6 +87,20 @@ def find(directory: Path, durations_file: str, without: Path) -> Part:
             if file.name.startswith(".coverage") and _head(file).startswith(_SQLITE)
         ),
     )
+
+
+def refuse_nested(directories: Sequence[Path]) -> None:
+    """Nothing is joined twice.
+
+    Raises:
+        ConfigurationError: A directory is given twice, or lies in another.
+    """
+    for one, other in permutations(directories, 2):
+        if one.resolve().is_relative_to(other.resolve()):
+            raise ConfigurationError(
+                f"the directory {one} is given twice, or lies in {other}, and would count twice",
+                hint="name a directory for each machine: slipstream merge shards/*",
+            )
 
 
 def _files(directory: Path, without: Path) -> Iterator[Path]:

@@ -53,17 +53,18 @@ class Sharding:
         unknown = sum(not estimates.knows(node_id(item)) for item in items)
         self._line = described(self._shard, found, unknown)
         self._left_out = len(deselected)
-        self._emit(
-            events.ShardChosen(
-                shard=str(self._shard),
-                digest=found.digest,
-                tests=len(own),
-                of_tests=len(items),
-                seconds=found.seconds[self._shard.number - 1],
-                here=by_file(node_id(item) for n, item in enumerate(items) if n in own),
-                elsewhere=by_file(map(node_id, deselected)),
+        if not config.option.collectonly:  # which is nobody's part of a build
+            self._emit(
+                events.ShardChosen(
+                    shard=str(self._shard),
+                    digest=found.digest,
+                    tests=len(own),
+                    of_tests=len(items),
+                    seconds=found.seconds[self._shard.number - 1],
+                    here=by_file(node_id(item) for n, item in enumerate(items) if n in own),
+                    elsewhere=by_file(map(node_id, deselected)),
+                )
             )
-        )
         items[:] = [item for n, item in enumerate(items) if n in own]
         if deselected:
             config.hook.pytest_deselected(items=deselected)

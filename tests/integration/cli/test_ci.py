@@ -150,6 +150,20 @@ def test_a_second_run_keeps_what_was_edited(ci: Slipstream):
     assert "is up to date" in ci("github", "--shards", "5", "--check")
 
 
+def test_lines_end_as_they_did(ci: Slipstream):
+    ci("github", "--shards", "3")
+    file = Path(PROVIDERS["github"])
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    ci("github", "--shards", "4")
+    assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n")
+    assert "is up to date" in ci("github", "--shards", "4")
+
+
+def test_a_file_that_is_no_text_is_left_alone(ci: Slipstream):
+    Path("ci.yml").write_bytes(b"\xff\xfe")
+    assert "error: ci.yml is not UTF-8" in ci("github", "--output", "ci.yml", status=4)
+
+
 def test_without_a_lane_s_job_nothing_waits_for_it(ci: Slipstream):
     Path("pyproject.toml").write_text(PROJECTS["mysql"])
     ci("github", "--shards", "3")

@@ -207,6 +207,13 @@ def test_a_directory_of_somebody_else_is_not_replaced(merge: Slipstream):
     merge("passes", "--output", "merged")
 
 
+def test_a_directory_within_another_would_count_twice(merge: Slipstream):
+    for directories in (("passes", "passes/1"), ("passes/1", "passes/../passes/1")):
+        said = merge(*directories, status=4)
+        assert "is given twice, or lies in passes" in said
+        assert "hint: name a directory for each machine: slipstream merge shards/*\n" in said
+
+
 @pytest.mark.parametrize(
     ("directory", "said"),
     [

@@ -197,6 +197,10 @@ def test_braces_can_be_escaped(project):
             POSTGRESQL + 'isolaton = "reset"',
             [f"{MAIN}.isolaton is not known", "isolation", "did you mean 'isolation'?"],
         ),
+        (
+            POSTGRESQL + 'driver = "asyncmy"',
+            [f"{MAIN}.driver", "'asyncmy', which is for mysql; for postgresql there are psycopg,"],
+        ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
             "[tool.slipstream.database.main]\nengine = 'sqlite'",

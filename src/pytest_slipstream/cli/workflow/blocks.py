@@ -159,7 +159,7 @@ def updated(old: Document, new: Document) -> tuple[Document, list[str]]:
         fresh = new.by_name.get(block.name)
         if fresh is not None and block.name == HEADER:
             fresh = _naming(fresh, names)
-        if block.edited and block.body:
+        if block.edited and block.body.strip():
             if fresh is not None and fresh.body != block.body:
                 notes.append(
                     f"the block {block.name} was edited and is left as it is; to have it written "
