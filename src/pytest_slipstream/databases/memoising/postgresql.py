@@ -182,7 +182,7 @@ class Parking:
         if (operation, state.digest, _where(state)) in self._idle:
             return None
         if made is None or made.digest != state.digest:
-            return Before(self._give_up(session, state) if operation.makes else state)
+            return Before(state)
         if operation.makes:
             return self._make(session, state, made, check)
         if not self._is_inverse or schema.oid != made.namespace:
@@ -232,28 +232,20 @@ class Parking:
         session.run(f"DROP SCHEMA {parked.name} CASCADE")
         return Before(read(session.rows), restored)
 
-    def _give_up(self, session: Session, state: State) -> State:
-        """Drop the tables that are out of sight: the catalogue is not what they belong to.
-
-        Raises:
-            UnknownResultError: It never is.
-        """
-        parked = state.named(self._parked)
-        if parked is None:
-            return state
-        session.run(f"DROP SCHEMA {parked.name} CASCADE")
-        self._given_up += 1
-        if self._given_up > _FRUITLESS:
-            self._refused = "a database whose schema others change between two uses"
-            raise UnknownResultError(self._refused)
-        return read(session.rows)
-
     def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> None:
         spare = state.named(self._spare)
-        if spare is None or not spare.is_blank or not spare.is_like(schema):
+        is_stale = state.named(self._parked) is not None
+        if is_stale:  # the tables of an earlier time: others changed the catalogue meanwhile
+            session.run(f"DROP SCHEMA {self._parked} CASCADE")
+            self._given_up += 1
+            if self._given_up > _FRUITLESS:
+                self._refused = "a database whose schema others change between two uses"
+        has_spare = spare is not None and spare.is_blank and spare.is_like(schema)
+        if not has_spare and self._refused is None:
             self._refused = self._have_spare(session, state)
-            if self._refused is not None:
-                raise UnknownResultError(self._refused)
+        if self._refused is not None:
+            raise UnknownResultError(self._refused)
+        if is_stale or not has_spare:
             self._made = made = msgspec.structs.replace(made, digest=read(session.rows).digest)
         self._parked = self._new_name()
         lock = f"LOCK TABLE {', '.join(made.names)} IN ACCESS EXCLUSIVE MODE;" if made.names else ""
