@@ -1,1 +1,0 @@
-../before/conftest.py
