@@ -1,6 +1,6 @@
 """Peewee's ``create_tables`` and ``drop_tables`` on PostgreSQL, each done once and then restored.
 
-The invariant: models are told apart by the statements that Peewee makes of them at each call.
+The invariant: models are told apart by the statements that Peewee makes of them.
 Whatever is not Peewee's own way to make or drop a table runs as it is written.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from operator import is_
 from typing import Any
 
 import peewee as typed_peewee
@@ -61,6 +62,7 @@ class PeeweeCalls:
         self._ledger = ledger
         self._checking = checking
         self._places = Places()
+        self._statements = Statements()
         self._seen: set[Hashable] = set()
         self._parkings: dict[Hashable, Parking] = {}
         self._originals: dict[str, Callable[..., None]] = {}
@@ -111,7 +113,8 @@ class PeeweeCalls:
         parking: Parking | None = None
         before: Before | None = None
         try:
-            statements = _statements(name, database, models, options)
+            _refuse(name, database, models, options)
+            statements = self._statements.of(models)
             if statements in self._seen:  # once in a run is nothing to learn from
                 with database.atomic():
                     parking, before = self._redo(database, session, statements, operation, check)
@@ -153,21 +156,69 @@ def _leave(database: Any) -> None:
         drop_own(peewee.PostgresqlDatabase._connect(database))  # past a pool
 
 
-def _statements(name: str, database: Any, models: list[Any], options: dict[str, Any]) -> Hashable:
-    """All that Peewee would send to make the models' tables.
+class Statements:
+    """What Peewee would send to make models' tables.
+
+    To make them anew at each call would cost most of what memoising saves. So all values that
+    models and fields consist of are kept, and compared by identity: whatever is assigned, appended
+    or removed since is seen.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[tuple[int, ...], tuple[list[Any], Hashable]] = {}
+
+    def of(self, models: list[Any]) -> Hashable:
+        """The statements, as a value that can be compared."""
+        key = tuple(map(id, models))
+        values = _values(models)
+        noted = self._noted.get(key)
+        if noted is not None and len(noted[0]) == len(values) and all(map(is_, noted[0], values)):
+            return noted[1]
+        made: list[Hashable] = []
+        for model in peewee.sort_models(models):
+            contexts = [model._schema._create_table(), *model._schema._create_indexes()]
+            made += [(sql, repr(values)) for sql, values in (each.query() for each in contexts)]
+        if all(_is_peewees(type(field)) for model in models for field in model._meta.sorted_fields):
+            # With what making them has cached; a field of the project's own is asked each time.
+            self._noted[key] = _values(models), tuple(made)
+        return tuple(made)
+
+
+def _values(models: list[Any]) -> list[Any]:
+    """All values of models and their fields, and what stands in their collections."""
+    found: list[Any] = []
+    for model in models:
+        for holder in (model._meta, *model._meta.sorted_fields):
+            values = list(vars(holder).values())
+            found.append(holder)
+            found += values
+            for value in values:
+                if isinstance(value, list | tuple):
+                    found += value
+                elif isinstance(value, dict):
+                    found += value
+                    found += value.values()
+    return found
+
+
+def _is_peewees(kind: type) -> bool:
+    modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    return modules <= {"peewee", "playhouse", "builtins"}
+
+
+def _refuse(name: str, database: Any, models: list[Any], options: dict[str, Any]) -> None:
+    """Everything must be Peewee's own.
 
     Raises:
         UnknownResultError: The project has a way of its own to make or drop tables.
     """
     if not options.keys() <= _OPTIONS[name]:
         raise UnknownResultError(f"the options {', '.join(sorted(options))}")
-    modules = {kind.__module__.partition(".")[0] for kind in type(database).__mro__}
-    if not modules <= {"peewee", "playhouse", "builtins"}:
+    if not _is_peewees(type(database)):
         raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
     if getattr(database, "query_hooks", ()):
         raise UnknownResultError("a hook for the Database's statements")
-    made: list[Hashable] = []
-    for model in peewee.sort_models(models):
+    for model in models:
         schema = model._schema
         if type(schema) is not peewee.SchemaManager or any(
             getattr(model, method).__func__ is not getattr(peewee.Model, method).__func__
@@ -178,6 +229,3 @@ def _statements(name: str, database: Any, models: list[Any], options: dict[str, 
             raise UnknownResultError(f"the model {model.__name__} of another Database")
         if model._meta.temporary or any(field.sequence for field in model._meta.sorted_fields):
             raise UnknownResultError(f"the temporary table or sequence of {model.__name__}")
-        contexts = [schema._create_table(), *schema._create_indexes()]
-        made += [(sql, repr(values)) for sql, values in (each.query() for each in contexts)]
-    return tuple(made)
