@@ -1,5 +1,5 @@
-"""Runs every example: the half with slipstream in three ways, the hand-written half once, and once
-with the switches that make it faster unchanged, where there is such a directory.
+"""Runs every example: the half with slipstream in three ways, the hand-written half as it is and,
+where there is a directory `unchanged`, with the switches that make it faster.
 
 CI runs this. It fails when a run does, when the two halves do not run the same tests, or when an
 example falls behind half of the ratio it promises: one run of each on a shared machine says no

@@ -95,7 +95,7 @@ class MetadataCalls:
         ) -> None:
             chosen = None if tables is None else tuple(tables)
             dialect = getattr(bind, "dialect", None)
-            product = "nothing" if dialect is None else dialect.name
+            product = "its own bind" if dialect is None else dialect.name
             call = Call(name, original, metadata, chosen, checkfirst, product)
             if product not in PRODUCTS:
                 self._ledger.as_written(call.label, "another product")

@@ -59,6 +59,8 @@ def enter(
     Raises:
         UnknownResultError: It is no session of which that can be known.
     """
+    if not hasattr(connection.dialect, "loaded_dbapi"):
+        raise UnknownResultError("SQLAlchemy before version 2")
     if connection.dialect.driver not in DRIVERS:
         raise UnknownResultError(f"the driver {connection.dialect.driver}")
     proxy: Any = connection.connection
