@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_slipstream.databases.audit import compare
 from pytest_slipstream.databases.engines.sqlite import content, pages
@@ -19,8 +19,18 @@ from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultEr
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.memoising.metadata_calls import Call
     from pytest_slipstream.databases.memoising.sqlite_drivers import OnDriver
+
+
+class Operation(Protocol):
+    """What was replaced."""
+
+    @property
+    def label(self) -> str:
+        """What the summary calls it."""
+
+    def as_written(self, bind: Any) -> None:
+        """Do it the slow way."""
 
 
 class Checking:
@@ -51,7 +61,7 @@ class Checking:
         times = self._times[label]
         return self._audit or (self._sample and times & (times - 1) == 0)
 
-    def begin(self, call: Call, on: OnDriver) -> Callable[[], None]:
+    def begin(self, call: Operation, on: OnDriver) -> Callable[[], None]:
         """Before an operation is replaced on SQLite: what is to be called when that is done.
 
         Raises:

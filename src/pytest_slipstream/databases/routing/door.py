@@ -18,45 +18,9 @@ from typing import Any
 from pytest_slipstream import events
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
-from pytest_slipstream.databases.routing.joining import Joining
-from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.databases.routing.entrance import Entrance
+from pytest_slipstream.databases.routing.ownership import Ownership
 from pytest_slipstream.import_hook import ImportHook
-
-OnConnect = Callable[[Any], None]
-ConnectionClass = Callable[[Any], Any]
-"""The class that makes a connection of the application, of the one that it asked for."""
-
-
-class Entrance:
-    """The door as the connections to one database's slot find it.
-
-    Args:
-        database: The database's key in the configuration.
-        address: The slot's.
-    """
-
-    def __init__(self, database: str, address: Address) -> None:
-        self.database = database
-        self.address = address
-        self.joining = Joining(database, address.engine)
-        self.connection_class: ConnectionClass = lambda wanted: wanted
-        self.refusal: Callable[[], SlipstreamError] | None = None
-        self._callbacks: list[OnConnect] = []
-
-    def passed(self) -> Entrance:
-        """Somebody connects; raises `refusal` where the running test may not."""
-        if self.refusal is not None:
-            raise self.refusal()
-        return self
-
-    def on_connect(self, callback: OnConnect) -> None:
-        """Have ``callback`` called with every new physical connection of the application."""
-        self._callbacks.append(callback)
-
-    def opened(self, physical: Any) -> None:
-        """The drivers tell of a new physical connection."""
-        for callback in self._callbacks:
-            callback(physical)
 
 
 class Door:
@@ -68,6 +32,7 @@ class Door:
 
     def __init__(self, emit: Callable[[events.Event], None]) -> None:
         self._emit = emit
+        self.ownership = Ownership()
         self._entrances: list[Entrance] = []
         self._patched: list[tuple[drivers.Patch, Any]] = []
         self._hook = ImportHook({name: partial(self._meet, name) for name in drivers.DRIVERS})
@@ -76,6 +41,16 @@ class Door:
         """The entrance to a database's slot; before `put_up`."""
         entrance = Entrance(database, address)
         self._entrances.append(entrance)
+        return entrance
+
+    def add_beside(self, home: Entrance, address: Address, number: int) -> Entrance:
+        """The entrance to one more slot of a database, for a test in flight."""
+        entrance = Entrance(home.database, address, number, home)
+        entrance.connection_class = home.connection_class
+        for callback in home.callbacks:
+            entrance.on_connect(callback)
+        self._entrances.append(entrance)
+        entrance.watch_use(self.ownership)
         return entrance
 
     def put_up(self) -> None:
@@ -93,15 +68,20 @@ class Door:
         """Where a connection to a server's database enters; None if it is no slot.
 
         Slots have names that nothing else has, so that however the server was named, by host,
-        address or socket, does not matter.
+        address or socket, does not matter. Where the entrance is `renamed`, the caller connects to
+        its address, which is another one in a worker and while tests are in flight together.
         """
         for entrance in self._entrances:
-            if database == entrance.address.database and not entrance.address.path:
-                return entrance.passed()
+            names = [address.database for address in entrance.known_as if not address.path]
+            if database in names:
+                return self.ownership.entrance(entrance.passed())
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
-        """Where a connection to a SQLite database enters; None if it is no slot."""
+        """Where a connection to a SQLite database enters; None if it is no slot.
+
+        As with `to_server`, the caller opens the file that the entrance names.
+        """
         candidates = [entrance for entrance in self._entrances if entrance.address.path]
         if not candidates:
             return None
@@ -110,8 +90,8 @@ class Door:
         except TypeError:  # the driver's own error says more
             return None
         for entrance in candidates:
-            if _same_file(name, entrance.address.path, is_uri):
-                return entrance.passed()
+            if any(_same_file(name, address.path, is_uri) for address in entrance.known_as):
+                return self.ownership.entrance(entrance.passed())
         return None
 
     def _meet(self, driver: str, module: ModuleType) -> None:

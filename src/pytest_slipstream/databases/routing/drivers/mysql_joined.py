@@ -20,7 +20,8 @@ from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Door
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _INDIFFERENT = frozenset(
     ("cursorclass", "autocommit", "password", "passwd", "connect_timeout", "program_name", "conv")
@@ -255,7 +256,11 @@ def door_of(
             return original(*args, **kwargs)
         given |= given.pop("kwargs", {})
         entrance = door.to_server(given.get("database") or given.get("db"))
-        if entrance is None or not entrance.joining.possible:
+        if entrance is not None and entrance.renamed:
+            args = given.pop("args", ())
+            kwargs = {name: value for name, value in given.items() if name not in ("self", "db")}
+            kwargs["database"] = entrance.address.database
+        if entrance is None or not entrance.joins:
             connection = original(*args, **kwargs)
         else:
             connection = made(*args, **kwargs)

@@ -4,15 +4,47 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_slipstream.databases.routing.transactions import Texts
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
-    from pytest_slipstream.databases.routing.drivers.sqlite_joined import JoinedConnection
+    from pytest_slipstream.databases.routing.entrance import Entrance
+
+SHARED_CALLS = (
+    "create_function",
+    "create_aggregate",
+    "create_window_function",
+    "create_collation",
+    "set_authorizer",
+    "set_progress_handler",
+    "set_trace_callback",
+    "enable_load_extension",
+    "load_extension",
+    "setlimit",
+    "setconfig",
+)
+"""What an application registers on its connection, and the test's must have too."""
+
+
+def let_go(cursors: Iterable[sqlite3.Cursor]) -> None:
+    """Have the cursors of a connection that is closed now keep nothing.
+
+    A traceback holds our frames and so a cursor, which would keep the closed connection's lock.
+    """
+    for cursor in tuple(cursors):
+        with suppress(sqlite3.ProgrammingError):  # another thread's: closing will say it
+            sqlite3.Cursor.close(cursor)
+
+
+class Application(Protocol):
+    """A connection of the application's, as far as the test's must be like it."""
+
+    calls: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...]
+    text_factory: Any
 
 
 class Shared:
@@ -62,7 +94,7 @@ class Shared:
             return frozenset()
         return frozenset(self.connection.execute("PRAGMA foreign_key_check").fetchall())
 
-    def prepare(self, application: JoinedConnection) -> None:
+    def prepare(self, application: Application) -> None:
         """Register what the application registered on its own connection; take its texts' type."""
         calls = application.calls
         done = self._prepared.get(id(application), 0)
