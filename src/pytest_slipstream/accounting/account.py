@@ -168,11 +168,13 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
         """Measure the set-up."""
+        __tracebackhide__ = True
         return (yield from self._phase(item, "setup"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """Measure the test's body, and what a TestCase's set-up takes in it."""
+        __tracebackhide__ = True
         turn, case = self._turns.get(item), getattr(item, "instance", None)
         unittest = sys.modules.get("unittest")  # not imported for suites that do without
         if turn is not None and unittest is not None and isinstance(case, unittest.TestCase):
@@ -183,9 +185,11 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
         """Measure the teardown."""
+        __tracebackhide__ = True
         return (yield from self._phase(item, "teardown"))
 
     def _phase(self, item: pytest.Item, phase: str) -> Wrapper:
+        __tracebackhide__ = True
         turn = self._turns.get(item)
         if turn is None:
             return (yield)
@@ -203,6 +207,7 @@ class Account:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
         """Measure a fixture, and see to it that its teardown is measured."""
+        __tracebackhide__ = True
         turn = self._current()
         if turn is None or getattr(fixturedef.func, "__name__", "") == _PARAMETER:
             return (yield)
@@ -257,6 +262,7 @@ class _Teardown:
 
 def _timed(turn: Turn, key: str, end: int, case: TestCase, name: str) -> object:
     """A TestCase's own set-up or teardown, which pytest runs as part of the body."""
+    __tracebackhide__ = True
     interval = Interval(turn)
     try:
         return getattr(type(case), name)(case)

@@ -194,7 +194,9 @@ def test_tests_in_flight_together(pytester: pytest.Pytester, workers: tuple[str,
     done.stdout.fnmatch_lines(["budget broken: test_it.py::test_it[[]5[]] queries 6, limit 5"])
     happened = record.read(next((project.path / ".slipstream" / "runs").iterdir()))
     spent = account(happened)
-    assert spent.workers == (2 if workers else 1)
+    ran_on = {test["worker"] for test in timed(project).values()}  # a quick one takes all
+    assert ran_on <= ({"gw0", "gw1"} if workers else {"main"})
+    assert spent.workers == len(ran_on)
     assert spent.total_s == pytest.approx(whole_s(happened), rel=0.01)
     assert spent.buckets["tests in flight together: all waiting"] > 0
     assert spent.buckets["databases: cleaning"] > 0

@@ -51,8 +51,18 @@ TESTS = """
         def test_set_up(self, breaks):
             pass
 
+        def test_set_up_elsewhere(self, breaks_elsewhere):
+            pass
+
         async def test_torn_down(self, breaks_after):
             pass
+"""
+CONFTEST = """
+import pytest
+
+@pytest.fixture
+def breaks_elsewhere():
+    raise RuntimeError("cannot be set up either")
 """
 WAYS = {
     "workers": ("--workers=2",),
@@ -65,6 +75,8 @@ OPTIONS = """
 asyncio_mode = "auto"
 asyncio_default_fixture_loop_scope = "function"
 junit_logging = "all"
+junit_family = "xunit1"
+filterwarnings = ["error"]
 """
 
 
@@ -120,8 +132,9 @@ def results(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_files_are_those_of_a_run_without_slipstream(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(OPTIONS)
     (tmp_path / "test_it.py").write_text(re.sub("(?m)^    ", "", TESTS).lstrip())
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     junit, ctrf = written(tmp_path)
-    assert len(results(ctrf)) == 8
+    assert len(results(ctrf)) == 9
     for way, options in WAYS.items():
         own_junit, own_ctrf = written(tmp_path, *options)
         assert cases(own_junit) == cases(junit), way
