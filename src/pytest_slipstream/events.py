@@ -158,6 +158,13 @@ class TestTimed(Event, frozen=True):
     marks: tuple[str, ...] = ()
 
 
+class StatementsTimed(Event, frozen=True):
+    """The statements of a test by their text: how often each ran, and its seconds in all."""
+
+    node_id: str
+    statements: dict[str, tuple[int, float]]
+
+
 class ProcessTimed(Event, frozen=True):
     """The stages of a process that collected tests, which follow one another.
 
@@ -350,6 +357,7 @@ AnyEvent = (
     | TestCleaned
     | TestRan
     | TestTimed
+    | StatementsTimed
     | ProcessTimed
     | MemorySeen
     | BudgetBroken

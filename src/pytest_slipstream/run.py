@@ -56,7 +56,7 @@ class Run:
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
-        self._account = Account(self.record.write)
+        self._account = Account(self.record.write, detail=settings.detail)
         self._statements = Statements(self._account.charge)
         self.record.listeners.append(self._account.heard)
         self._progress = Progress()

@@ -35,6 +35,7 @@ _WORK: dict[type[events.Event], str] = {
 _PARAMETER = "get_direct_param_fixture_func"
 """pytest's function of what is a parameter and no fixture."""
 
+_CHARACTERS = 300
 _AHEAD = frozenset(("server", "template", "slot"))
 
 
@@ -43,13 +44,15 @@ class Account:
 
     Args:
         emit: Takes the events.
+        detail: Whether statements are told apart by their text.
 
     Attributes:
         running: Tells whose code is running, where tests overlap.
     """
 
-    def __init__(self, emit: Callable[[events.Event], None]) -> None:
+    def __init__(self, emit: Callable[[events.Event], None], *, detail: bool = False) -> None:
         self._emit = emit
+        self._detail = detail
         self._configured_at = clock.seconds()
         self._age_s = age_s()
         self._started_at = self._configured_at
@@ -86,11 +89,12 @@ class Account:
             return None
         return self._turns.setdefault(item, Turn(item.nodeid, clock.seconds() - seconds))
 
-    def charge(self, kind: str, seconds: float, cpu_s: float) -> None:
+    def charge(self, kind: str, seconds: float, cpu_s: float, statement: str) -> None:
         """A connection of the application's did something for the running test."""
         turn = self._current()
         if turn is not None:
-            turn.charge(kind, seconds, cpu_s)
+            text = " ".join(statement.split())[:_CHARACTERS] if self._detail else ""
+            turn.charge(kind, seconds, cpu_s, statement=text)
 
     # The stages of the process.
 
@@ -164,6 +168,8 @@ class Account:
         finally:
             del self._turns[item]
             self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
+            if statements := turn.statements():
+                self._emit(events.StatementsTimed(node_id=item.nodeid, statements=statements))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:

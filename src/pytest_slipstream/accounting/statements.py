@@ -16,8 +16,8 @@ from typing import Any
 from pytest_slipstream.clock import clock
 from pytest_slipstream.import_hook import ImportHook
 
-Charge = Callable[[str, float, float], None]
-"""Takes a kind, seconds, and how many of them the processor worked."""
+Charge = Callable[[str, float, float, str], None]
+"""Takes a kind, seconds, how many of them the processor worked, and the statement or ""."""
 
 CALLS = {"connect": "connections", "do_commit": "commits", "do_rollback": "rollbacks"}
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(\w+)", re.DOTALL)
@@ -81,7 +81,7 @@ class Statements:
             try:
                 return original(*args, **kwargs)
             finally:
-                self._charge(counted_as, clock.seconds() - began, clock.processor() - cpu)
+                self._charge(counted_as, clock.seconds() - began, clock.processor() - cpu, "")
 
         return call
 
@@ -92,4 +92,4 @@ class Statements:
         began = getattr(told[4], "_slipstream_began", None)
         if began is not None:
             seconds, cpu = clock.seconds() - began[0], clock.processor() - began[1]
-            self._charge(kind(told[2]), seconds, cpu)
+            self._charge(kind(told[2]), seconds, cpu, told[2])

@@ -12,6 +12,7 @@ from pytest_slipstream.clock import clock
 
 PHASES = {"setup": 0, "call": 1, "teardown": 2}
 _DIGITS = 6
+_STATEMENTS = 100
 
 
 class Turn:
@@ -34,7 +35,8 @@ class Turn:
         self._counts: dict[str, int] = {}
         self.inner_s = 0.0
         self.inner_cpu_s = 0.0
-        self._charges: list[tuple[float, str, float]] = []
+        self._charges: list[tuple[float, str, float, str]] = []
+        self._statements: dict[str, list[float]] = {}
         self._charged: list[tuple[float, float]] = []
 
     def phase(self, phase: str, own_s: float) -> None:
@@ -50,7 +52,13 @@ class Turn:
         self._fixtures.setdefault(key, [0.0, 0.0])[end] += own_s
 
     def charge(
-        self, kind: str, seconds: float, cpu_s: float = 0.0, *, takes_over: bool = False
+        self,
+        kind: str,
+        seconds: float,
+        cpu_s: float = 0.0,
+        *,
+        statement: str = "",
+        takes_over: bool = False,
     ) -> None:
         """Something that took so long has just ended.
 
@@ -60,6 +68,7 @@ class Turn:
             kind: What it is counted as.
             seconds: Of which those are its own that nothing was charged for.
             cpu_s: How many of them the processor worked.
+            statement: Its text, if that is to be told apart.
             takes_over: Whether what was charged within it was part of it.
         """
         ended = clock.seconds()
@@ -68,13 +77,29 @@ class Turn:
         self.inner_s += own_s
         self.inner_cpu_s += cpu_s
         while takes_over and self._charges and self._charges[-1][0] >= began:
-            _, inner, inner_s = self._charges.pop()
+            _, inner, inner_s, text = self._charges.pop()
             self._spent[inner] -= inner_s
+            self._add_statement(text, -1, -inner_s)
             self.count(inner, -1)
             own_s += inner_s
-        self._charges.append((began, kind, own_s))
+        self._charges.append((began, kind, own_s, statement))
+        self._add_statement(statement, 1, own_s)
         self._spent[kind] = self._spent.get(kind, 0.0) + own_s
         self.count(kind)
+
+    def _add_statement(self, text: str, times: int, seconds: float) -> None:
+        if text:
+            found = self._statements.setdefault(text, [0, 0.0])
+            found[0] += times
+            found[1] += seconds
+
+    def statements(self) -> dict[str, tuple[int, float]]:
+        """How often each ran, and its seconds; those that took longest, where there are many."""
+        found = [(text, int(ran), s) for text, (ran, s) in self._statements.items() if ran]
+        found.sort(key=lambda one: -one[2])
+        return {
+            text: (times, round(seconds, _DIGITS)) for text, times, seconds in found[:_STATEMENTS]
+        }
 
     def _already_charged(self, began: float, ended: float) -> float:
         """How many of these seconds something was charged for; from now on all of them."""

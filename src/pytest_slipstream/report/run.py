@@ -12,6 +12,7 @@ import msgspec
 
 from pytest_slipstream import events
 from pytest_slipstream.report.seconds import Account, account
+from pytest_slipstream.report.statements import Statement, slowest
 
 PARTS = ("set-up", "body", "teardown", "cleaning", "pytest")
 """What a test's seconds are split into on a timeline, in this order."""
@@ -53,6 +54,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[events.ServerReady, ...]
     cleaned: tuple[events.TestCleaned, ...]
     leftovers: tuple[events.LeftoverFound, ...]
+    statements: tuple[Statement, ...]
     memory: tuple[events.MemorySeen, ...]
     budgets: tuple[events.BudgetBroken, ...]
 
@@ -104,6 +106,7 @@ def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
         servers=tuple(_of(events.ServerReady, happened)),
         cleaned=tuple(_of(events.TestCleaned, happened)),
         leftovers=tuple(_of(events.LeftoverFound, happened)),
+        statements=slowest(happened),
         memory=tuple(_of(events.MemorySeen, happened)),
         budgets=tuple(sorted(_of(events.BudgetBroken, happened), key=lambda one: not one.fails)),
     )

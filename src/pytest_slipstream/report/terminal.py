@@ -13,6 +13,7 @@ import pytest
 
 from pytest_slipstream import events, record
 from pytest_slipstream.report.seconds import Account, account, overlap
+from pytest_slipstream.report.statements import slowest
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -82,6 +83,10 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
         ],
     )
     yield from _seconds(account(happened))
+    yield from _listed(
+        "statements, the slowest first",
+        [one.told for one in slowest(happened)],
+    )
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:

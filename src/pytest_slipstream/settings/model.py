@@ -316,6 +316,13 @@ class Settings(
             "GitHub's summary and annotations."
         ),
     ] = ()
+    detail: Annotated[
+        bool,
+        Meta(
+            description="Record the statements of each test by their text, through SQLAlchemy, and "
+            "show the slowest."
+        ),
+    ] = False
     past_runs: Annotated[
         int,
         Meta(
@@ -367,6 +374,6 @@ class Settings(
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
         by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
-        if self.report or self.budget != BudgetSettings():
+        if self.report or self.detail or self.budget != BudgetSettings():
             return True
         return bool(self.databases or self.workers or by_itself)

@@ -188,9 +188,11 @@ def test_tests_in_flight_together(pytester: pytest.Pytester, workers: tuple[str,
     text = with_concurrency(DATABASES["sqlite"], 8) + BUDGET
     project = Project(pytester, text)
     project.configure(text, PYTEST_OPTIONS)
-    done = project.run("-p", "asyncio", *workers, tests=OVERLAPPING)
+    done = project.run("-p", "asyncio", "--slipstream-detail", *workers, tests=OVERLAPPING)
     done.assert_outcomes(passed=6)
     assert done.ret == 10
+    select = "  * s, 15 times, up to 5 in test_it.py::test_it[[]5[]]: select 1"
+    done.stdout.fnmatch_lines(["statements, the slowest first: 7", select])
     done.stdout.fnmatch_lines(["budget broken: test_it.py::test_it[[]5[]] queries 6, limit 5"])
     happened = record.read(next((project.path / ".slipstream" / "runs").iterdir()))
     spent = account(happened)

@@ -64,6 +64,19 @@ def test_statements_that_overlap_share_their_seconds() -> None:
     assert sum(timed.spent.values()) + sum(timed.own) <= timed.seconds + 1e-5
 
 
+def test_statements_by_their_text_without_those_of_a_template() -> None:
+    turn = Turn("t.py::test_a", clock.seconds())
+    began = clock.seconds()
+    turn.charge("queries", _work_until(0.0005), statement="select 1")
+    turn.charge("template", clock.seconds() - began, takes_over=True)
+    turn.charge("queries", _work_until(0.0005), statement="select 2")
+    turn.charge("queries", _work_until(0.001), statement="select 2")
+    turn.charge("commits", 0.0)
+    ((text, (times, seconds)),) = turn.statements().items()
+    assert (text, times) == ("select 2", 2)
+    assert seconds >= 0.0015
+
+
 @pytest.mark.parametrize(
     ("statement", "counted_as"),
     [
