@@ -87,7 +87,7 @@ def whole_s(happened: list[events.AnyEvent]) -> float:
     return whole
 
 
-def test_every_second_is_in_its_bucket(project: Project) -> None:
+def test_every_second_is_in_its_bucket_and_statements_are_counted(project: Project) -> None:
     done = project.run(tests=TESTS)
     done.assert_outcomes(passed=5)
     tests = timed(project)
@@ -105,11 +105,6 @@ def test_every_second_is_in_its_bucket(project: Project) -> None:
     assert case["own"][1] >= 0.06
     for test in tests.values():
         check_sum(test)
-
-
-def test_statements_are_counted(project: Project) -> None:
-    project.run(tests=TESTS).assert_outcomes(passed=5)
-    tests = timed(project)
     counts = tests["test_statements"]["counts"]
     assert counts["queries"] == 3  # the insert, its row anew after the commit, the names
     assert counts["commits"] == 1
