@@ -13,7 +13,7 @@ from benchmarks.contenders import on_a_connection, with_sessions, write_and_comm
 from benchmarks.databases import engine_of, slot_of
 from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows, whole
 from benchmarks.schema import fill, tables
-from pytest_slipstream.databases.engines.protocol import Engine
+from pytest_slipstream.databases.engines.protocol import Address, Engine
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -49,6 +49,20 @@ def rival_databases(engine: Engine, metadata: MetaData) -> Iterator[None]:
         finally:
             for name in RIVALS:
                 cursor.execute(f"DROP DATABASE {name}")
+
+
+@contextmanager
+def empty_database() -> Iterator[Address]:
+    """An empty database on the server of the other measurements."""
+    with engine_of(SETTINGS) as (engine, _):
+        with closing(engine.connect(engine.address("mysql"))) as connection:
+            cursor = connection.cursor()
+            cursor.execute("DROP DATABASE IF EXISTS bench_by_hand")
+            cursor.execute("CREATE DATABASE bench_by_hand")
+            try:
+                yield engine.address("bench_by_hand")
+            finally:
+                cursor.execute("DROP DATABASE bench_by_hand")
 
 
 def strategies(rounds: int) -> Findings:

@@ -50,6 +50,7 @@ def measurement(
         commit=None,
         workers=0,
         memory_kind="PSS",
+        server_memory_kind="PSS",
         warmup=(),
         runs=tuple(run(wall_s, first + n * step) for n, wall_s in enumerate(walls_s)),
         tests=dict(tests or {"t.py::a": "passed", "t.py::b": "passed"}),

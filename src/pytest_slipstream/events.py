@@ -159,6 +159,49 @@ class DatabaseKept(Event, frozen=True):
     shell: str
 
 
+class OperationMemoised(Event, frozen=True):
+    """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
+
+    ``slow_seconds`` is what it would have taken; ``checked`` of them were compared with the slow
+    way.
+    """
+
+    operation: str
+    times: int
+    seconds: float
+    slow_seconds: float
+    checked: int = 0
+
+
+class OperationAsWritten(Event, frozen=True):
+    """An operation ran as it is written, ``times`` times, because of what it met."""
+
+    operation: str
+    reason: str
+    times: int
+
+
+class MemoDiffered(Event, frozen=True):
+    """What was restored was not what the operation makes; the database was put right."""
+
+    operation: str
+    differences: tuple[str, ...]
+
+
+class HashedCheaply(Event, frozen=True):
+    """Passwords were hashed at a library's least cost, ``times`` times."""
+
+    library: str
+    times: int
+
+
+class HashingLeftAlone(Event, frozen=True):
+    """A test, or a library's module, that hashes at full cost all the same."""
+
+    what: str
+    reason: str
+
+
 class AsyncTestRan(Event, frozen=True):
     """An asynchronous test is over: in flight with others, or alone for a reason.
 
@@ -234,6 +277,11 @@ AnyEvent = (
     | LayerPopped
     | TraceFound
     | DatabaseKept
+    | OperationMemoised
+    | OperationAsWritten
+    | MemoDiffered
+    | HashedCheaply
+    | HashingLeftAlone
     | AsyncTestRan
     | LoopBlocked
     | ShardChosen

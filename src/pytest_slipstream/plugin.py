@@ -31,7 +31,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.databases or configured.concurrency or configured.shard is not None:
+    if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +26,9 @@ from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
+if TYPE_CHECKING:
+    from pytest_slipstream.unchanged import Unchanged
+
 RECORDS_KEPT = 20
 
 
@@ -32,7 +36,8 @@ class Run:
     """Made before the first conftest is loaded; nothing is started by making it.
 
     Args:
-        settings: With a database, a shard, or tests that may be in flight together.
+        settings: With a database, a shard, tests that may be in flight together, or a switch for
+            suites that are left as they are.
         config: pytest's.
     """
 
@@ -55,6 +60,11 @@ class Run:
         )
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
+        self._unchanged: Unchanged | None = None
+        if settings.speeds_up_unchanged:
+            from pytest_slipstream.unchanged import Unchanged
+
+            self._unchanged = Unchanged(settings, self.owner.testrun_uid)
         if settings.databases:
             self.door.put_up()
 
@@ -77,6 +87,8 @@ class Run:
         )
         if self.settings.databases:
             self._register_databases(config)
+        if self._unchanged is not None:
+            self._unchanged.register(manager)
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
@@ -117,6 +129,8 @@ class Run:
 
     def finish(self, exit_status: int) -> None:
         """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+        if self._unchanged is not None:
+            self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
@@ -136,6 +150,8 @@ class Run:
         try:
             self._close_databases()
         finally:
+            if self._unchanged is not None:
+                self._unchanged.close()
             self.door.take_down()
             self._pools.close()
             self.record.close()

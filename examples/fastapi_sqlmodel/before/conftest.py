@@ -1,5 +1,7 @@
 """The fixtures as teams write them: a database, an application and an override for each test."""
 
+import os
+
 import pytest
 from sqlalchemy import event
 from sqlalchemy.pool import StaticPool
@@ -9,15 +11,17 @@ from shop.catalogue import add_products
 from shop.database import get_session
 from shop.main import create_app
 
+URL = os.environ.get("SHOP_TEST_DATABASE_URL", "sqlite://")
+IN_MEMORY = {"connect_args": {"check_same_thread": False}, "poolclass": StaticPool}
+
 
 @pytest.fixture
 def engine():
-    engine = create_engine(
-        "sqlite://", connect_args={"check_same_thread": False}, poolclass=StaticPool
-    )
-    event.listen(
-        engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON")
-    )
+    engine = create_engine(URL, **(IN_MEMORY if URL == "sqlite://" else {}))
+    if engine.dialect.name == "sqlite":
+        event.listen(
+            engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON")
+        )
     SQLModel.metadata.create_all(engine)
     yield engine
     SQLModel.metadata.drop_all(engine)
@@ -38,7 +42,7 @@ def app(engine, session):
         with Session(engine) as session:
             yield session
 
-    app = create_app("sqlite://")
+    app = create_app(URL)
     app.dependency_overrides[get_session] = get_test_session
     yield app
     app.dependency_overrides.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -15,33 +16,39 @@ from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.measure import comparison_table, measurement_file, sides
 from pytest_slipstream.measure.comparability import differences
 from pytest_slipstream.measure.measuring import measure as take
-from pytest_slipstream.measure.timetable import timetable
+from pytest_slipstream.measure.timetable import Turn, timetable
 from pytest_slipstream.measure.values import Measurement
 from pytest_slipstream.measure.verdicts import judge, require_statistics
 
 SIDES = ("baseline", "candidate")
 
 
+Given = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[A B | -- PYTEST_ARGUMENTS]",
+        help="Two stored measurements, by name or path; with --baseline or --candidate, arguments "
+        "for pytest.",
+        show_default=False,
+    ),
+]
+Named = Annotated[
+    str | None,
+    typer.Option(help="A git revision, or a command; without it, pytest on what is here."),
+]
+Pairs = Annotated[int, typer.Option(min=1, help="How often each side is run, in turns.")]
+Setup = Annotated[
+    str, typer.Option(help="A shell command that makes the worktree of a revision ready.")
+]
+
+
 def compare(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[A B | -- PYTEST_ARGUMENTS]",
-            help="Two stored measurements, by name or path; with --baseline or --candidate, "
-            "arguments for pytest.",
-            show_default=False,
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(help="A git revision, or a command; without it, pytest on what is here."),
-    ] = None,
-    candidate: Annotated[str | None, typer.Option(help="The same, for the other side.")] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="How often each side is run, in turns.")] = 8,
+    arguments: Given = None,
+    baseline: Named = None,
+    candidate: Named = None,
+    pairs: Pairs = 8,
     warmup: WarmUp = 1,
-    setup: Annotated[
-        str, typer.Option(help="A shell command that makes the worktree of a revision ready.")
-    ] = "",
+    setup: Setup = "",
     limit: Limit = 3600.0,
     name: Name = None,
 ) -> None:
@@ -49,16 +56,24 @@ def compare(
     require_statistics()
     given = tuple(arguments or ())
     if baseline is None and candidate is None:
-        before, after = _stored(given)
-    else:
-        project = sides.Project(
-            directory=Path.cwd(), environ=os.environ, arguments=given, setup=setup, limit_s=limit
-        )
-        before, after = _in_turns(project, (baseline, candidate), pairs, warmup, name)
-    found = differences(before, after)
-    typer.echo(
-        comparison_table.compared(before, after, found, judge(before, after, found)), nl=False
+        _print(*_stored(given))
+        return
+    project = sides.Project(
+        directory=Path.cwd(), environ=os.environ, arguments=given, setup=setup, limit_s=limit
     )
+    name = name or measurement_file.new_name()
+    paths = [measurement_file.free_path(project.directory, f"{name}-{side}") for side in SIDES]
+    both = _in_turns(project, (baseline, candidate), timetable(2, warmup=warmup, runs=pairs))
+    _print(*both)
+    for path, measured in zip(paths, both, strict=True):
+        measurement_file.write(path, measured)
+    say(f"kept as {' and '.join(path.stem for path in paths)}")
+
+
+def _print(before: Measurement, after: Measurement) -> None:
+    found = differences(before, after)
+    verdict = judge(before, after, found)
+    typer.echo(comparison_table.compared(before, after, found, verdict), nl=False)
 
 
 def _stored(given: tuple[str, ...]) -> tuple[Measurement, Measurement]:
@@ -73,16 +88,8 @@ def _stored(given: tuple[str, ...]) -> tuple[Measurement, Measurement]:
 
 
 def _in_turns(
-    project: sides.Project,
-    given: tuple[str | None, str | None],
-    pairs: int,
-    warmup: int,
-    name: str | None,
+    project: sides.Project, given: tuple[str | None, str | None], turns: Sequence[Turn]
 ) -> tuple[Measurement, Measurement]:
-    name = name or measurement_file.new_name()
-    names = [f"{name}-{side}" for side in SIDES]
-    paths = [measurement_file.free_path(project.directory, one) for one in names]
-    turns = timetable(2, warmup=warmup, runs=pairs)
     with progress(turns, SIDES) as show, ExitStack() as stack:
         both = [
             stack.enter_context(sides.named(one, project))
@@ -90,8 +97,10 @@ def _in_turns(
             else sides.working_copy(project)
             for one in given
         ]
+        if project.setup and all(side.checkout is None for side in both):
+            raise ConfigurationError(
+                "--setup is for the worktrees of revisions, and neither side is a revision",
+                hint="leave `--setup` out, or name a git revision",
+            )
         before, after = take(both, turns, limit_s=project.limit_s, show=show)
-    for path, measured in zip(paths, (before, after), strict=True):
-        measurement_file.write(path, measured)
-    say(f"kept as {' and '.join(names)}")
     return before, after

@@ -112,7 +112,7 @@ def keep(
     ] = None,
 ) -> None:
     """Set a slot aside, so that no run drops it."""
-    with _stocks(start=False) as stocks:
+    with _stocks() as stocks:
         stock, holding = inventory.find(stocks, name)
         address = stock.keep(holding, inventory.kept_as(holding, called))
     console = _console()

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from pytest_slipstream import settings
-from pytest_slipstream.cli.discovery import project, proposal
+from pytest_slipstream.cli.discovery import choice, project, proposal
 from pytest_slipstream.cli.discovery.fixtures import Superfluous
 from pytest_slipstream.cli.discovery.proposal import Findings, Proposal
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
@@ -65,13 +65,16 @@ def _decide(console: Console, read: project.Project, chosen: dict[str, str | Non
     proposed = proposal.propose(findings, **chosen)
     _show(console, findings, proposed)
     if proposed.open and sys.stdin.isatty():
-        proposed = proposal.propose(findings, **(chosen | _ask(proposed)))
+        chosen = {**chosen, **_ask(proposed)}
+        proposed = proposal.propose(findings, **chosen)
     if proposed.open:
         raise SlipstreamError(
             "nothing was written, because not everything could be told",
             hint="run `slipstream init` again with "
             + " ".join(f"{one.option} …" for one in proposed.open),
         )
+    if chosen["schema"] is not None and (doubt := choice.doubt(read, chosen["schema"])):
+        console.print(f"look at: {doubt}", style="bold", markup=False)
     return proposed
 
 

@@ -24,7 +24,7 @@ def progress(turns: Sequence[Turn], names: Sequence[str]) -> Iterator[Show]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )
-    console = Console(stderr=True)
+    console, begun = Console(stderr=True), set[int]()
     with ended_like_by_ctrl_c(), Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=len(turns), left="")
 
@@ -32,7 +32,11 @@ def progress(turns: Sequence[Turn], names: Sequence[str]) -> Iterator[Show]:
             turn = turns[number]
             warm = "" if turn.counts else ", warm-up"
             left = "" if remaining_s is None else f"{duration(remaining_s)} left"
-            bars.update(task, completed=number, description=f"{names[turn.side]}{warm}", left=left)
+            name = f"{names[turn.side]}{warm}"
+            if not console.is_terminal and number not in begun:
+                begun.add(number)  # a CI job that prints nothing for long is ended
+                say(f"run {number + 1} of {len(turns)}: {name}  {left}".rstrip())
+            bars.update(task, completed=number, description=name, left=left)
 
         yield show
 

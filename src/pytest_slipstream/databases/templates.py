@@ -55,17 +55,13 @@ def ready(
     start = time.perf_counter()
     digest = fingerprint(settings, rootdir, server_identity, cache_dir).digest
     template = naming.template_name(database, digest)
-    built = False
-    if not engine.has_template(template):
-        with _waited_for(engine, template, progress):
-            if not engine.has_template(template):
-                _build(engine, database, settings, template, digest, rootdir, progress)
-                built = True
+    there = engine.has_template(template)
+    built = not there and _build(engine, database, settings, template, digest, rootdir, progress)
     seconds = time.perf_counter() - start
     emit(TemplateReady(database=database, template=template, built=built, seconds=seconds))
-    if built:
-        for old in collect(engine, database, settings.keep_templates, in_use=template):
-            emit(TemplateCollected(database=database, template=old))
+    old = collect(engine, database, settings.keep_templates, in_use=template) if built else []
+    for name in old:
+        emit(TemplateCollected(database=database, template=name))
     return template
 
 
@@ -77,16 +73,25 @@ def _build(
     digest: str,
     rootdir: Path,
     progress: Progress,
-) -> None:
+) -> bool:
+    """Build it; False when another process has done so while this one waited for the right to."""
     from pytest_slipstream.databases.sources.apply import Build, apply
 
-    with _under_construction(engine, database, template, digest) as address:
-        build = Build(
-            database=database, settings=settings, engine=engine, address=address, rootdir=rootdir
-        )
-        for source in decode_all(settings):
-            progress(f"building the template: {source}")
-            apply(source, build)
+    with _waited_for(engine, template, progress):
+        if engine.has_template(template):
+            return False
+        with _under_construction(engine, database, template, digest) as address:
+            build = Build(
+                database=database,
+                settings=settings,
+                engine=engine,
+                address=address,
+                rootdir=rootdir,
+            )
+            for source in decode_all(settings):
+                progress(f"building the template: {source}")
+                apply(source, build)
+    return True
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pytest_slipstream.measure.figures import (
     change,
     code,
     composed,
+    count,
     described,
     listed,
     middle,
@@ -104,7 +105,7 @@ def _changes(found: Differences) -> Iterator[str]:
 def _reasoning(sides: Sequence[Measurement], verdict: Verdict) -> str:
     counts = [len(side.runs) for side in sides]
     runs = (
-        f"{counts[0]} interleaved pairs"
+        count(counts[0], "interleaved pair")
         if interleaved(*sides)
         else f"{counts[0]} and {counts[1]} runs, one side after the other"
     )

@@ -37,7 +37,7 @@ def measured(one: Measurement) -> str:
         [
             f"### {code(one.command)}: {seconds(median(one.walls_s))}",
             "",
-            *table([*head, "database server", "exit", "tests"], rows),
+            *table([*head, f"database server ({one.server_memory_kind})", "exit", "tests"], rows),
             "",
             *_tests(one),
             *_surroundings(one),
@@ -98,7 +98,8 @@ def _tests(one: Measurement) -> Iterator[str]:
 
 def _surroundings(one: Measurement) -> Iterator[str]:
     software = one.software
-    yield f"- {described(one.machine)}; load before: {one.load_before:g}"
+    crowded = ", **other programs were busy**" if one.crowded else ""
+    yield f"- {described(one.machine)}; load before: {one.load_before:g}{crowded}"
     versions = [f"Python {software.python}", f"pytest {software.pytest}"]
     versions += [f"{name} {version}".strip() for name, version in software.servers.items()]
     versions += [f"{name} {version}" for name, version in sorted(software.plugins.items())]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pytest_slipstream.measure import environment
 from pytest_slipstream.measure.single_run import Seen, Side, run_once
 from pytest_slipstream.measure.timetable import Turn, remaining_s
-from pytest_slipstream.measure.values import NOT_RUN, Measurement, Software
+from pytest_slipstream.measure.values import NOT_RUN, Commit, Measurement, Software
 
 Show = Callable[[int, float | None], None]
 """Told which turn runs and in how many seconds all will have ended, if that is known."""
@@ -31,6 +31,7 @@ def measure(
         SlipstreamError: A run failed, hung or ran no test.
     """
     load_before = environment.load()
+    commits = [environment.commit(side.directory) for side in sides]  # runs leave files behind
     seen: list[Seen] = []
 
     def watch(elapsed_s: float) -> None:
@@ -46,13 +47,18 @@ def measure(
             [one for turn, one in taken if turn.side == number and not turn.counts],
             [one for turn, one in taken if turn.side == number and turn.counts],
             load_before,
+            commits[number],
         )
         for number, side in enumerate(sides)
     ]
 
 
 def _together(
-    side: Side, warmup: Sequence[Seen], runs: Sequence[Seen], load_before: float
+    side: Side,
+    warmup: Sequence[Seen],
+    runs: Sequence[Seen],
+    load_before: float,
+    commit: Commit | None,
 ) -> Measurement:
     last = runs[-1]
     session = last.noted.sessions[0]
@@ -66,9 +72,10 @@ def _together(
             plugins=session.plugins,
             servers=last.recorded.servers,
         ),
-        commit=environment.commit(side.directory),
+        commit=commit,
         workers=max(session.workers, last.recorded.workers),
         memory_kind=last.memory_kind,
+        server_memory_kind=last.server_memory_kind,
         warmup=tuple(one.run for one in warmup),
         runs=tuple(one.run for one in runs),
         tests=_tests(runs),

@@ -26,40 +26,56 @@ class MemoryWatch:
         proc: Where the system tells of its processes.
 
     Attributes:
-        kind: What the bytes are.
-        peak_bytes: The largest sum over the tree so far; None before the first look.
-        server_peak_bytes: The same of its servers; None where none was seen.
+        own: The peak of the tree.
+        of_servers: The peak of its servers.
     """
 
     def __init__(self, servers: Servers, *, proc: Path = PROC) -> None:
         self._servers = servers
-        self._proc = proc
-        self.kind: MemoryKind = "PSS" if (proc / "self" / "smaps_rollup").exists() else "RSS"
-        self.peak_bytes: int | None = None
-        self.server_peak_bytes: int | None = None
+        self.own = Peak(proc)
+        self.of_servers = Peak(proc)
 
     def look(self, pid: int) -> None:
         """Add up what the tree of a process has now."""
         tree = _tree(pid)
-        self.peak_bytes = _larger(self.peak_bytes, self._sum(tree))
-        servers = self._servers({process.pid for process in tree})
-        of_servers = [process for server in servers for process in _tree(server)]
-        self.server_peak_bytes = _larger(self.server_peak_bytes, self._sum(of_servers))
+        self.own.look(tree)
+        try:
+            servers = self._servers({process.pid for process in tree})
+        except OSError:  # one that starts or stops at this moment
+            servers = []
+        self.of_servers.look([process for server in servers for process in _tree(server)])
 
-    def _sum(self, processes: Iterable[psutil.Process]) -> int:
-        return sum(map(self._bytes, processes))
+
+class Peak:
+    """The largest sum over processes so far.
+
+    Attributes:
+        kind: What the bytes are.
+        seen_bytes: None before the first look at a live process.
+    """
+
+    def __init__(self, proc: Path) -> None:
+        self._proc = proc
+        self.kind: MemoryKind = "PSS" if (proc / "self" / "smaps_rollup").exists() else "RSS"
+        self.seen_bytes: int | None = None
+
+    def look(self, processes: Iterable[psutil.Process]) -> None:
+        """Add up what the processes have now."""
+        self.seen_bytes = max(self.seen_bytes or 0, sum(map(self._bytes, processes))) or None
 
     def _bytes(self, process: psutil.Process) -> int:
-        try:
-            if self.kind == "PSS":
+        if self.kind == "PSS":
+            try:
                 return _pss_bytes(self._proc / str(process.pid) / "smaps_rollup")
-            return int(process.memory_info().rss)
-        except (psutil.Error, OSError):
-            return 0  # it has ended meanwhile, or belongs to somebody else
-
-
-def _larger(peak: int | None, seen: int) -> int | None:
-    return max(peak or 0, seen) or None
+            except OSError:
+                pass  # it has ended, or runs as another user: root in a container may not look
+        try:
+            rss_bytes = int(process.memory_info().rss)
+        except psutil.Error:
+            return 0
+        if rss_bytes:
+            self.kind = "RSS"
+        return rss_bytes
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -76,9 +76,10 @@ class Outcomes:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one test."""
-        node_id = report.nodeid
+        # A file's name may hold what is no text.
+        node_id = report.nodeid.encode("utf-8", "backslashreplace").decode()
         if self._config.getoption("dist", None) == "loadgroup":
-            node_id = re.sub(r"@[^\]]*$", "", node_id)  # pytest-xdist appends the group
+            node_id = re.sub(r"@[^\]/:]*$", "", node_id)  # pytest-xdist appends the group
         self._note(
             kind="phase",
             node_id=node_id,
@@ -125,10 +126,15 @@ def _imported_from(checkout: str | None) -> list[str]:
     """The packages whose files lie in the checkout, other than what is installed there."""
     if checkout is None:
         return []
-    elsewhere = (Path.cwd(), Path(sys.prefix))
-    found = set()
-    for name, module in list(sys.modules.items()):
-        file = Path(getattr(module, "__file__", None) or "/")
-        if Path(checkout) in file.parents and not any(one in file.parents for one in elsewhere):
-            found.add(name.partition(".")[0])
-    return sorted(found)
+    inside = f"{checkout}{os.sep}"
+    elsewhere = (f"{Path.cwd()}{os.sep}", f"{sys.prefix}{os.sep}")
+    files = [
+        (name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())
+    ]
+    return sorted(
+        {
+            name.partition(".")[0]
+            for name, file in files
+            if isinstance(file, str) and file.startswith(inside) and not file.startswith(elsewhere)
+        }
+    )

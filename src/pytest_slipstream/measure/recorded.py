@@ -5,6 +5,7 @@ The invariant: a record that is not there, or that another version wrote, costs 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -39,7 +40,13 @@ def recorded(sessions: tuple[Session, ...]) -> Recorded:
                 return Recorded()
     workers = {event.worker for event in happened} - {"main"}
     return Recorded(
-        lanes={one.node_id: one.lane for one in happened if isinstance(one, events.TestRan)},
+        lanes={
+            # With ``--dist loadgroup`` pytest-xdist appends the group.
+            node_id: one.lane
+            for one in happened
+            if isinstance(one, events.TestRan)
+            for node_id in (one.node_id, re.sub(r"@[^\]/:]*$", "", one.node_id))
+        },
         servers={
             one.engine: one.server_version
             for one in happened

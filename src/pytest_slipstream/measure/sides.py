@@ -88,6 +88,12 @@ def _command(given: str, project: Project) -> Side:
             f"{(words or [''])[0]!r}",
             hint="name a commit, branch or tag of a git repository, or write a command in quotes",
         )
+    if project.arguments:
+        raise ConfigurationError(
+            f"{shlex.join(project.arguments)!r} is given for pytest after the --, and the command "
+            f"{given!r} would not get it",
+            hint="write it into the command",
+        )
     return Side(
         shown=given,
         command=(program, *words[1:]),
@@ -104,7 +110,9 @@ def _in_worktree(given: str, project: Project, worktree: Path) -> Side:
         raise SlipstreamError(f"there is no directory {inside} in the revision {given}")
     if project.setup:
         _set_up(given, project, directory)
-    python, environ = _interpreter(directory, worktree, project.environ)
+    # The worktree has no bytecode yet; with this variable, every run would compile it again.
+    inherited = {k: v for k, v in project.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    python, environ = _interpreter(directory, worktree, inherited)
     return Side(
         shown=f"{shlex.join(['pytest', *project.arguments])} at {given}",
         command=(*_pytest(python), *project.arguments),

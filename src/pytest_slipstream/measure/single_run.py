@@ -54,6 +54,7 @@ class Seen(msgspec.Struct, frozen=True):
     noted: Noted
     recorded: Recorded
     memory_kind: MemoryKind
+    server_memory_kind: MemoryKind
 
 
 def run_once(side: Side, *, limit_s: float, watch: Callable[[float], None]) -> Seen:
@@ -90,12 +91,12 @@ def run_once(side: Side, *, limit_s: float, watch: Callable[[float], None]) -> S
         user_s=ended.user_s,
         system_s=ended.system_s,
         exit_status=ended.exit_status,
-        peak_bytes=memory.peak_bytes,
-        server_peak_bytes=memory.server_peak_bytes,
+        peak_bytes=memory.own.seen_bytes,
+        server_peak_bytes=memory.of_servers.seen_bytes,
         composition=outcomes.composition(noted.tests, found.lanes),
         tests=outcomes.test_seconds(noted.tests),
     )
-    return Seen(run, noted, found, memory.kind)
+    return Seen(run, noted, found, memory.own.kind, memory.of_servers.kind)
 
 
 def _environ(side: Side, scratch: Path) -> dict[str, str]:

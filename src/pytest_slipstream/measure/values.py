@@ -105,6 +105,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         commit: Of what; None without git.
         workers: Processes that ran the tests beside pytest's own; 0 for none.
         memory_kind: What the bytes of the runs are.
+        server_memory_kind: What those of the servers are: another user's process may not be
+            looked into.
         warmup: Runs that do not count.
         runs: Those that do, in the order of time.
         tests: The outcome of each test by its node id; of a test that had several, all of them,
@@ -118,9 +120,15 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     commit: Commit | None
     workers: int
     memory_kind: MemoryKind
+    server_memory_kind: MemoryKind
     warmup: tuple[Run, ...]
     runs: Annotated[tuple[Run, ...], Meta(min_length=1)]
     tests: dict[str, str]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether other programs had the processors busy already."""
+        return self.load_before > self.machine.cores
 
     @property
     def walls_s(self) -> list[float]:

@@ -21,6 +21,7 @@ import msgspec
 
 from pytest_slipstream.errors import MissingExtraError
 from pytest_slipstream.measure.comparability import Differences
+from pytest_slipstream.measure.figures import count
 from pytest_slipstream.measure.values import Measurement
 
 ALPHA = 0.05
@@ -83,8 +84,8 @@ def _word(
 ) -> tuple[Word, str]:
     least = smallest_p(len(before), len(after))
     if least >= ALPHA:
-        counts = f"{len(before)} and {len(after)}"
-        return "inconclusive", f"{counts} runs are too few to tell any difference from chance"
+        runs = f"{len(before)} and {len(after)} runs"
+        return "inconclusive", f"{runs} are too few to tell any difference from chance"
     if p >= ALPHA:
         return "inconclusive", f"chance explains the difference (p = {p:.2g})"
     if seen < LEAST_EFFECT:
@@ -103,9 +104,11 @@ def _obstacle(word: Word, found: Differences) -> str:
         return f"the machines differ ({'; '.join(found.machine)})"
     fewer, more = found.ran_in_baseline_only, found.ran_in_candidate_only
     if word == "faster" and fewer:
-        return f"{len(fewer)} tests ran to their end in the baseline only, such as {fewer[0]}"
+        return (
+            f"{count(len(fewer), 'test')} ran to the end in the baseline only, such as {fewer[0]}"
+        )
     if word == "slower" and more:
-        return f"{len(more)} tests ran to their end in the candidate only, such as {more[0]}"
+        return f"{count(len(more), 'test')} ran to the end in the candidate only, such as {more[0]}"
     return ""
 
 
@@ -116,15 +119,18 @@ def _warnings(baseline: Measurement, candidate: Measurement, found: Differences)
             "meanwhile looks like a difference: `slipstream compare --baseline … --candidate …` "
             "takes them in turns"
         )
+    if baseline.crowded or candidate.crowded:
+        load = max(baseline.load_before, candidate.load_before)
+        yield f"other programs were busy: the load was {load:g} before it began"
     yield from (f"differs: {difference}" for difference in (*found.machine, *found.setting))
     for name, side in (("baseline", baseline), ("candidate", candidate)):
         failed = sum("failed" in seen or "error" in seen for seen in side.tests.values())
         if failed:
-            yield f"{name}: {failed} tests failed, and may have taken less than they would"
+            yield f"{name}: {count(failed, 'test')} failed, and may have taken less than it would"
         unsteady = [node_id for node_id, seen in side.tests.items() if " or " in seen]
         if unsteady:
-            count = f"{len(unsteady)} tests did not end alike in all runs"
-            yield f"{name}: {count}, such as {unsteady[0]}"
+            tests = f"{count(len(unsteady), 'test')} did not end alike in all runs"
+            yield f"{name}: {tests}, such as {unsteady[0]}"
     if min(median(side.walls_s) for side in (baseline, candidate)) < 1:
         yield "runs of less than a second are mostly the start of Python and pytest"
 

@@ -44,13 +44,9 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     started = _only(events.RunStarted, happened)
     for name in dict.fromkeys(name for event in started for name in event.databases):
         own = [event for event in happened if getattr(event, "database", None) == name]
-        if servers := _only(events.ServerReady, own):
-            yield f"{name}: {_server(servers)}; {_template(own)}"
-            if costs := _costs(own):
-                yield f"  {costs}"
-            yield from _layers(own)
-            yield from _changes(own)
+        yield from _database(name, own)
     yield from _lanes(started, _only(events.TestRan, happened))
+    yield from _unchanged(happened)
     yield from _listed(
         "escalated to clone",
         [
@@ -88,6 +84,15 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
         yield f"servers held for {held:.1f} s"
+
+
+def _database(name: str, own: Sequence[events.AnyEvent]) -> Iterator[str]:
+    if servers := _only(events.ServerReady, own):
+        yield f"{name}: {_server(servers)}; {_template(own)}"
+        if costs := _costs(own):
+            yield f"  {costs}"
+        yield from _layers(own)
+        yield from _changes(own)
 
 
 def _only(kind: type[_E], happened: Iterable[events.Event]) -> list[_E]:
@@ -171,6 +176,42 @@ def _lanes(started: Sequence[events.RunStarted], ran: Sequence[events.TestRan]) 
         if seconds:
             share = f"{len(seconds)} tests, {100 * len(seconds) / len(ran):.0f} %"
             yield f"lane {name}: {share}, on {', '.join(engines[name])} in {sum(seconds):.2f} s"
+
+
+def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:
+    """What stood in for operations on the schema, over all workers."""
+    memoised = _only(events.OperationMemoised, happened)
+    for operation in sorted({event.operation for event in memoised}):
+        own = [event for event in memoised if event.operation == operation]
+        times, checked = sum(one.times for one in own), sum(one.checked for one in own)
+        seconds, slow = sum(one.seconds for one in own), sum(one.slow_seconds for one in own)
+        how = f"replaced {times} times, in {seconds:.2f} s instead of {slow:.2f} s or more"
+        yield f"{operation}: {how}" + (f"; {checked} compared with the slow way" if checked else "")
+    hashed: Counter[str] = Counter()
+    for cheap in _only(events.HashedCheaply, happened):
+        hashed[cheap.library] += cheap.times
+    if hashed:
+        by = ", ".join(f"{times} by {library}" for library, times in sorted(hashed.items()))
+        yield f"passwords hashed at least cost: {by}"
+    yield from _listed(
+        "hashed at full cost",
+        sorted({f"{e.what}: {e.reason}" for e in _only(events.HashingLeftAlone, happened)}),
+    )
+    written: Counter[tuple[str, str]] = Counter()
+    for event in _only(events.OperationAsWritten, happened):
+        written[event.operation, event.reason] += event.times
+    yield from _listed(
+        "operations on the schema that ran as written",
+        [f"{name}, {times} times: {reason}" for (name, reason), times in sorted(written.items())],
+    )
+    yield from _listed(
+        "restored otherwise than the slow way makes it, put right, and then no more replaced "
+        "(report this as a defect of slipstream)",
+        [
+            f"{event.operation}: {'; '.join(event.differences)}"
+            for event in _only(events.MemoDiffered, happened)
+        ],
+    )
 
 
 def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:

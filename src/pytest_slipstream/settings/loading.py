@@ -123,7 +123,9 @@ def _overlay_databases(
         for name in names:
             named.setdefault(name, []).append(text)
     if unnamed:
-        fitting = [name for name in databases if _fits(option, databases[name])]
+        # Every database can do without: one that is run on another engine must get rid of it.
+        off = option.kind == "switch" and _SWITCHES.get(unnamed[-1].lower()) is False
+        fitting = [name for name in databases if off or _fits(option, databases[name])]
         if not fitting:
             raise ConfigurationError(
                 f"{origin} is {_shown(unnamed[-1])}, but no database that can use it is configured",

@@ -250,6 +250,21 @@ class Settings(
             "node id, so that it always gets the same data."
         ),
     ] = True
+    memoize: Annotated[
+        bool,
+        Meta(
+            description="Without a change to the suite: do its schema work once, such as "
+            "SQLAlchemy's `create_all` and `drop_all` for each test, and restore what it came to."
+        ),
+    ] = False
+    hashing: Annotated[
+        Literal["full", "cheap"],
+        Meta(
+            description="Without a change to the suite: with `cheap`, bcrypt, argon2-cffi, "
+            "passlib, pwdlib, werkzeug and Django hash passwords at their least cost while tests "
+            "run."
+        ),
+    ] = "full"
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -304,3 +319,14 @@ class Settings(
     def records_durations(self) -> bool:
         """Whether this run adds to the duration history."""
         return bool(self.databases) if self.durations is None else self.durations
+
+    @property
+    def speeds_up_unchanged(self) -> bool:
+        """Whether calls of libraries are stood in for, with databases configured or without."""
+        return self.memoize or self.hashing == "cheap"
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether there is anything to do before the first test."""
+        by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
+        return bool(self.databases or by_itself)

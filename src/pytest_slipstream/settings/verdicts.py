@@ -24,6 +24,12 @@ _SCHEMES = {"postgresql": ("postgresql", "postgres"), "mysql": ("mysql", "mariad
 _PRODUCTS = {"sqlite": "sqlite"} | {
     scheme: engine for engine, schemes in _SCHEMES.items() for scheme in schemes
 }
+# SQLAlchemy's own dialects; a third party's driver is none of these.
+_DRIVERS = {
+    "mysql": ("pymysql", "asyncmy", "aiomysql", "mysqldb", "mysqlconnector"),
+    "postgresql": ("psycopg", "asyncpg", "psycopg2", "pg8000"),
+    "sqlite": ("aiosqlite", "pysqlite"),
+}
 _T = TypeVar("_T")
 
 
@@ -53,6 +59,8 @@ def database_problems(settings: DatabaseSettings) -> Iterable[tuple[str, str]]:
             yield option.name, problem
     if problem := _server_problem(settings.server, settings.engine):
         yield "server", problem
+    if problem := _driver_problem(settings.driver, settings.engine):
+        yield "driver", problem
     for name, sources in (("schema", settings.schema), ("seed", settings.seed)):
         if any(not source.strip() for source in sources):
             yield name, "has an empty entry"
@@ -98,6 +106,14 @@ def _server_problem(server: str, engine: str) -> str | None:
         return f"is {seen}, and must be 'embedded' or a URL such as '{engine}://user@host/'"
     if scheme.partition("+")[0] not in _SCHEMES[engine]:
         return f"is a URL that starts with '{scheme}://', and must start with '{engine}://'"
+    return None
+
+
+def _driver_problem(driver: str | None, engine: str) -> str | None:
+    for product, drivers in _DRIVERS.items():
+        if product != engine and driver in drivers:
+            valid = ", ".join(_DRIVERS[engine])
+            return f"is {driver!r}, which is for {product}; for {engine} there are {valid}"
     return None
 
 

@@ -212,6 +212,9 @@ def test_the_worktree_of_a_killed_comparison_goes_with_the_next(slipstream, repo
         (("--baseline", "no_such"), 4, "'no_such' is neither a git revision nor a command"),
         (("--baseline", ""), 4, "'' is neither a git revision nor a command"),
         (("--baseline", "pytest 'x"), 4, "cannot be read: No closing quotation"),
+        (("--baseline", "true", "--", "-x"), 4, "the command 'true' would not get it"),
+        (("--baseline", "true", "--setup", "x"), 4, "and neither side is a revision"),
+        (("--baseline", "true", "--name", "a/b"), 4, "cannot be the name of a measurement"),
         (("--baseline", "true"), 1, "true ran no test, its exit status is 0; it printed nothing"),
     ],
 )

@@ -138,6 +138,14 @@ def test_the_slot_of_a_dead_run_is_kept_by_name(engine, killed, slipstream, cach
     assert "slipstream_k_evidence" not in slipstream("db", "list").stdout
 
 
+def test_a_slot_is_kept_also_while_its_server_is_stopped(engine, killed, slipstream):
+    engine.close()
+    slipstream("db", "stop")
+    done = slipstream("db", "keep", DEAD, "--as", "evidence")
+    assert done.returncode == 0, done.stderr
+    assert "slipstream_k_evidence" in slipstream("db", "list").stdout
+
+
 def test_a_live_slot_is_copied_and_refused_by_postgresql(engine, slot, slipstream, cache_dir):
     done = slipstream("db", "keep", SLOT, "--as", "now")
     if engine.name != "postgresql":

@@ -130,6 +130,7 @@ def test_what_cannot_be_told_is_asked_for_by_options(tmp_path, slipstream):
     assert not (tmp_path / "pyproject.toml").exists()
     done = slipstream("init", "--engine", "sqlite", "--schema", "schema.sql")
     assert done.returncode == 0, done.stderr
+    assert "look at: schema.sql is not there yet" in done.stdout
     assert 'schema = "schema.sql"' in (tmp_path / "pyproject.toml").read_text("utf-8")
 
 

@@ -58,6 +58,9 @@ def test_a_measurement(slipstream, tmp_path):
     done = slipstream("measure", "--runs", "2", "--name", "first", "--", "-v", "test_it.py", **BARE)
     assert done.returncode == 0, done.stderr
     assert "kept as first" in done.stderr
+    begun = re.findall(r"(?m)^run \d of 3: .*", done.stderr)
+    assert begun[0] == "run 1 of 3: measuring, warm-up"
+    assert re.fullmatch(r"run 3 of 3: measuring  .* s left", begun[2])
     measured = only(tmp_path)
     assert measured.command == "pytest -v test_it.py"
     assert (len(measured.warmup), len(measured.runs)) == (1, 2)

@@ -42,10 +42,10 @@ def test_the_memory_of_a_child_s_child_counts():
     watch = MemoryWatch(lambda users: [])
     with holding(PARENT, HOLD) as pid:
         watch.look(pid)
-    assert watch.kind == "PSS"
-    assert watch.peak_bytes is not None
-    assert 64 * MEGABYTE < watch.peak_bytes < 128 * MEGABYTE
-    assert watch.server_peak_bytes is None
+    assert watch.own.kind == "PSS"
+    assert watch.own.seen_bytes is not None
+    assert 64 * MEGABYTE < watch.own.seen_bytes < 128 * MEGABYTE
+    assert watch.of_servers.seen_bytes is None
 
 
 @no_pss
@@ -60,28 +60,40 @@ def test_servers_are_apart_and_found_by_their_users():
     with holding(HOLD) as server, holding("print('ready', flush=True); input()") as pid:
         watch.look(pid)
     assert asked == [{pid}]
-    assert watch.peak_bytes is not None
-    assert watch.peak_bytes < 64 * MEGABYTE
-    assert watch.server_peak_bytes is not None
-    assert watch.server_peak_bytes > 64 * MEGABYTE
+    assert watch.own.seen_bytes is not None
+    assert watch.own.seen_bytes < 64 * MEGABYTE
+    assert watch.of_servers.seen_bytes is not None
+    assert watch.of_servers.seen_bytes > 64 * MEGABYTE
 
 
 def test_without_pss_it_is_rss_and_says_so(tmp_path):
     watch = MemoryWatch(lambda users: [], proc=tmp_path)
     with holding(HOLD) as pid:
         watch.look(pid)
-    assert watch.kind == "RSS"
-    assert watch.peak_bytes is not None
-    assert watch.peak_bytes > 64 * MEGABYTE
+    assert watch.own.kind == "RSS"
+    assert watch.own.seen_bytes is not None
+    assert watch.own.seen_bytes > 64 * MEGABYTE
+
+
+def test_a_process_that_may_not_be_looked_into_is_rss(tmp_path):
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "smaps_rollup").touch()
+    watch = MemoryWatch(lambda users: [], proc=tmp_path)
+    assert watch.own.kind == "PSS"
+    with holding(HOLD) as pid:
+        watch.look(pid)
+    assert watch.own.kind == "RSS"
+    assert watch.own.seen_bytes is not None
+    assert watch.own.seen_bytes > 64 * MEGABYTE
 
 
 def test_the_peak_stays_when_the_process_has_ended():
     watch = MemoryWatch(lambda users: [])
     with holding(HOLD) as pid:
         watch.look(pid)
-    peak = watch.peak_bytes
+    peak = watch.own.seen_bytes
     watch.look(pid)
-    assert watch.peak_bytes == peak
+    assert watch.own.seen_bytes == peak
 
 
 def test_nothing_is_known_of_a_process_that_was_never_seen():
@@ -89,6 +101,6 @@ def test_nothing_is_known_of_a_process_that_was_never_seen():
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
     watch.look(child.pid)
-    assert watch.peak_bytes is None
+    assert watch.own.seen_bytes is None
     watch.look(os.getpid())
-    assert watch.peak_bytes is not None
+    assert watch.own.seen_bytes is not None

@@ -43,7 +43,9 @@ def test_the_surroundings_of_a_measurement():
     assert "Python 3.12.1, pytest 9.0.0, postgresql 17.2, sqlite 3.45, xdist 3.8; 4 workers" in text
     assert "revision 0123456789ab, with changes that are not committed" in text
     assert "peak memory (RSS)" in text
-    assert "P, 2 cores, 8 GB, Linux x86_64; load before: 0.5" in text
+    assert "P, 2 cores, 8 GB, Linux x86_64; load before: 0.5\n" in text
+    crowded = measurement_table.measured(measurement(load_before=2.5))
+    assert "load before: 2.5, **other programs were busy**\n" in crowded
 
 
 def test_the_figures_of_a_comparison():

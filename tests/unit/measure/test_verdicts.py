@@ -68,7 +68,7 @@ def test_one_run_each_and_equal_runs():
 def test_faster_with_less_work_is_not_comparable():
     verdict = judge(*pair(STEADY, FASTER, tests={"t.py::a": "passed"}))
     assert verdict.word == "not comparable"
-    assert verdict.because == "1 tests ran to their end in the baseline only, such as t.py::b"
+    assert verdict.because == "1 test ran to the end in the baseline only, such as t.py::b"
     skips = {"t.py::a": "passed", "t.py::b": "skipped"}
     assert judge(*pair(STEADY, FASTER, tests=skips)).word == "not comparable"
     sometimes = {"t.py::a": "passed", "t.py::b": "failed or passed"}
@@ -102,9 +102,15 @@ def test_failed_unsteady_and_tiny_suites_are_warned_of():
     assert [warning.partition(",")[0] for warning in verdict.warnings] == [
         "measured one after the other",
         "candidate: 2 tests failed",
-        "candidate: 1 tests did not end alike in all runs",
+        "candidate: 1 test did not end alike in all runs",
         "runs of less than a second are mostly the start of Python and pytest",
     ]
+
+
+def test_a_machine_that_was_busy_is_warned_of():
+    verdict = judge(*pair(STEADY, FASTER, load_before=7.5))
+    assert verdict.word == "faster"
+    assert verdict.warnings == ("other programs were busy: the load was 7.5 before it began",)
 
 
 def test_turns_are_recognised():

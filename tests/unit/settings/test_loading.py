@@ -40,6 +40,13 @@ def test_no_table_means_no_databases(project, text):
     assert project(text) == Settings()
 
 
+def test_a_strict_sqlite_database_is_run_on_another_engine(project):
+    cli = {"slipstream_engine": ["mysql"], "slipstream_strict": False}
+    settings = project(SQLITE + "strict = true\n", cli)
+    assert settings.databases["main"].engine == "mysql"
+    assert settings.databases["main"].strict is False
+
+
 def test_every_key_of_the_file_is_decoded(project):
     settings = project(
         """
@@ -189,6 +196,10 @@ def test_braces_can_be_escaped(project):
         (
             POSTGRESQL + 'isolaton = "reset"',
             [f"{MAIN}.isolaton is not known", "isolation", "did you mean 'isolation'?"],
+        ),
+        (
+            POSTGRESQL + 'driver = "asyncmy"',
+            [f"{MAIN}.driver", "'asyncmy', which is for mysql; for postgresql there are psycopg,"],
         ),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from projects import WITHOUT_UNUSED_PLUGINS
 from pytest_slipstream.settings import (
     LANE_OPTIONS,
     OPTIONS,
@@ -35,7 +36,7 @@ def test_what_an_option_needs_is_an_option_of_a_database():
 
 
 def test_help_lists_every_flag_in_one_group(pytester: pytest.Pytester):
-    output = pytester.runpytest_subprocess("--help").stdout.str()
+    output = pytester.runpytest_subprocess(*WITHOUT_UNUSED_PLUGINS, "--help").stdout.str()
     group = output.partition("slipstream: a clean database for every test")[2]
     flags = [option.flag for option in OPTIONS]
     flags += [f"--no-{option.flag[2:]}" for option in OPTIONS if option.kind == "switch"]
@@ -44,7 +45,8 @@ def test_help_lists_every_flag_in_one_group(pytester: pytest.Pytester):
 
 def test_a_wrong_flag_ends_with_exit_code_4_and_no_traceback(pytester: pytest.Pytester):
     pytester.makepyprojecttoml('[tool.slipstream.databases.main]\nengine = "sqlite"')
-    result = pytester.runpytest_subprocess("--slipstream-isolation", "rest")
+    options = ("--slipstream-isolation", "rest")
+    result = pytester.runpytest_subprocess(*WITHOUT_UNUSED_PLUGINS, *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
@@ -57,7 +59,7 @@ def test_a_wrong_flag_ends_with_exit_code_4_and_no_traceback(pytester: pytest.Py
 
 def test_an_unknown_key_ends_with_exit_code_4_and_no_traceback(pytester: pytest.Pytester):
     pytester.makepyprojecttoml("[tool.slipstream]\nadit = true")
-    result = pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(*WITHOUT_UNUSED_PLUGINS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: tool.slipstream.adit is not known*"])
     assert "Traceback" not in result.stderr.str()

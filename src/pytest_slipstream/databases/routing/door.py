@@ -18,9 +18,9 @@ from typing import Any
 from pytest_slipstream import events
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
-from pytest_slipstream.databases.routing.import_hook import ImportHook
 from pytest_slipstream.databases.routing.joining import Joining
 from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.import_hook import ImportHook
 
 OnConnect = Callable[[Any], None]
 ConnectionClass = Callable[[Any], Any]

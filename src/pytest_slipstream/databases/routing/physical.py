@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pytest_slipstream.databases.routing import statements
-from pytest_slipstream.databases.routing.statements import Kind
+from pytest_slipstream.databases.routing.statements import Kind, Statement
 from pytest_slipstream.databases.routing.transactions import Texts, Transactions
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 
@@ -95,24 +95,15 @@ class TestConnection:
         if statement.kind is Kind.UNCONTAINED:
             raise Uncontained(statement.reason)
         transactions, aborted = self.transactions, self.physical.is_aborted()
-        control: dict[Kind, Callable[[], Texts]] = {
-            Kind.BEGIN: lambda: transactions.begin(who, aborted=aborted),
-            Kind.COMMIT: lambda: transactions.commit(who, aborted=aborted),
-            Kind.ROLLBACK: lambda: transactions.rollback(who, aborted=aborted),
-            Kind.SAVEPOINT: lambda: transactions.savepoint(who, statement.name, aborted=aborted),
-            Kind.RELEASE: lambda: transactions.release(who, statement.name, aborted=aborted),
-            Kind.ROLLBACK_TO: lambda: transactions.rollback_to(
-                who, statement.name, aborted=aborted
-            ),
-        }
         if statement.kind is Kind.BEGIN and transactions.is_open(who):
             if self._engine == "sqlite":
                 return Plan((), sql)  # the error that it gets is SQLite's
             if self._engine == "mysql":  # it commits what is open
                 texts = transactions.commit(who) + transactions.begin(who)
                 return Plan(texts[:-1], texts[-1])
-        if statement.kind in control:
-            texts = control[statement.kind]() + transactions.pay() or _NOTHING
+        controlling = self._control(who, statement, aborted=aborted)
+        if controlling is not None:
+            texts = controlling + transactions.pay() or _NOTHING
             return Plan(texts[:-1], texts[-1])
         before: Texts = ()
         if not autocommit:
@@ -120,3 +111,16 @@ class TestConnection:
             aborted = aborted and not before
         before += transactions.statement(who, writes=statement.writes, aborted=aborted)
         return Plan(before, sql)
+
+    def _control(self, who: Hashable, statement: Statement, *, aborted: bool) -> Texts | None:
+        """What a statement that begins or ends something becomes; None for all others."""
+        transactions, name = self.transactions, statement.name
+        control: dict[Kind, Callable[[], Texts]] = {
+            Kind.BEGIN: lambda: transactions.begin(who, aborted=aborted),
+            Kind.COMMIT: lambda: transactions.commit(who, aborted=aborted),
+            Kind.ROLLBACK: lambda: transactions.rollback(who, aborted=aborted),
+            Kind.SAVEPOINT: lambda: transactions.savepoint(who, name, aborted=aborted),
+            Kind.RELEASE: lambda: transactions.release(who, name, aborted=aborted),
+            Kind.ROLLBACK_TO: lambda: transactions.rollback_to(who, name, aborted=aborted),
+        }
+        return control[statement.kind]() if statement.kind in control else None

@@ -14,7 +14,7 @@ import pytest
 from pytest_slipstream import events
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing.door import Door
-from pytest_slipstream.databases.routing.import_hook import ImportHook
+from pytest_slipstream.import_hook import ImportHook
 
 
 @pytest.fixture

@@ -92,10 +92,9 @@ def taken_out(table: Table, above: str, lower: str, below: str | None) -> list[s
     columns = ", ".join(quoted(one) for one in table.key)
     key, same = partial(_same_key, table), partial(_same_row, table)
     untouched = f"EXISTS (SELECT 1 FROM {mine} a WHERE {same('a', 'l')})"
-    changed = "TRUE"
-    if below is not None:
-        base = quoted(below, table.name)
-        changed = f"NOT EXISTS (SELECT 1 FROM {base} b WHERE {same('b', 'l')})"
+    base = quoted(below or "", table.name)
+    unchanged = f"EXISTS (SELECT 1 FROM {base} b WHERE {same('b', 'l')})"
+    changed = "TRUE" if below is None else f"NOT {unchanged}"
     statements = [
         f"DROP TABLE IF EXISTS {keys}",
         f"CREATE TABLE {keys} ENGINE = InnoDB AS SELECT {columns} FROM {theirs} l "

@@ -219,14 +219,12 @@ class MysqlSlot:
         for (name, _), count in zip(plain, counts, strict=True):
             written[name] = int(str(written.get(name, 0))) + count
         positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
+        signature = reading.signature
+        if moved:
+            signature = self._watch.signature_after(signature, moved)
         self._settle(
             msgspec.structs.replace(
-                reading,
-                written=written,
-                positions=positions,
-                signature=self._watch.signature_after(reading.signature, moved)
-                if moved
-                else reading.signature,
+                reading, written=written, positions=positions, signature=signature
             )
         )
         return differed, ended

@@ -62,13 +62,8 @@ def split(script: str) -> Iterator[Statement]:
             start = position
         elif kind == "word":
             word = token.lower()
-            # BEGIN ATOMIC … END holds statements of its own, and CASE … END may stand in it.
-            if (word == "atomic" and previous == "begin" and _is_routine(script[start:])) or (
-                word == "case" and body
-            ):
-                body += 1
-            elif word == "end" and body:
-                body -= 1
+            is_atomic = word == "atomic" and previous == "begin" and _is_routine(script[start:])
+            body += _deeper(word, is_atomic=is_atomic, within=body > 0)
             previous = word
         elif token == "(":
             depth += 1
@@ -84,6 +79,13 @@ def split(script: str) -> Iterator[Statement]:
             start, depth = position, 0
     if _code(script[start:]):
         yield _statement(script, start, script[start:], None)
+
+
+def _deeper(word: str, *, is_atomic: bool, within: bool) -> int:
+    """BEGIN ATOMIC … END holds statements of its own, and CASE … END may stand in it."""
+    if is_atomic or (word == "case" and within):
+        return 1
+    return -1 if word == "end" and within else 0
 
 
 def run(address: Address, script: str) -> None:

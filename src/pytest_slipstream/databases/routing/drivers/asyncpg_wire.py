@@ -21,6 +21,7 @@ from pytest_slipstream.databases.routing.drivers.asyncpg_requests import (
     Requests,
 )
 from pytest_slipstream.databases.routing.drivers.asyncpg_route import Route, session_of
+from pytest_slipstream.databases.routing.drivers.asyncpg_sending import Sending
 from pytest_slipstream.databases.routing.drivers.asyncpg_session import Refused, Session
 from pytest_slipstream.databases.routing.drivers.asyncpg_settings import Settings
 from pytest_slipstream.databases.routing.drivers.asyncpg_transport import Transport
@@ -48,7 +49,7 @@ class Wire(Transport):
         self._request: Request | None = None
         self._exchange: Exchange | None = None
         self._session: Session | None = None
-        self._unsent = memoryview(b"")
+        self._sending = Sending(loop, self._lose)
         self._owed = False
         self._paused = False
         self._closing = False
@@ -285,24 +286,8 @@ class Wire(Transport):
         self._seek()
 
     def _send(self, data: bytes) -> None:
-        waits = bool(self._unsent)
-        self._unsent = memoryview(bytes(self._unsent) + data)
-        if not waits:
-            self._writable()
-
-    def _writable(self) -> None:
-        session = self._session
-        assert session is not None
-        try:
-            waited = bool(self._unsent)
-            self._unsent = self._unsent[session.send(self._unsent) :]
-        except OSError as error:
-            self._lose(error)
-            return
-        if self._unsent:
-            self.loop.add_writer(session, self._writable)
-        elif waited:
-            self.loop.remove_writer(session)
+        assert self._session is not None
+        self._sending.send(self._session, data)
 
     # Answers
 

@@ -30,6 +30,7 @@ _SESSION = (
     *("charset", "sql_mode", "init_command", "client_flag"),
 )
 """The arguments by which sessions differ."""
+_LOGIN = ("password", "ssl")
 
 
 class JoinedAsync:
@@ -285,7 +286,6 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
     original, own_class = module.connection.connect, module.connection.Connection
     manager = module.connection._ConnectionContextManager
     joined = type("Connection", (JoinedAsync, own_class), {"STREAM": stream})
-    signature = inspect.signature(original)
 
     async def open_at(entrance: Entrance, arguments: dict[str, Any]) -> Any:
         if not entrance.joining.possible:
@@ -294,19 +294,16 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
             connection = joined(**arguments)
             await getattr(connection, establish)()
             session = {name: arguments[name] for name in _SESSION if name in arguments}
-            login = {name: arguments[name] for name in ("password", "ssl") if name in arguments}
-            connection.stand_at(
-                entrance,
-                tuple(sorted(session.items())),
-                lambda: original(**session, **login),
-            )
+            login = {name: arguments[name] for name in _LOGIN if name in arguments}
+            parameters = tuple(sorted(session.items()))
+            connection.stand_at(entrance, parameters, lambda: original(**session, **login))
         entrance.opened(connection)
         return connection
 
     @wraps(original)
     def connect(*args: Any, **kwargs: Any) -> Any:
         try:
-            arguments = signature.bind(*args, **kwargs).arguments
+            arguments = inspect.signature(original).bind(*args, **kwargs).arguments
         except TypeError:  # the call itself says it better
             return original(*args, **kwargs)
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
@@ -314,6 +311,5 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
             return original(*args, **kwargs)
         return manager(open_at(entrance, arguments))
 
-    return [
-        Patch(holder, "connect", connect) for holder in (module, module.connection, module.pool)
-    ]
+    holders = (module, module.connection, module.pool)
+    return [Patch(holder, "connect", connect) for holder in holders]

@@ -259,14 +259,9 @@ def door_of(
             connection = original(*args, **kwargs)
         else:
             connection = made(*args, **kwargs)
-            parameters = {
-                "database" if name == "db" else name: str(value)
-                for name, value in given.items()
-                if name not in _INDIFFERENT and name != "self"
-            }
             connection.stand_at(
                 entrance,
-                tuple(sorted(parameters.items())),
+                _parameters(given),
                 lambda: shared(_opened(entrance, original(*args, **kwargs))),
             )
         if entrance is not None:
@@ -274,6 +269,16 @@ def door_of(
         return connection
 
     return connect
+
+
+def _parameters(given: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """A connect call's, as far as sessions differ by them."""
+    parameters = {
+        "database" if name == "db" else name: str(value)
+        for name, value in given.items()
+        if name not in _INDIFFERENT and name != "self"
+    }
+    return tuple(sorted(parameters.items()))
 
 
 def _opened(entrance: Entrance, connection: Any) -> Any:

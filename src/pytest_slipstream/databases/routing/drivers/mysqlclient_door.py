@@ -30,9 +30,25 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
     """Replace `MySQLdb.connect` and its other names."""
     from MySQLdb import connections
 
-    from pytest_slipstream.databases.routing.drivers.mysql_joined import Joined, Shared, door_of
+    from pytest_slipstream.databases.routing.drivers.mysql_joined import Shared, door_of
 
     base: Any = connections.Connection
+    made = _class(base)
+
+    def run(connection: Any, text: str) -> None:
+        connection.query(text.encode())
+        connection.store_result()
+
+    connect = door_of(
+        module, base, made, door, lambda opened: Shared(opened, run, module.MySQLError)
+    )
+    names = [name for name in ("connect", "Connect", "Connection") if name in vars(module)]
+    return [Patch(module, name, connect) for name in names]
+
+
+def _class(base: Any) -> Any:
+    """The driver's class of connections, with joining mixed in."""
+    from pytest_slipstream.databases.routing.drivers.mysql_joined import Joined
 
     class Connection(Joined, base):  # type: ignore[misc]
         driver = "mysqlclient"
@@ -67,16 +83,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if hasattr(base, name):
             setattr(Connection, name, answered(name))
     Connection.__module__, Connection.__qualname__ = base.__module__, base.__qualname__
-
-    def run(connection: Any, text: str) -> None:
-        connection.query(text.encode())
-        connection.store_result()
-
-    connect = door_of(
-        module, base, Connection, door, lambda made: Shared(made, run, module.MySQLError)
-    )
-    names = [name for name in ("connect", "Connect", "Connection") if name in vars(module)]
-    return [Patch(module, name, connect) for name in names]
+    return Connection
 
 
 def _text(query: Any) -> str:

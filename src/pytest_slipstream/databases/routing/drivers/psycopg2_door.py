@@ -20,10 +20,14 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
     """Replace `psycopg2.connect`."""
     from psycopg2 import extensions
 
-    from pytest_slipstream.databases.routing.drivers import psycopg2_joined
+    from pytest_slipstream.databases.routing.drivers.classes import Classes
+    from pytest_slipstream.databases.routing.drivers.psycopg2_joined import (
+        JoinedConnection,
+        JoinedCursor,
+    )
 
     original = module.connect
-    classes = psycopg2_joined.Classes()
+    classes = Classes(JoinedConnection, JoinedCursor)
 
     def connect(
         dsn: Any = None, connection_factory: Any = None, cursor_factory: Any = None, **kwargs: Any

@@ -14,6 +14,7 @@ from psycopg2 import extensions
 from psycopg2.sql import Composable
 
 from pytest_slipstream.databases.routing import statements
+from pytest_slipstream.databases.routing.drivers.classes import Classes
 from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
 from pytest_slipstream.databases.routing.transactions import Texts
@@ -361,31 +362,6 @@ class JoinedCursor(extensions.cursor):  # type: ignore[misc]
             _shared(test).run(plan.before)
             same = plan.sql == text
             return run(query if same else plan.sql, *(args if same else ()), **(kwargs or {}))
-
-
-class Classes:
-    """The classes that the application asked for, each with joining mixed in."""
-
-    def __init__(self) -> None:
-        self._made: dict[Any, Any] = {}
-
-    def connection(self, wanted: type) -> type:
-        """A class of connections."""
-        return self._mixed(wanted, JoinedConnection)
-
-    def cursor(self, wanted: Any) -> Any:
-        """A class of cursors; a factory that is no class stays as it is."""
-        return self._mixed(wanted, JoinedCursor) if isinstance(wanted, type) else wanted
-
-    def _mixed(self, wanted: type, mixin: type) -> type:
-        if issubclass(wanted, mixin):
-            return wanted
-        if wanted not in self._made:
-            # Below the application's own class: what that overrides comes first, as ever.
-            bases = (mixin,) if issubclass(mixin, wanted) else (wanted, mixin)
-            self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
-        made: type = self._made[wanted]
-        return made
 
 
 def _text(query: Any, connection: Any) -> str:

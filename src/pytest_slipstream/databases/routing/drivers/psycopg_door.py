@@ -16,7 +16,7 @@ from pytest_slipstream.databases.routing.drivers import Patch
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Door, Entrance
-    from pytest_slipstream.databases.routing.drivers.psycopg_routed import Classes
+    from pytest_slipstream.databases.routing.drivers.classes import Classes
 
 ENGINE = "postgresql"
 _INDIFFERENT = frozenset(("application_name", "connect_timeout", "password"))
@@ -41,7 +41,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
 
 def _classes(door: Door) -> dict[str, Classes]:
     """The classes that can join; none where psycopg's inside is not as they expect."""
-    made = {}
+    made: dict[str, Classes] = {}
 
     def join() -> list[Patch]:
         from pytest_slipstream.databases.routing.drivers import (
@@ -51,10 +51,10 @@ def _classes(door: Door) -> dict[str, Classes]:
             psycopg_sync_joined,
         )
 
-        made["sync"] = psycopg_routed.Classes(
+        made["sync"] = psycopg_routed.RoutedClasses(
             psycopg_sync_joined.JoinedConnection, psycopg_sync_joined.JoinedCursor
         )
-        made["async"] = psycopg_routed.Classes(
+        made["async"] = psycopg_routed.RoutedClasses(
             psycopg_async_joined.JoinedAsyncConnection, psycopg_async_joined.JoinedAsyncCursor
         )
         return [psycopg_joined.cursor_patch(), psycopg_joined.transaction_patch()]

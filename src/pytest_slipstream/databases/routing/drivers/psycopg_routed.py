@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg._cursor_base import BaseCursor
 
+from pytest_slipstream.databases.routing.drivers.classes import Classes
 from pytest_slipstream.databases.routing.drivers.psycopg_joined import (
     Joined,
     PgSession,
@@ -153,34 +154,16 @@ def _running() -> tuple[int, Any]:
         return threading.get_ident(), None
 
 
-class Classes:
-    """The classes that the application asked for, each with joining mixed in.
-
-    Args:
-        connection: What is mixed into classes of connections; itself psycopg's own class.
-        cursor: What is mixed into classes of cursors.
-    """
-
-    def __init__(self, connection: type, cursor: type) -> None:
-        self._connection = connection
-        self._cursor = cursor
-        self._made: dict[type, type] = {}
-
-    def connection(self, wanted: type) -> type:
-        """A class of connections."""
-        is_psycopgs = issubclass(self._connection, wanted)
-        bases = (self._connection,) if is_psycopgs else (wanted, self._connection)
-        return self._mixed(wanted, self._connection, bases)
+class RoutedClasses(Classes):
+    """psycopg's cursors have no class in common but the one that has no `execute`."""
 
     def cursor(self, wanted: Any) -> Any:
-        """A class of cursors; a factory that is no class stays as it is."""
-        if not isinstance(wanted, type) or not issubclass(wanted, BaseCursor):
-            return wanted
-        return self._mixed(wanted, self._cursor, (self._cursor, wanted))
+        """A class of cursors; what is not psycopg's stays as it is."""
+        is_psycopgs = isinstance(wanted, type) and issubclass(wanted, BaseCursor)
+        return super().cursor(wanted) if is_psycopgs else wanted
 
-    def _mixed(self, wanted: type, mixin: type, bases: tuple[type, ...]) -> type:
-        if issubclass(wanted, mixin):
-            return wanted
-        if wanted not in self._made:
-            self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
-        return self._made[wanted]
+    def _bases(self, wanted: type, mixin: type) -> tuple[type, ...]:
+        """The part of a cursor comes before the whole one, whose methods it calls."""
+        if issubclass(wanted, BaseCursor):
+            return (mixin, wanted)
+        return super()._bases(wanted, mixin)

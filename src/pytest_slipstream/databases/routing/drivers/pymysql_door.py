@@ -19,9 +19,23 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
 
     They are the class itself, which stays as it is under the name of `pymysql.Connection`.
     """
-    from pytest_slipstream.databases.routing.drivers.mysql_joined import Joined, Shared, door_of
+    from pytest_slipstream.databases.routing.drivers.mysql_joined import Shared, door_of
 
     base: Any = module.connections.Connection
+    made = _class(base)
+
+    def run(connection: Any, text: str) -> None:
+        connection.query(text)
+
+    connect = door_of(
+        module, base, made, door, lambda opened: Shared(opened, run, module.err.MySQLError)
+    )
+    return [Patch(module, "connect", connect), Patch(module, "Connect", connect)]
+
+
+def _class(base: Any) -> Any:
+    """The driver's class of connections, with joining mixed in."""
+    from pytest_slipstream.databases.routing.drivers.mysql_joined import Joined
 
     class Connection(Joined, base):  # type: ignore[misc]
         driver = "pymysql"
@@ -55,11 +69,4 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
             self._affected_rows = self.answering._affected_rows
 
     Connection.__module__, Connection.__qualname__ = base.__module__, base.__qualname__
-
-    def run(connection: Any, text: str) -> None:
-        connection.query(text)
-
-    connect = door_of(
-        module, base, Connection, door, lambda made: Shared(made, run, module.err.MySQLError)
-    )
-    return [Patch(module, "connect", connect), Patch(module, "Connect", connect)]
+    return Connection

@@ -26,10 +26,14 @@ _POSITIONS = (
 
 def patches(module: ModuleType, door: Door) -> list[Patch]:
     """Replace `sqlite3.connect`, under both of its names."""
-    from pytest_slipstream.databases.routing.drivers import sqlite_joined
+    from pytest_slipstream.databases.routing.drivers.classes import Classes
+    from pytest_slipstream.databases.routing.drivers.sqlite_joined import (
+        JoinedConnection,
+        JoinedCursor,
+    )
 
     original = module.connect
-    joined = sqlite_joined.Classes()
+    joined = Classes(JoinedConnection, JoinedCursor)
 
     def connect(*args: Any, **kwargs: Any) -> Any:
         given = dict(zip(_POSITIONS, args, strict=False)) | kwargs

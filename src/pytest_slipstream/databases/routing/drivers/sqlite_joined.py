@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.engines.sqlite import scripts
 from pytest_slipstream.databases.routing import statements
+from pytest_slipstream.databases.routing.drivers.classes import Classes
 from pytest_slipstream.databases.routing.drivers.sqlite_shared import Shared
 from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
@@ -371,28 +372,6 @@ class JoinedCursor(sqlite3.Cursor):
             super().__init__(connection)
             self.arraysize, self.row_factory = arraysize, row_factory
             self._bound = connection
-
-
-class Classes:
-    """The classes that the application asked for, each with joining mixed in."""
-
-    def __init__(self) -> None:
-        self._made: dict[type, type] = {}
-
-    def connection(self, wanted: type) -> type:
-        """A class of connections."""
-        return self._mixed(wanted, JoinedConnection)
-
-    def cursor(self, wanted: type) -> type:
-        """A class of cursors."""
-        return self._mixed(wanted, JoinedCursor)
-
-    def _mixed(self, wanted: type, mixin: type) -> type:
-        if wanted not in self._made:
-            # Below the application's own class: what that overrides comes first, as ever.
-            bases = (mixin,) if issubclass(mixin, wanted) else (wanted, mixin)
-            self._made[wanted] = type(wanted.__name__, bases, {"__module__": wanted.__module__})
-        return self._made[wanted]
 
 
 def _shared(test: TestConnection) -> Shared:

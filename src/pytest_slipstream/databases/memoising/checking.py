@@ -1,0 +1,83 @@
+"""Whether what was restored is what the slow way makes: in an audit always, otherwise in one run of
+ten, and there for the first, the second, the fourth, the eighth … of each operation.
+
+The slow way is SQLAlchemy's own method on a copy of the database as it was before. The invariant: a
+difference never reaches the tests. The database is then made the slow way's, and nothing more is
+replaced in this run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
+from pytest_slipstream.databases.audit import compare
+from pytest_slipstream.databases.engines.sqlite import content, pages
+from pytest_slipstream.databases.memoising import sqlite
+from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.errors import IsolationError
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.metadata_calls import Call
+    from pytest_slipstream.databases.memoising.sqlite_drivers import OnDriver
+
+
+class Checking:
+    """Compares restored databases with ones made the slow way.
+
+    Args:
+        ledger: Counts the checks and keeps the differences.
+        audit: Check all, and fail whoever made a difference.
+        sample: Check some.
+    """
+
+    def __init__(self, ledger: Ledger, *, audit: bool, sample: bool) -> None:
+        self._ledger = ledger
+        self._audit = audit
+        self._sample = sample
+        self._times: Counter[str] = Counter()
+        self._found = False
+
+    def begin(self, call: Call, on: OnDriver) -> Callable[[], None]:
+        """Before an operation is replaced: what is to be called when that is done.
+
+        Raises:
+            UnknownResultError: A difference was found in this run.
+        """
+        if self._found:
+            raise UnknownResultError("a difference that was found earlier in the run")
+        self._times[call.label] += 1
+        times = self._times[call.label]
+        if not (self._audit or (self._sample and times & (times - 1) == 0)):
+            return lambda: None
+        before = on(sqlite.copied)
+        if before is None:
+            raise UnknownResultError("a database that somebody writes")
+
+        def check() -> None:
+            engine = create_engine("sqlite://", creator=lambda: before, poolclass=StaticPool)
+            with engine.begin() as connection:
+                call.as_written(connection)
+            found = compare(content.digest(before), on(content.digest))
+            self._ledger.checked(call.label)
+            if found:
+                self._differs(call, found)
+                on(lambda database: pages.copy(before, database))
+            engine.dispose()
+            if found and self._audit:
+                raise IsolationError(
+                    f"what was restored for {call.label} differs from what it makes: "
+                    f"{'; '.join(found)}",
+                    hint="run without `--slipstream-memoize`, and report this as a defect of "
+                    "slipstream",
+                )
+
+        return check
+
+    def _differs(self, call: Call, found: tuple[str, ...]) -> None:
+        self._found = True
+        self._ledger.differed(call.label, found)

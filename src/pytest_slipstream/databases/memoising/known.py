@@ -1,0 +1,72 @@
+"""What is known of a metadata's operations in one dialect.
+
+The invariant: results are of the metadata as it is now.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.schema import sort_tables_and_constraints
+
+from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+from pytest_slipstream.databases.memoising.metadata import Snapshot
+from pytest_slipstream.databases.memoising.sqlite import Results
+
+_FRUITLESS = 5
+"""After so many copies of a metadata that did not last until their next use, it is left alone."""
+
+
+class Known:
+    """A metadata in one dialect: a copy of it, and what operations with it came to.
+
+    Args:
+        metadata: The metadata.
+    """
+
+    def __init__(self, metadata: MetaData) -> None:
+        self.results: Results = {}
+        self._metadata = metadata
+        self._snapshot: Snapshot | None = None
+        self._problem: UnknownResultError | None = None
+        self._copies = 0
+        self._has_cycle = False
+
+    def prepare(self, dialect: Any, name: str, tables: tuple[Table, ...] | None) -> None:
+        """Forget the results if the metadata is another than it was.
+
+        Args:
+            dialect: Of the engine.
+            name: The method.
+            tables: What it is asked to be for.
+
+        Raises:
+            UnknownResultError: The call's result depends on something that cannot be compared.
+        """
+        if self._problem is not None:
+            raise UnknownResultError(*self._problem.args)
+        if self._snapshot is not None and self._snapshot.holds(dialect):
+            self._copies = 0
+        else:
+            self._copy(dialect)
+        if self._has_cycle and name == "drop_all":
+            raise UnknownResultError("tables whose foreign keys form a cycle")
+        if tables is not None and not set(tables) <= set(self._metadata.tables.values()):
+            raise UnknownResultError("tables of another metadata")
+
+    def _copy(self, dialect: Any) -> None:
+        self.results.clear()
+        self._copies += 1
+        tables = list(self._metadata.tables.values())
+        try:
+            if self._copies > _FRUITLESS:
+                raise UnknownResultError("a metadata that is another at each use")
+            if any(table.schema for table in tables):
+                raise UnknownResultError("a table in a schema of its own")
+            self._snapshot = Snapshot(self._metadata, dialect)
+        except UnknownResultError as problem:  # for good: to look anew each time is what costs
+            self._problem = problem
+            raise
+        in_order = sort_tables_and_constraints(tables)  # type: ignore[no-untyped-call]
+        self._has_cycle = any(keys for table, keys in in_order if table is None)

@@ -1,0 +1,55 @@
+"""Memoising in one process: from before the user's code is imported to the end of the run.
+
+The invariant: afterwards every library is what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from pytest_slipstream import events
+from pytest_slipstream.databases.memoising.ledger import Ledger
+from pytest_slipstream.import_hook import ImportHook
+
+CHECKS_EVERY = 10
+"""One run of so many checks a sample of what it restores."""
+
+
+class Memoising:
+    """Stands in for the schema operations of libraries from `put_up` to `take_down`.
+
+    Args:
+        testrun_uid: Decides whether this run checks a sample; all its workers decide alike.
+        audit: Check everything that is restored.
+    """
+
+    def __init__(self, testrun_uid: str, *, audit: bool) -> None:
+        self._ledger = Ledger()
+        self._audit = audit
+        self._sample = int(testrun_uid[:8], 16) % CHECKS_EVERY == 0
+        self._undo: list[Callable[[], None]] = []
+        self._hook = ImportHook({"sqlalchemy": self._meet_sqlalchemy})
+
+    def put_up(self) -> None:
+        """Replace the operations, now or when their library is imported."""
+        self._hook.put_up()
+
+    def take_down(self) -> None:
+        """Put everything back."""
+        self._hook.take_down()
+        while self._undo:
+            self._undo.pop()()
+
+    def report(self, emit: Callable[[events.Event], None]) -> None:
+        """Tell what was replaced, and what was not and why."""
+        self._ledger.report(emit)
+
+    def _meet_sqlalchemy(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.checking import Checking
+        from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+
+        checking = Checking(self._ledger, audit=self._audit, sample=self._sample)
+        calls = MetadataCalls(self._ledger, checking)
+        calls.put_up()
+        self._undo.append(calls.take_down)

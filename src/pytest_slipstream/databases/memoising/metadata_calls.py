@@ -1,0 +1,151 @@
+"""SQLAlchemy's ``create_all`` and ``drop_all``, each done once and afterwards restored.
+
+The invariant: whatever is not known for certain goes to SQLAlchemy's own method, with the bind that
+the caller gave, or with the connection that the method would have made of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from sqlalchemy import MetaData, Table
+from sqlalchemy.engine import Connection, Engine
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising import sqlite
+from pytest_slipstream.databases.memoising.checking import Checking
+from pytest_slipstream.databases.memoising.known import Known
+from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.metadata import dialect_key
+from pytest_slipstream.databases.memoising.sqlite_drivers import OnDriver, on_driver
+
+NAMES = ("create_all", "drop_all")
+KEPT = 16
+"""How many metadatas are remembered, each with its copy, its results and their images."""
+_STATEMENTS = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
+_CURSORS = ("do_execute", "do_execute_no_params")
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call of a method of a metadata."""
+
+    name: str
+    original: Callable[..., None]
+    metadata: MetaData
+    tables: tuple[Table, ...] | None
+    checkfirst: Any
+
+    @property
+    def label(self) -> str:
+        """What the summary calls it."""
+        return f"{self.name} on SQLite"
+
+    @property
+    def operation(self) -> tuple[object, ...]:
+        """What its result depends on, beside the metadata and the database."""
+        names = None if self.tables is None else tuple(table.key for table in self.tables)
+        return (self.name, names, self.checkfirst)
+
+    def as_written(self, bind: Any) -> None:
+        """Let SQLAlchemy do it."""
+        tables = None if self.tables is None else list(self.tables)
+        self.original(self.metadata, bind, tables=tables, checkfirst=self.checkfirst)
+
+
+class MetadataCalls:
+    """Stands in for the two methods from `put_up` to `take_down`."""
+
+    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+        self._ledger = ledger
+        self._checking = checking
+        self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
+        self._known: dict[tuple[int, object], Known] = {}
+        self._originals: dict[str, Callable[..., None]] = {}
+
+    def put_up(self) -> None:
+        """Replace the methods."""
+        for name in NAMES:
+            self._originals[name] = original = vars(MetaData)[name]
+            setattr(MetaData, name, self._replacement(name, original))
+
+    def take_down(self) -> None:
+        """Put them back."""
+        for name, original in self._originals.items():
+            setattr(MetaData, name, original)
+        self._originals.clear()
+
+    def _replacement(self, name: str, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def replacement(
+            metadata: MetaData, bind: Any = None, tables: Any = None, checkfirst: Any = True
+        ) -> None:
+            chosen = None if tables is None else tuple(tables)
+            call = Call(name, original, metadata, chosen, checkfirst)
+            if isinstance(bind, Engine) and bind.dialect.name == "sqlite":
+                with bind.begin() as connection:
+                    self._run(call, connection)
+            elif isinstance(bind, Connection) and bind.dialect.name == "sqlite":
+                _begin_by_itself(bind)
+                self._run(call, bind)
+            else:
+                self._ledger.as_written(name, "not on SQLite")
+                call.as_written(bind)
+
+        return replacement
+
+    def _run(self, call: Call, connection: Connection) -> None:
+        """Replace the call, or let it run and learn from it."""
+        started = clock.seconds()
+        if call.metadata not in self._seen:  # most are created once in a run, and pay nothing
+            self._seen.add(call.metadata)
+            call.as_written(connection)
+            self._ledger.made(call.label, clock.seconds() - started)
+            return
+        try:
+            on = _driver_of(connection)
+            known = self._known_of(call.metadata, connection.dialect)
+            known.prepare(connection.dialect, call.name, call.tables)
+            check = self._checking.begin(call, on)
+            before = on(lambda database: sqlite.redo(database, call.operation, known.results))
+        except UnknownResultError as reason:
+            self._ledger.as_written(call.label, str(reason))
+            call.as_written(connection)
+            return
+        if before is None:
+            self._ledger.replaced(call.label, clock.seconds() - started)
+            check()
+            return
+        call.as_written(connection)
+        self._ledger.made(call.label, clock.seconds() - started)
+        on(lambda database: sqlite.record(database, call.operation, before, known.results))
+
+    def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
+        key = (id(metadata), dialect_key(dialect))
+        if key not in self._known:
+            self._known[key] = Known(metadata)
+            while len(self._known) > KEPT:
+                del self._known[next(iter(self._known))]
+        return self._known[key]
+
+
+def _begin_by_itself(connection: Connection) -> None:
+    """The method's first statement begins a transaction where there is none, since SQLAlchemy 2."""
+    is_future = getattr(connection, "_is_future", hasattr(connection, "_autobegin"))
+    if is_future and not connection.in_transaction():
+        connection._autobegin()
+
+
+def _driver_of(connection: Connection) -> OnDriver:
+    """The way to the driver's connection, where nobody looks at the statements sent to it."""
+    dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
+    if any(getattr(dispatch, name) for name in _STATEMENTS) or any(
+        getattr(of_dialect, name) for name in _CURSORS
+    ):
+        raise UnknownResultError("an event listener for the engine's statements")
+    if "schema_translate_map" in connection.get_execution_options():
+        raise UnknownResultError("a schema_translate_map")
+    return on_driver(connection)

@@ -1,0 +1,155 @@
+"""What a schema operation does to a SQLite database, and doing it again by a copy of pages.
+
+The invariant: a result is used only on a database that is, to the operation, what it was made on.
+An operation on a schema asks for names, and makes or drops objects. Rows do not matter to it where
+it did nothing, nor where it left no table behind; everywhere else there must be none.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Hashable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from pytest_slipstream.databases.engines.sqlite import content, pages
+from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+
+_OF_FILE = (
+    "page_size",
+    "auto_vacuum",
+    "encoding",
+    "journal_mode",
+    "user_version",
+    "application_id",
+)
+_OF_CONNECTION = ("foreign_keys", "legacy_alter_table", "writable_schema")
+_PRAGMAS = (*_OF_FILE, *_OF_CONNECTION)
+_OWN_TABLE = "sqlite_sequence"
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything of a database that an operation on its schema can see, save for rows."""
+
+    objects: tuple[tuple[str, str, str, str | None], ...]
+    pragmas: tuple[object, ...]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables."""
+        return tuple(name for kind, name, _, _ in self.objects if kind == "table")
+
+
+class Before(msgspec.Struct, frozen=True):
+    """A database before an operation runs as it is written, for `record`."""
+
+    state: State
+    schema_version: int
+    total_changes: int
+    is_blank: bool
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What an operation came to. ``image`` is None where it did nothing."""
+
+    image: sqlite3.Connection | None = None
+    needs_blank: bool = False
+
+
+Results = MutableMapping[tuple[Hashable, State], Result]
+
+
+def redo(connection: sqlite3.Connection, operation: Hashable, results: Results) -> Before | None:
+    """Do what the operation came to on such a database, if that is known.
+
+    Args:
+        connection: To the database.
+        operation: Everything that its result depends on beside the database.
+        results: What is known.
+
+    Returns:
+        None where it is done; otherwise what `record` needs.
+
+    Raises:
+        UnknownResultError: Nobody can know what it comes to in the midst of a transaction, or
+            beside temporary objects.
+    """
+    state = _state(connection)
+    result = results.get((operation, state))
+    if result is not None and result.needs_blank and not _is_blank(connection, state):
+        raise UnknownResultError("tables with rows")
+    if result is not None and _restore(result, connection):
+        return None
+    return Before(state, *_counters(connection), _is_blank(connection, state))
+
+
+def record(
+    connection: sqlite3.Connection, operation: Hashable, before: Before, results: Results
+) -> None:
+    """Keep what the operation, which has just run as it is written, came to."""
+    try:
+        state = _state(connection)
+    except UnknownResultError:
+        return
+    if _counters(connection) == (before.schema_version, before.total_changes):
+        results[operation, before.state] = Result()
+        return
+    tables = set(state.tables) - {_OWN_TABLE}
+    is_known = state.pragmas == before.state.pragmas and (before.is_blank or not tables)
+    if is_known and _is_blank(connection, state):
+        image = copied(connection)
+        if image is not None:
+            results[operation, before.state] = Result(image, needs_blank=bool(tables))
+
+
+def copied(connection: sqlite3.Connection) -> sqlite3.Connection | None:
+    """A copy of the database in memory; None while somebody writes it."""
+    image = sqlite3.Connection(":memory:", isolation_level=None, check_same_thread=False)
+    for name in ("page_size", "foreign_keys"):
+        image.execute(f"PRAGMA {name} = {connection.execute(f'PRAGMA {name}').fetchone()[0]}")
+    if _restore(Result(connection), image):
+        return image
+    image.close()
+    return None
+
+
+def _restore(result: Result, connection: sqlite3.Connection) -> bool:
+    if result.image is None:
+        return True
+    try:
+        pages.copy(result.image, connection)
+    except (sqlite3.Error, pages.BusyError):  # a cursor or another connection reads: as written
+        return False
+    return True
+
+
+def _state(connection: sqlite3.Connection) -> State:
+    if connection.in_transaction:
+        raise UnknownResultError("a transaction that is open")
+    if _rows(connection, "SELECT 1 FROM temp.sqlite_master LIMIT 1"):
+        raise UnknownResultError("a temporary table")
+    return State(
+        objects=tuple(
+            _rows(connection, "SELECT type, name, tbl_name, sql FROM main.sqlite_master")
+        ),
+        pragmas=tuple(_rows(connection, f"PRAGMA main.{name}") for name in _PRAGMAS),
+    )
+
+
+def _counters(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What tells that nothing was done: SQLite's number of the schema, the driver's of rows."""
+    return _rows(connection, "PRAGMA main.schema_version")[0][0], connection.total_changes
+
+
+def _is_blank(connection: sqlite3.Connection, state: State) -> bool:
+    """Whether no table has a row."""
+    tables = map(content.quoted, state.tables)
+    return not any(_rows(connection, f"SELECT 1 FROM main.{table} LIMIT 1") for table in tables)
+
+
+def _rows(connection: sqlite3.Connection, query: str) -> tuple[tuple[Any, ...], ...]:
+    """Plain rows, whatever the application has set as its factory."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return tuple(cursor.execute(query))
