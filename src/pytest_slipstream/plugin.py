@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if run is not None:
         run.register(config)
     configured = config.stash.get(_SETTINGS, settings.Settings())
-    if configured.records_durations or configured.shard is not None:
+    if configured.records_durations or configured.shares_build:
         from pytest_slipstream.running import scheduled
 
         if run is None:
@@ -84,9 +84,14 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     if broken or config.option.collectonly or _is_distributed(config):
         return None
-    if not configured.concurrency and not any(
+    overlapping = configured.concurrency > 0 or any(
         item.get_closest_marker("concurrent") for item in session.items
-    ):
+    )
+    queue = config.pluginmanager.get_plugin("slipstream-queue")
+    if queue is not None:
+        config.stash[_RUN].run_from_queue(session, queue, overlapping)
+        return True
+    if not overlapping:
         return None
     if _RUN not in config.stash:
         from pytest_slipstream.run import Run

@@ -27,6 +27,8 @@ from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.running.queued.queueing import Queueing
+    from pytest_slipstream.running.sources import Source
     from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
@@ -108,15 +110,37 @@ class Run:
             manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
         self._hooks = hooks
 
-    def run_tests(self, session: pytest.Session) -> None:
-        """Run the collected tests in the run loop."""
+    def run_tests(self, session: pytest.Session, source: Source | None = None) -> None:
+        """Run the collected tests, or those that a source hands out, in the run loop."""
         from pytest_slipstream.running import starting  # an ordinary run does without it
 
         manager = session.config.pluginmanager
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
-        starting.run_tests(session, self.settings, self._reason_alone, self.record.write)
+        starting.run_tests(
+            session, self.settings, self._reason_alone, self.record.write, source=source
+        )
+
+    def run_from_queue(
+        self, session: pytest.Session, queueing: Queueing, overlapping: bool
+    ) -> None:
+        """Run what the queue hands out.
+
+        Args:
+            session: pytest's.
+            queueing: This machine's part in the build.
+            overlapping: Whether the tests are run in the run loop.
+        """
+        from pytest_slipstream.running.queued import starting
+
+        def run(source: Source) -> None:
+            if overlapping:
+                self.run_tests(session, source)
+            else:
+                starting.one_after_the_other(session, source)
+
+        queueing.run(session, run)
 
     def _reason_alone(self, item: pytest.Item) -> str:
         if self._hooks is None or not self._hooks.strategies(item):

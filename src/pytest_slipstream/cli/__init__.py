@@ -21,6 +21,7 @@ from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
 from pytest_slipstream.cli.measure import measure
 from pytest_slipstream.cli.merge import merge
+from pytest_slipstream.cli.queue import queue
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
@@ -42,6 +43,7 @@ app.command()(merge)
 app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
+app.add_typer(queue, name="queue")
 
 
 def _show_version(wanted: bool) -> None:

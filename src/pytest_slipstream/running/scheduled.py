@@ -1,4 +1,4 @@
-"""Registers what a run needs of scheduling: the recording of durations, the shard."""
+"""Registers what a run needs of scheduling: the recording of durations, the shard, the queue."""
 
 from __future__ import annotations
 
@@ -23,22 +23,29 @@ def register(
     """Register the rooms that this process needs.
 
     Args:
-        settings: Say what is recorded, and which shard is run.
+        settings: Say what is recorded, and which shard is run or which queue is pulled from.
         config: pytest's.
         emit: Takes the events, where there is a run record.
         preparing_s: Seconds spent on databases so far, which are no test's own.
 
     Raises:
-        ConfigurationError: There is no such shard.
+        ConfigurationError: There is no such shard, or the queue refuses.
     """
     manager = config.pluginmanager
     path = config.rootpath / settings.durations_file
     history = RunHistory(path, path)
+    shard = None
     if settings.shard is not None:
-        from pytest_slipstream.running.sharding import Sharding
         from pytest_slipstream.scheduling.shards import parse
 
         shard = parse(settings.shard, os.environ)
+    elif settings.queue is not None and not config.option.collectonly:
+        from pytest_slipstream.running.queued import starting
+
+        shard = starting.register(settings, config, history, emit)
+    if shard is not None:
+        from pytest_slipstream.running.sharding import Sharding
+
         history = RunHistory(path, path.with_suffix(f".{shard.number}-of-{shard.count}.json"))
         manager.register(Sharding(shard, history, emit), "slipstream-shard")
     manager.register(history, "slipstream-history")

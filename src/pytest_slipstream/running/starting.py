@@ -11,7 +11,7 @@ import pytest
 from pytest_slipstream.running import compatibility, facts, pytest_internals
 from pytest_slipstream.running.plans import Plan, decide
 from pytest_slipstream.running.run_loop import Around, Emit, Limits, RunLoop
-from pytest_slipstream.running.sources import ListSource
+from pytest_slipstream.running.sources import ListSource, Source
 from pytest_slipstream.settings import Settings
 
 DEFAULT_LIMIT = 16
@@ -23,8 +23,9 @@ def run_tests(
     reason_alone: Callable[[pytest.Item], str],
     emit: Emit,
     around: Around = contextlib.nullcontext,
+    source: Source | None = None,
 ) -> None:
-    """Run all collected tests.
+    """Run the collected tests.
 
     Args:
         session: pytest's.
@@ -32,6 +33,7 @@ def run_tests(
         reason_alone: Why a test must run alone though its markers allow more, or nothing.
         emit: Takes the events.
         around: What each test in the loop needs besides its fixtures.
+        source: Hands out those that are to be run; without it, all are.
 
     Raises:
         ConfigurationError: A marker is wrong, or this pytest is not known.
@@ -54,7 +56,7 @@ def run_tests(
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and any(plan.way == "together" for plan in plans.values()):
         terminal.showfspath = False  # modules alternate: their names would fill the screen
-    RunLoop(session, ListSource(session.items), plans, limits, emit, around).run()
+    RunLoop(session, source or ListSource(session.items), plans, limits, emit, around).run()
 
 
 def _is_watched(config: pytest.Config) -> bool:

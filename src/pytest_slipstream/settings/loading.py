@@ -27,6 +27,7 @@ from pytest_slipstream.settings.options import (
     TOP_OPTIONS,
     Option,
 )
+from pytest_slipstream.settings.queue_verdicts import queue_problems
 from pytest_slipstream.settings.verdicts import database_problems, shared
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
@@ -73,6 +74,9 @@ def _judge(settings: Settings, top: Table) -> None:
         origin = top[key].origin if key in top else f"{ROOT}.{key}"
         hint = _did_you_mean(settings.lane, settings.every_lane) if key == "lane" else None
         raise ConfigurationError(f"{origin} {problem}", hint=hint)
+    for key, problem in queue_problems(settings):
+        origin = top[key].origin if key in top else f"{ROOT}.{key}"
+        raise ConfigurationError(f"{origin} {problem}")
     for lane, of_lane in settings.every_lane.items():
         if found := shared(of_lane.databases, lambda database: database.env):
             variable, *databases = found

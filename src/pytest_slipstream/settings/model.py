@@ -289,6 +289,44 @@ class Settings(
             "the CI service's variables."
         ),
     ] = None
+    queue: Annotated[
+        str | None,
+        Meta(
+            description="Pull tests from a live queue that other machines pull from as well: the "
+            "URL of a Redis or Valkey server."
+        ),
+    ] = None
+    build: Annotated[
+        str | None,
+        Meta(
+            description="With a queue: the id of the build, the same on all its machines. Without "
+            "it, the CI service's variables are asked."
+        ),
+    ] = None
+    machine: Annotated[
+        str | None,
+        Meta(
+            description="With a queue: the name of this machine, the same when its CI job is run "
+            "again. Without it, the CI service's variables are asked."
+        ),
+    ] = None
+    lease: Annotated[
+        int,
+        Meta(
+            ge=2,
+            description="With a queue: after so many seconds of silence a machine is lost, and "
+            "others run its tests. The first machine of a build decides.",
+        ),
+    ] = 30
+    requeues: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="With a queue: how often a test that failed is run again on another "
+            "machine; if it passes there, it is reported as flaky. The first machine of a build "
+            "decides.",
+        ),
+    ] = 0
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
@@ -326,7 +364,12 @@ class Settings(
         return self.memoize or self.hashing == "cheap"
 
     @property
+    def shares_build(self) -> bool:
+        """Whether other machines run other tests of the build."""
+        return self.shard is not None or self.queue is not None
+
+    @property
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
-        by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
+        by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged
         return bool(self.databases or by_itself)

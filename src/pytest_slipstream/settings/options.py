@@ -16,7 +16,7 @@ from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Set
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("lane", "shard"))
+_WITHOUT_PREFIX = frozenset(("build", "lane", "machine", "queue", "shard"))
 _TABLES = frozenset(("databases", "lanes"))
 
 _KINDS: dict[Any, Kind] = {

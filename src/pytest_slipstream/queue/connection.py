@@ -1,0 +1,104 @@
+"""Opens the queue's server, and tells what is wrong from what may pass.
+
+The invariant: no message shows a password; what waiting cannot mend is a `ConfigurationError`, and
+only a server that cannot be reached is `QueueUnreachableError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_slipstream.errors import ConfigurationError, MissingExtraError, SlipstreamError
+from pytest_slipstream.queue import scripts
+from pytest_slipstream.queue.urls import redacted
+
+CONNECT_S = 5.0
+ANSWER_S = 10.0
+
+
+class QueueUnreachableError(SlipstreamError):
+    """Nobody answers at the queue's URL."""
+
+
+class QueueLostError(SlipstreamError):
+    """The queue was there and is not, or no longer knows this machine."""
+
+
+def opened(url: str, prefix: str) -> Any:
+    """A client of the server, which has been tried.
+
+    Args:
+        url: The queue's.
+        prefix: Of all keys.
+
+    Raises:
+        MissingExtraError: The `redis` client is not installed.
+        ConfigurationError: The server refuses, or is no Redis or Valkey that can be used.
+        QueueUnreachableError: Nobody answers.
+    """
+    try:
+        import redis
+        from redis import exceptions
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as error:
+        raise MissingExtraError(
+            "the queue needs the package redis, which is not installed",
+            hint='pip install "pytest-slipstream[queue]"',
+        ) from error
+    shown = redacted(url)
+    try:
+        client: Any = redis.Redis.from_url(
+            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
+            socket_connect_timeout=CONNECT_S,
+            socket_timeout=ANSWER_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the queue's URL {shown} cannot be used",
+            hint="redis://user:password@host:6379/0, or rediss:// for TLS",
+        ) from error
+    try:
+        client.eval(scripts.PROBE, 1, f"{prefix}:probe")
+    except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
+        raise ConfigurationError(
+            f"the queue {shown} refused the password: {error}",
+            hint="put user and password into the URL: redis://user:password@host:6379/0",
+        ) from error
+    except exceptions.NoPermissionError as error:
+        raise ConfigurationError(
+            f"the queue {shown} gives this user too few rights: {error}",
+            hint="in redis-cli: ACL SETUSER <user> ~slipstream:* +@stream +@hash +@list "
+            "+@keyspace +@string +@scripting +time",
+        ) from error
+    except (exceptions.OutOfMemoryError, exceptions.InvalidResponse) as error:
+        raise _refused(shown, error) from error
+    except exceptions.ResponseError as error:
+        raise _refused(shown, error) from error
+    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        raise QueueUnreachableError(f"the queue {shown} cannot be reached: {error}") from error
+    return client
+
+
+def _refused(shown: str, error: Exception) -> ConfigurationError:
+    text = str(error)
+    if type(error).__name__ == "InvalidResponse":
+        return ConfigurationError(
+            f"what answers at {shown} is no Redis: {text[:100]}",
+            hint="check host and port; the queue is Redis 6.2 or Valkey, and later ones",
+        )
+    if out_of_memory(error):
+        return ConfigurationError(
+            f"the queue {shown} has reached its memory limit: {text}",
+            hint="in redis.conf: a larger maxmemory, with maxmemory-policy noeviction",
+        )
+    return ConfigurationError(
+        f"the queue {shown} cannot be used: {text}",
+        hint="it must be Redis 6.2 or Valkey, or later, with streams and scripts allowed",
+    )
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether the server has reached its limit."""
+    return "OOM" in str(error) or "used memory" in str(error)
