@@ -17,8 +17,9 @@ from pytest_slipstream import events, record
 from pytest_slipstream.clock import clock
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.merging import coverage_data, junit, whole
+from pytest_slipstream.merging.naming import named
 from pytest_slipstream.merging.parts import MachineRun, Part
-from pytest_slipstream.merging.verdict import Verdict, judge, kind, named
+from pytest_slipstream.merging.verdict import Verdict, judge, kind
 from pytest_slipstream.scheduling import history_file
 from pytest_slipstream.scheduling.durations import History, merged
 
