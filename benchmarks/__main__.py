@@ -12,6 +12,7 @@ from benchmarks import (
     mysql,
     postgresql,
     processes,
+    queueing,
     results,
     rollback,
     scheduling,
@@ -48,6 +49,7 @@ GROUPS = {
     "scheduling": Group(scheduling.simulated, 1, 1),
     "shards": Group(sharding.shards, 1, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "queue": Group(queueing.queue, 2000, 200),
     "compare": Group(comparing.with_itself, 40, 10),
 }
 
