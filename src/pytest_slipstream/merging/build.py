@@ -49,7 +49,7 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
         raise SlipstreamError(
             f"there is no run record in {places}",
             hint="a machine leaves it in .slipstream/runs, if a database is configured or "
-            "pytest was called with --shard; hidden files must be among what CI keeps",
+            "pytest was called with --shard or --queue; hidden files must be among what CI keeps",
         )
     counting = [
         part for part in parts if not part.runs or any(run in verdict.counted for run in part.runs)

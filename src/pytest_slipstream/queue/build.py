@@ -27,9 +27,6 @@ from pytest_slipstream.queue.values import (
 PATIENCE_S = 30.0
 """How long a server that does not answer is asked again."""
 
-KEPT_MS = 24 * 3600 * 1000
-"""How long a build's keys are kept after a machine was last heard of."""
-
 _PAUSE_S = 0.2
 
 
@@ -85,7 +82,7 @@ class Build:
         answer = self._run(
             scripts.PUBLISH,
             published.collected,
-            KEPT_MS,
+            scripts.KEPT_MS,
             len(published.atoms),
             *(",".join(map(str, atom)) for atom in published.atoms),
             *(part for pair in settings.items() for part in pair),
@@ -154,7 +151,7 @@ class Build:
     def beat(self, held: Iterable[Lease]) -> None:
         """Renew the leases of atoms."""
         entries = [part for lease in held for part in (lease.stream, lease.entry)]
-        self._stepped(scripts.BEAT, KEPT_MS, *entries)
+        self._stepped(scripts.BEAT, scripts.KEPT_MS, *entries)
 
     def leave(self) -> Adopted | bool:
         """Once all is done: what a lost machine has left to this one; else whether it may go."""
@@ -170,7 +167,7 @@ class Build:
     def status(self) -> Status | None:
         """The build as it stands; None where there is none."""
         build, atoms, again, done, _, machines, _, _ = self._keys
-        pipeline = self._client.pipeline()
+        pipeline = self._client.pipeline(transaction=False)
         for command in ((pipeline.hgetall, build), (pipeline.hgetall, machines)):
             command[0](command[1])
         pipeline.hlen(done)

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 KEYS = ("build", "atoms", "again", "done", "results", "machines", "failed", "collected")
 
+KEPT_MS = 24 * 3600 * 1000
+"""How long a build's keys are kept after a machine was last heard of."""
+
 _COMMON = """
 local build, atoms, again, done, results, machines, failed, collected = unpack(KEYS)
 local streams = {atoms = atoms, again = again}
@@ -50,8 +53,10 @@ end
 """
 )
 
+# Once a script has written, a memory limit does not stop it: a build that was published can end.
 _MEMBER = (
     _THERE
+    + f"redis.call('PEXPIRE', build, {KEPT_MS})"
     + """
 local text = redis.call('HGET', machines, id)
 if not text then return {'gone'} end
@@ -183,7 +188,7 @@ if owner == id then
   return {'first', unpack(accepted and cjson.decode(accepted) or {})}
 end
 put(id, me)
-if owner then return {'late', owner} end
+if owner then return {'late'} end
 local most, cap = redis.call('HGET', build, 'requeues'), redis.call('HGET', build, 'requeue_cap')
 local accepted = {}
 for i = 8, #ARGV, 2 do

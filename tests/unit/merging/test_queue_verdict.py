@@ -48,9 +48,7 @@ def test_a_lost_machine_is_no_problem_where_others_reported_its_tests() -> None:
     verdict = judge([run("1", TESTS), run("2", None, exit_status=None)])
     assert verdict.problems == ()
     assert len(verdict.counted) == 1
-    assert verdict.notes == (
-        "machine 2 was lost, and did not end; machines/2-0.0 does not count",
-    )
+    assert verdict.notes == ("machine 2 was lost, and did not end; machines/2-0.0 does not count",)
 
 
 def test_what_a_machine_says_that_was_taken_for_lost_does_not_count() -> None:
