@@ -103,9 +103,16 @@ def record(
             results[operation, before.state] = Result(image, needs_blank=bool(tables))
 
 
+class _Image(sqlite3.Connection):
+    """A copy in memory, which ends with the last reference to it: results come and go."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def copied(connection: sqlite3.Connection) -> sqlite3.Connection | None:
     """A copy of the database in memory; None while somebody writes it."""
-    image = sqlite3.Connection(":memory:", isolation_level=None, check_same_thread=False)
+    image = _Image(":memory:", isolation_level=None, check_same_thread=False)
     for name in ("page_size", "foreign_keys"):
         image.execute(f"PRAGMA {name} = {connection.execute(f'PRAGMA {name}').fetchone()[0]}")
     if _restore(Result(connection), image):

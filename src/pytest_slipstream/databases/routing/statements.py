@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 
 import msgspec
 
+from pytest_slipstream.databases.routing.outline import outline
+
 
 class Kind(enum.Enum):
     """What a statement does."""
@@ -81,6 +83,8 @@ _CONTROL = (
     r";\s*(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|"
     r"prepare\s+transaction)\b"
 )
+_WITH_A_BODY = r"create\b[^;]*?\b(?:function|procedure|trigger|event|package)\b"
+_ENDING = r"\b(?:commit|rollback)\b"  # what PostgreSQL's DO may do outside of a transaction
 _NAME = r"""("(?:[^"]|"")+"|`[^`]+`|'[^']+'|\[[^\]]+\]|[^\s;"'`]+)"""
 _FORMS = (
     (Kind.UNCONTAINED, r"(?:commit|rollback)\s+prepared\b.*"),
@@ -140,9 +144,10 @@ def read(sql: str, engine: str) -> Statement:
     text = sql[start.end() :] if start else sql
     words = text.split(None, 1)
     first = words[0].lower().rstrip(";(") if words else ""
-    # The body of a routine or a trigger is no control.
-    if first != "create" and _compiled(_CONTROL).search(text):
-        return _uncontained(text, "has several statements, of which some end a transaction")
+    if ";" in text and _has_control_within(text, engine):
+        return _uncontained(text, "has several statements, of which some control a transaction")
+    if first == "do" and _compiled(_ENDING).search(text):
+        return _uncontained(text, "may end a transaction")
     if first in _CONTROLLING:
         return _control(text, first, engine)
     if first == "set" and _compiled(_OF_TRANSACTION).match(text):
@@ -158,6 +163,13 @@ def read(sql: str, engine: str) -> Statement:
     return _WRITE if words else _READ
 
 
+def _has_control_within(text: str, engine: str) -> bool:
+    """Whether a statement after the first controls a transaction."""
+    if _compiled(_WITH_A_BODY).match(text):  # whose statements are run later
+        return False
+    return _compiled(_CONTROL).search(outline(text, engine)) is not None
+
+
 def _control(text: str, first: str, engine: str) -> Statement:
     for kind, form in _FORMS:
         pattern = _compiled(form + r"\s*;?\s*")
@@ -168,7 +180,7 @@ def _control(text: str, first: str, engine: str) -> Statement:
             break
         return Statement(kind, _folded(found[1], engine) if pattern.groups else "")
     if first in ("begin", "end") and ";" in text.rstrip().rstrip(";"):
-        return _uncontained(text, "has several statements, of which some end a transaction")
+        return _uncontained(text, "has several statements, of which some control a transaction")
     return _uncontained(text, "controls the transaction in a way that a savepoint does not have")
 
 
