@@ -115,7 +115,9 @@ class Trial:
 
     def write(self, name: str, text: str) -> None:
         """Add a file of the project."""
-        (self.project / name).write_text(textwrap.dedent(text))
+        path = self.project / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
 
     def write_gated(self, *names: str) -> int:
         """Add modules, each with a gate; how many tests they have."""
@@ -130,7 +132,9 @@ class Trial:
         environ = {key: value for key, value in os.environ.items() if key not in CI_VARIABLES}
         environ |= {"TRIAL": str(self.shared), "MACHINE": name, **variables}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-        queue = ["--queue", self.url, "--build", "b", "--machine", name, "--junitxml=junit.xml"]
+        queue = ["--build", "b", "--machine", name, "--junitxml=junit.xml"]
+        if self.url:
+            queue += ["--queue", self.url]
         process = subprocess.Popen(
             [*command, *WITHOUT_UNUSED_PLUGINS, *queue, *arguments],
             cwd=directory,

@@ -42,14 +42,12 @@ class Heartbeat:
         self._thread.join(timeout=1.0)
 
     def _beat(self) -> None:
-        try:
-            build = self._connect()
-        except SlipstreamError:
-            return
-        try:
-            while not self._stopped.wait(self._every_s):
+        build: Build | None = None
+        while not self._stopped.wait(self._every_s):
+            try:
+                build = build or self._connect()
                 build.beat(self._held())
-        except SlipstreamError:
-            return  # the machine's own next step meets the same, and says it
-        finally:
+            except SlipstreamError:
+                continue  # the server may come back; if not, the machine's next step says so
+        if build is not None:
             build.close()

@@ -145,24 +145,28 @@ local function read(stream)
     streams[stream], '>')
   return answer and answer[1][2][1]
 end
-local function may_take(waiting)
-  if not waiting.on[me.name] then return true end
+local function is_elsewhere(waiting)
   for key, machine in pairs(each_machine()) do
-    if is_there(machine) and not waiting.on[machine.name] then return false end
+    if is_there(machine) and not waiting.on[machine.name] then return true end
   end
-  return true
+  return false
 end
-for _, json in ipairs(redis.call('LRANGE', failed, 0, -1)) do
-  local waiting = cjson.decode(json)
-  if may_take(waiting) then
-    redis.call('LREM', failed, 1, json)
-    local names = {}
-    for name in pairs(waiting.on) do table.insert(names, name) end
-    table.sort(names)
-    redis.call('XADD', again, '*', 'i', waiting.i, 't', waiting.t, 'on', table.concat(names, ', '))
-    return given('again', read('again'), table.concat(names, ', '))
+local function failed_test(may_take)
+  for _, json in ipairs(redis.call('LRANGE', failed, 0, -1)) do
+    local waiting = cjson.decode(json)
+    if may_take(waiting) then
+      redis.call('LREM', failed, 1, json)
+      local names = {}
+      for name in pairs(waiting.on) do table.insert(names, name) end
+      table.sort(names)
+      local on = table.concat(names, ', ')
+      redis.call('XADD', again, '*', 'i', waiting.i, 't', waiting.t, 'on', on)
+      return given('again', read('again'), on)
+    end
   end
 end
+local answer = failed_test(function(waiting) return not waiting.on[me.name] end)
+if answer then return answer end
 for stream, key in pairs(streams) do
   local expired = redis.call('XPENDING', key, 'machines', 'IDLE', lease_ms, '-', '+', 1)[1]
   if expired then
@@ -172,6 +176,8 @@ for stream, key in pairs(streams) do
 end
 local entry = read('atoms')
 if entry then return given('atoms', entry) end
+answer = failed_test(function(waiting) return not is_elsewhere(waiting) end)
+if answer then return answer end
 put(id, me)
 return {is_over() and 'over' or 'wait'}
 """

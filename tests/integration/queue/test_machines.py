@@ -187,3 +187,54 @@ def test_a_machine_that_did_not_reach_the_queue_is_noted(
     assert merged.returncode == 0, merged.stdout
     assert "shard 2/2 did not reach the queue" in merged.stdout
     assert "reported by more than one machine" in merged.stdout
+
+
+def test_a_pytest_that_a_test_starts_does_not_join(trial: Trial) -> None:
+    trial.write("inner/test_inner.py", "def test_inner(): pass")
+    trial.write(
+        "test_outer.py",
+        """
+        import subprocess
+        import sys
+
+        def test_outer():
+            assert subprocess.run([sys.executable, "-m", "pytest", "inner"]).returncode == 0
+        """,
+    )
+    url, trial.url = trial.url, ""
+    machine = trial.start("1", "test_outer.py", SLIPSTREAM_QUEUE=url)
+    assert machine.wait() == 0, machine.output
+    assert "1 tests published" in machine.output
+
+
+def test_a_machine_that_cannot_collect_all_does_not_take_part(trial: Trial) -> None:
+    trial.write_gated("a")
+    trial.open("a")
+    trial.write(
+        "test_broken.py",
+        """
+        import os
+
+        assert os.environ["MACHINE"] == "2"
+
+        def test_more(): pass
+        """,
+    )
+    assert trial.start("1").wait() == 2
+    whole = trial.start("2")
+    assert whole.wait() == 0, whole.output
+    assert whole.reported().total() == 10
+
+
+def test_shard_and_queue_exclude_each_other(trial: Trial) -> None:
+    trial.write_gated("a")
+    machine = trial.start("1", "--shard", "1/2")
+    assert machine.wait() == 4
+    assert "only one of them can say which tests this machine runs" in machine.output
+
+
+def test_workers_of_pytest_xdist_cannot_pull(trial: Trial) -> None:
+    trial.write_gated("a")
+    machine = trial.start("1", "-n", "2")
+    assert machine.wait() == 4
+    assert "-n 2 and --queue are both given" in machine.output

@@ -80,11 +80,11 @@ class Queueing:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
+        self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, Any, Any]:
-        """Take part with what all other plugins left."""
+        """Take part with what all other plugins left; not where something is missing."""
         result = yield
-        if not config.option.collectonly:
+        if not session.testsfailed or config.option.continue_on_collection_errors:
             self._take_part(items)
         return result
 
@@ -197,7 +197,7 @@ class Queueing:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Once the reports are written: they count, unless the machine was taken for lost."""
-        if self._withheld is not None and not self._problem:
+        if self._line and not self._problem:
             try:
                 self._build.release()
             except QueueLostError as error:
