@@ -9,11 +9,18 @@ from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.settings import DatabaseSettings
 
+# Of libpq's own: with these it would connect to another server than the URL's, or to none.
+_DIVERTING = {"PGHOSTADDR": "", "PGTARGETSESSIONATTRS": "any"}
+
 
 def rendered(settings: DatabaseSettings, address: Address) -> dict[str, str]:
-    """The variables of ``env`` with their placeholders filled in."""
+    """The variables of ``env`` with their placeholders filled in, and what goes against them."""
     values = urls.placeholders(address, settings.driver)
-    return {name: text.format(**values) for name, text in settings.env.items()}
+    found = {name: text.format(**values) for name, text in settings.env.items()}
+    if settings.engine == "postgresql":
+        against = {name: text for name, text in _DIVERTING.items() if name in os.environ}
+        return against | found
+    return found
 
 
 class Variables:

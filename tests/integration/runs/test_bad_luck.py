@@ -240,3 +240,11 @@ def test_driver_that_does_not_exist(sqlite_project: Project) -> None:
     result = sqlite_project.run(tests="def test_it(db_engine):\n    pass\n")
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*cannot load a driver for driver = 'aiosqlte'*"])
+
+
+def test_libpq_is_not_led_elsewhere_by_the_environment(
+    postgresql_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")  # RFC 5737: nobody's
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    postgresql_project.run(tests=PASSING).assert_outcomes(passed=4)

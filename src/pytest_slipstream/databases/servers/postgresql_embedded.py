@@ -176,7 +176,11 @@ class EmbeddedPostgresql(Product[Binaries]):
 
         try:
             psycopg.connect(
-                host=address.socket_dir, port=address.port, user=self.user, dbname=address.database
+                host=address.socket_dir,
+                hostaddr="",
+                port=address.port,
+                user=self.user,
+                dbname=address.database,
             ).close()
         except psycopg.OperationalError:
             return False

@@ -32,6 +32,7 @@ class ExternalPostgresql(ExternalServer):
         try:
             connection = psycopg.connect(
                 host=where.host,
+                hostaddr="",  # not the environment's: this host has been found to be local
                 port=where.port,
                 user=where.user,
                 password=where.password or None,

@@ -53,6 +53,7 @@ def connect(
     """A plain connection, with nothing set but ``options``."""
     return connection_class.connect(
         host=address.host,
+        hostaddr="",  # not the environment's, which would go before the host
         port=address.port or None,
         user=address.user,
         password=address.password or None,
