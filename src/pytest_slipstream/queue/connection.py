@@ -36,9 +36,25 @@ def opened(url: str, prefix: str) -> Any:
         ConfigurationError: The server refuses, or is no Redis or Valkey that can be used.
         QueueUnreachableError: Nobody answers.
     """
+    client = _client(url)
+    from redis import exceptions
+
+    try:
+        client.eval(scripts.PROBE, 1, f"{prefix}:probe")
+    except (exceptions.ResponseError, exceptions.InvalidResponse) as error:
+        raise _refused(redacted(url), error) from error
+    except exceptions.AuthenticationError as error:
+        raise _refused(redacted(url), error) from error
+    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        raise QueueUnreachableError(
+            f"the queue {redacted(url)} cannot be reached: {error}"
+        ) from error
+    return client
+
+
+def _client(url: str) -> Any:
     try:
         import redis
-        from redis import exceptions
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as error:
@@ -46,9 +62,8 @@ def opened(url: str, prefix: str) -> Any:
             "the queue needs the package redis, which is not installed",
             hint='pip install "pytest-slipstream[queue]"',
         ) from error
-    shown = redacted(url)
     try:
-        client: Any = redis.Redis.from_url(
+        return redis.Redis.from_url(
             url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
             socket_connect_timeout=CONNECT_S,
             socket_timeout=ANSWER_S,
@@ -56,37 +71,31 @@ def opened(url: str, prefix: str) -> Any:
         )
     except ValueError as error:
         raise ConfigurationError(
-            f"the queue's URL {shown} cannot be used",
+            f"the queue's URL {redacted(url)} cannot be used",
             hint="redis://user:password@host:6379/0, or rediss:// for TLS",
         ) from error
-    try:
-        client.eval(scripts.PROBE, 1, f"{prefix}:probe")
-    except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
-        raise ConfigurationError(
-            f"the queue {shown} refused the password: {error}",
-            hint="put user and password into the URL: redis://user:password@host:6379/0",
-        ) from error
-    except exceptions.NoPermissionError as error:
-        raise ConfigurationError(
-            f"the queue {shown} gives this user too few rights: {error}",
-            hint="in redis-cli: ACL SETUSER <user> ~slipstream:* +@stream +@hash +@list "
-            "+@keyspace +@string +@scripting +time",
-        ) from error
-    except (exceptions.OutOfMemoryError, exceptions.InvalidResponse) as error:
-        raise _refused(shown, error) from error
-    except exceptions.ResponseError as error:
-        raise _refused(shown, error) from error
-    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        raise QueueUnreachableError(f"the queue {shown} cannot be reached: {error}") from error
-    return client
 
 
 def _refused(shown: str, error: Exception) -> ConfigurationError:
+    """What no waiting mends, in words."""
+    from redis import exceptions
+
     text = str(error)
-    if type(error).__name__ == "InvalidResponse":
+    if isinstance(error, exceptions.InvalidResponse):
         return ConfigurationError(
             f"what answers at {shown} is no Redis: {text[:100]}",
             hint="check host and port; the queue is Redis 6.2 or Valkey, and later ones",
+        )
+    if isinstance(error, exceptions.AuthenticationError):
+        return ConfigurationError(
+            f"the queue {shown} refused the password: {text}",
+            hint="put user and password into the URL: redis://user:password@host:6379/0",
+        )
+    if isinstance(error, exceptions.NoPermissionError):
+        return ConfigurationError(
+            f"the queue {shown} gives this user too few rights: {text}",
+            hint="in redis-cli: ACL SETUSER <user> ~slipstream:* +@stream +@hash +@list "
+            "+@keyspace +@string +@scripting +time",
         )
     if out_of_memory(error):
         return ConfigurationError(

@@ -109,7 +109,7 @@ def test_the_run_loop_pulls_as_well(trial: Trial) -> None:
             await asyncio.sleep(0.01)
         """,
     )
-    machines = [trial.start(name, "-p", "no:asyncio") for name in ("1", "2")]
+    machines = [trial.start(name) for name in ("1", "2")]
     assert [machine.wait() for machine in machines] == [0, 0], machines[0].output
     assert (machines[0].reported() + machines[1].reported()).total() == 12
     assert trial.merge().returncode == 0
@@ -235,6 +235,6 @@ def test_shard_and_queue_exclude_each_other(trial: Trial) -> None:
 
 def test_workers_of_pytest_xdist_cannot_pull(trial: Trial) -> None:
     trial.write_gated("a")
-    machine = trial.start("1", "-n", "2")
+    machine = trial.start("1", "-p", "xdist.plugin", "-n", "2")
     assert machine.wait() == 4
     assert "-n 2 and --queue are both given" in machine.output

@@ -27,6 +27,7 @@ from pytest_slipstream.running.queued.withheld import Withheld
 from pytest_slipstream.running.sources import ListSource, Source
 from pytest_slipstream.scheduling.atoms import atoms
 from pytest_slipstream.scheduling.builds import (
+    Collected,
     collected,
     difference,
     handed_out,
@@ -90,21 +91,8 @@ class Queueing:
 
     def _take_part(self, items: Sequence[pytest.Item]) -> None:
         own = collected([node_id(item) for item in items], self._kind)
-        first = False
         try:
-            if not self._build.exists():
-                known = suite(items, Estimates(self._history.read()))
-                found = atoms(known, machines_expected(os.environ))
-                first = self._build.publish(
-                    Published(
-                        atoms=handed_out(found, own.order),
-                        digest=own.digest,
-                        collected=own.packed,
-                        lease_ms=self._settings.lease * 1000,
-                        requeues=self._settings.requeues,
-                        requeue_cap=requeue_cap(len(items)),
-                    )
-                )
+            first = not self._build.exists() and self._build.publish(self._published(items, own))
             before = self._build.join(own.digest)
             self._lease_s = self._build.lease_s()
         except DiffersError as error:
@@ -130,6 +118,17 @@ class Queueing:
             else f"joined; {len(self._before)} tests that it ran before run again"
             if before
             else "joined"
+        )
+
+    def _published(self, items: Sequence[pytest.Item], own: Collected) -> Published:
+        known = suite(items, Estimates(self._history.read()))
+        return Published(
+            atoms=handed_out(atoms(known, machines_expected(os.environ)), own.order),
+            digest=own.digest,
+            collected=own.packed,
+            lease_ms=self._settings.lease * 1000,
+            requeues=self._settings.requeues,
+            requeue_cap=requeue_cap(len(items)),
         )
 
     def pytest_report_collectionfinish(self) -> str:
