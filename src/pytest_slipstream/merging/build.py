@@ -44,7 +44,7 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
         SlipstreamError: Something cannot be read, or the target not be written.
     """
     verdict = judge(run for part in parts for run in part.runs)
-    if not verdict.counted:
+    if not (verdict.counted or verdict.problems):
         places = ", ".join(str(part.directory) for part in parts)
         raise SlipstreamError(
             f"there is no run record in {places}",
