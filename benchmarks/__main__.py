@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from benchmarks import (
     comparing,
+    in_flight,
     mysql,
     postgresql,
     processes,
@@ -20,6 +21,7 @@ from benchmarks import (
     sqlite,
     suites,
     waiting,
+    workers,
 )
 from benchmarks.machine import description
 from benchmarks.measuring import Findings
@@ -44,10 +46,12 @@ GROUPS = {
     "each-test": Group(processes.each_test, 7, 2),
     "big-seed": Group(postgresql.big_seed, 7, 3),
     "waiting": Group(waiting.waiting, 3, 1),
+    "in-flight": Group(in_flight.in_flight, 3, 1),
     "examples": Group(suites.examples, 3, 1),
     "strict": Group(suites.strict, 7, 2),
     "scheduling": Group(scheduling.simulated, 1, 1),
     "shards": Group(sharding.shards, 1, 1),
+    "workers": Group(workers.whole_runs, 3, 1),
     "planning": Group(scheduling.planning, 5, 2),
     "queue": Group(queueing.queue, 2000, 200),
     "compare": Group(comparing.with_itself, 40, 10),

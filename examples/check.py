@@ -23,6 +23,7 @@ AFTER = {
 }
 # The hand-written halves that take most of a minute.
 SLICE = {
+    "event_system": ("-k", "test_orders"),
     "fastapi_roles": ("-k", "test_labels or test_comments or test_audit"),
     "flask_peewee": ("-k", "test_reviews or test_audit"),
 }
@@ -49,6 +50,7 @@ EXAMPLES = (
     else Example("fastapi_sqlmodel", 113, 1.0, own=2, lanes=("--lane", "fast")),
     Example("fastapi_roles", 236, 10.0),
     Example("flask_peewee", 316, 10.0, "after, two workers"),
+    Example("event_system", 26, 5.0),
 )
 
 

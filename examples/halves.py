@@ -13,6 +13,7 @@ from typing import NamedTuple
 EXAMPLES = Path(__file__).parent
 # Only what the examples need: what else is installed here must not count in their seconds.
 PLUGINS = {
+    "event_system": ("asyncio", "xdist"),
     "fastapi_roles": ("asyncio", "xdist"),
     "fastapi_sqlmodel": ("xdist",),
     "flask_peewee": ("xdist",),

@@ -92,6 +92,7 @@ class Trial:
             env=self.environment(),
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=120,
             check=False,
         )

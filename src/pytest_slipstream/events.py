@@ -48,6 +48,13 @@ class TemplateReady(Event, frozen=True):
     seconds: float
 
 
+class PatternUnmatched(Event, frozen=True):
+    """An entry of the option ``fingerprint`` names no file."""
+
+    database: str
+    pattern: str
+
+
 class TemplateCollected(Event, frozen=True):
     """An old template was dropped because more than ``keep_templates`` were there."""
 
@@ -304,6 +311,7 @@ AnyEvent = (
     RunStarted
     | ServerReady
     | TemplateReady
+    | PatternUnmatched
     | TemplateCollected
     | SlotReady
     | StrategyChanged

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_slipstream import garbage, settings
+from pytest_slipstream.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
@@ -52,10 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "teardown; counted as so many tests.",
     )
     config.addinivalue_line("markers", "sequential: the test is never in flight with others.")
+    configured = config.stash.get(_SETTINGS, settings.Settings())
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
-    configured = config.stash.get(_SETTINGS, settings.Settings())
+    if configured.workers:
+        _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shares_build:
         from pytest_slipstream.running import scheduled
 
@@ -63,6 +66,17 @@ def pytest_configure(config: pytest.Config) -> None:
             scheduled.register(configured, config)
         else:
             scheduled.register(configured, config, run.record.write, run.preparing_s)
+
+
+def _refuse_two_kinds_of_workers(configured: settings.Settings, config: pytest.Config) -> None:
+    option = config.option
+    if getattr(option, "dist", "no") != "no" and getattr(option, "tx", ()):
+        raise ConfigurationError(
+            f"-n {option.numprocesses} and --workers {configured.workers} are both given, and only "
+            "one of them can hand out the tests",
+            hint="drop -n, and slipstream's workers run them; or drop --workers (in "
+            "pyproject.toml: workers), and those of pytest-xdist do",
+        )
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -81,15 +95,21 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     """Run the tests, where asynchronous ones may be in flight together; else leave it to pytest."""
     config = session.config
     configured = config.stash.get(_SETTINGS, settings.Settings())
+    worker = getattr(config, "slipstream_worker", None)
     broken = session.testsfailed and not config.option.continue_on_collection_errors
-    if broken or config.option.collectonly or _is_distributed(config):
+    if broken or config.option.collectonly or (worker is None and _is_distributed(config)):
         return None
     overlapping = configured.concurrency > 0 or any(
         item.get_closest_marker("concurrent") for item in session.items
     )
+    if worker is not None:
+        config.stash[_RUN].run_as_spawned(session, worker, overlapping)
+        return True
     queue = config.pluginmanager.get_plugin("slipstream-queue")
     if queue is not None:
         config.stash[_RUN].run_from_queue(session, queue, overlapping)
+        return True
+    if configured.workers and config.stash[_RUN].run_on_workers(session, overlapping):
         return True
     if not overlapping:
         return None

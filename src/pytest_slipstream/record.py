@@ -46,6 +46,11 @@ class Record:
         except OSError as error:
             self.problem = f"run record not written to {self.directory}: {error}"
 
+    def continue_as(self, worker: str) -> None:
+        """In a forked process: write a file of its own."""
+        self.close()
+        self.worker = worker
+
     def close(self) -> None:
         """Close the file; the record can be read."""
         if self._file is not None:

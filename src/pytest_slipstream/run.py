@@ -6,9 +6,11 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from pytest_slipstream import __version__, events, record
@@ -19,7 +21,8 @@ from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
-from pytest_slipstream.identity import identify
+from pytest_slipstream.databases.sources import verdicts
+from pytest_slipstream.identity import VARIABLE, identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.running.factories import SeededFactories
@@ -29,6 +32,8 @@ from pytest_slipstream.settings import Settings
 if TYPE_CHECKING:
     from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
+    from pytest_slipstream.running.workers.spawned import SpawnedWorker
+    from pytest_slipstream.running.workers.starting import Parts
     from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
@@ -44,13 +49,14 @@ class Run:
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
+        verdicts.check(settings.every_database, config.rootpath)
         self.settings = settings
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._progress = Progress()
-        self._pools = Pools()
         self.door = Door(self.record.write)
+        self._pools = Pools(self.door.ownership)
         around = Surroundings(
             rootdir=config.rootpath,
             cache_dir=cache_directory(settings.cache_dir, os.environ),
@@ -62,33 +68,34 @@ class Run:
         )
         self.lanes = Lanes(settings, around)
         self._hooks: DatabaseHooks | None = None
+        self._factories: SeededFactories | None = None
         self._unchanged: Unchanged | None = None
         if settings.speeds_up_unchanged:
             from pytest_slipstream.unchanged import Unchanged
 
             self._unchanged = Unchanged(settings, self.owner.testrun_uid)
         if settings.databases:
+            if settings.concurrency:  # also connections that modules open when they are imported
+                for database in self.lanes.databases:
+                    database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
+        self._sockets = frozenset[int]()
+        if settings.workers:
+            from pytest_slipstream.running.workers import fork_safety
+
+            self._sockets = fork_safety.sockets()
 
     def register(self, config: pytest.Config) -> None:
         """Register the rooms that this process needs."""
         manager = config.pluginmanager
         self._progress.show_on(config)
-        self.record.write(
-            events.RunStarted(
-                testrun_uid=self.owner.testrun_uid,
-                version=__version__,
-                python="{}.{}".format(*sys.version_info),
-                system=sys.platform,
-                databases=tuple(database.name for database in self.lanes.databases),
-                lanes={
-                    name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
-                    for name, lane in self.settings.lanes_to_run.items()
-                },
-            )
-        )
+        self._write_started()
         if self.settings.databases:
             self._register_databases(config)
+        if self.settings.workers and not manager.has_plugin("xdist"):
+            from pytest_slipstream.running.workers import fixtures
+
+            manager.register(fixtures, "slipstream-workers")
         if self._unchanged is not None:
             self._unchanged.register(manager)
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
@@ -97,13 +104,14 @@ class Run:
 
     def _register_databases(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
-        manager.register(DatabaseFixtures(self.lanes), "slipstream-fixtures")
-        manager.register(async_sessions(manager), "slipstream-async-fixture")
         hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
+        manager.register(DatabaseFixtures(hooks.databases_of), "slipstream-fixtures")
+        manager.register(async_sessions(manager), "slipstream-async-fixture")
         manager.register(hooks, "slipstream-databases")
         manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
-            manager.register(SeededFactories(self.owner.worker), "slipstream-factories")
+            self._factories = SeededFactories(self.owner.worker)
+            manager.register(self._factories, "slipstream-factories")
         if self.settings.lanes:
             from pytest_slipstream.databases.lanes.hooks import LaneHooks
 
@@ -118,34 +126,110 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
-        starting.run_tests(
-            session, self.settings, self._reason_alone, self.record.write, source=source
-        )
+        if self._hooks is None:
+            starting.run_tests(session, self.settings, self.record.write, source=source)
+            return
+        flights = self._hooks.take_off(self.door, starting.end_tasks)
+        try:
+            with self.door.ownership.followed():
+                starting.run_tests(session, self.settings, self.record.write, flights, source)
+        finally:
+            flights.close()
+
+    def run_on_workers(self, session: pytest.Session, overlapping: bool) -> bool:
+        """Run the collected tests on workers, if that is worth it.
+
+        Args:
+            session: pytest's.
+            overlapping: Whether each worker runs them in the run loop.
+
+        Returns:
+            Whether they were run.
+        """
+        from pytest_slipstream.running.workers import starting as workers
+
+        return workers.run_tests(session, self.settings, self._parts(session, overlapping))
 
     def run_from_queue(
         self, session: pytest.Session, queueing: Queueing, overlapping: bool
     ) -> None:
-        """Run what the queue hands out.
+        """Run what the queue hands out, on workers or here.
 
         Args:
             session: pytest's.
             queueing: This machine's part in the build.
-            overlapping: Whether the tests are run in the run loop.
+            overlapping: Whether each process runs them in the run loop.
         """
-        from pytest_slipstream.running.queued import starting
+        run: Callable[[Source], None] | None = None
+        if self.settings.workers:
+            from pytest_slipstream.running.workers import starting as workers
 
-        def run(source: Source) -> None:
-            if overlapping:
-                self.run_tests(session, source)
-            else:
-                starting.one_after_the_other(session, source)
+            parts = self._parts(session, overlapping)
+            parts = msgspec.structs.replace(parts, apart=queueing.apart)
+            with queueing.apart():
+                run = workers.runner(session, self.settings, parts)
+        if run is None:
+            from pytest_slipstream.running.queued import starting
 
+            run = (
+                self._run_in_loop(session) if overlapping else starting.one_after_the_other(session)
+            )
         queueing.run(session, run)
 
-    def _reason_alone(self, item: pytest.Item) -> str:
-        if self._hooks is None or not self._hooks.strategies(item):
-            return ""
-        return "owns a database slot"
+    def _parts(self, session: pytest.Session, overlapping: bool) -> Parts:
+        from pytest_slipstream.running.workers.starting import Parts
+
+        return Parts(
+            run_overlapping=self._run_in_loop(session) if overlapping else None,
+            testrun_uid=self.owner.testrun_uid,
+            become=self._become_worker,
+            end=self._end_worker,
+            sweep=self._sweep,
+            sockets_before=self._sockets,
+        )
+
+    def run_as_spawned(
+        self, session: pytest.Session, worker: SpawnedWorker, overlapping: bool
+    ) -> None:
+        """Run the tests that the parent hands out."""
+        worker.run_tests(session, self._run_in_loop(session) if overlapping else None)
+
+    def _run_in_loop(self, session: pytest.Session) -> Callable[[Source], None]:
+        return lambda source: self.run_tests(session, source)
+
+    def _become_worker(self, worker_id: str) -> None:
+        """In a forked process: be this worker of the run from now on."""
+        os.environ.pop(VARIABLE, None)
+        self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
+        self.record.continue_as(worker_id)
+        self.lanes.move(self.owner)
+        if self._factories is not None:
+            self._factories.continue_as(worker_id)
+        self._write_started()
+
+    def _write_started(self) -> None:
+        self.record.write(
+            events.RunStarted(
+                testrun_uid=self.owner.testrun_uid,
+                version=__version__,
+                python="{}.{}".format(*sys.version_info),
+                system=sys.platform,
+                databases=tuple(database.name for database in self.lanes.databases),
+                lanes={
+                    name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
+                    for name, lane in self.settings.lanes_to_run.items()
+                },
+            )
+        )
+
+    def _end_worker(self) -> None:
+        self.finish(0)
+        self.record.close()
+
+    def _sweep(self) -> None:
+        """Drop what workers left that were lost."""
+        for database in self.lanes.databases:
+            database.sweep()
 
     def preparing_s(self) -> float:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""

@@ -24,6 +24,7 @@ from pytest_slipstream.databases import inventory, urls
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.holdings import Holding, Stock
 from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers.room import with_room
 from pytest_slipstream.errors import SlipstreamError
 
 db = typer.Typer(
@@ -41,7 +42,17 @@ def _project() -> tuple[settings.Settings, Path]:
 @contextmanager
 def _stocks(*, start: bool = True) -> Iterator[list[Stock]]:
     configured, cache_dir = _project()
-    with inventory.open_stocks(cache_dir, configured.every_database, start=start) as stocks:
+    databases = {
+        name: with_room(database, configured.concurrency)
+        for name, database in configured.every_database.items()
+    }
+    aside = Console(stderr=True, highlight=False, soft_wrap=True)
+    with inventory.open_stocks(
+        cache_dir,
+        databases,
+        start=start,
+        note=lambda text: aside.print(f"note: {text}", markup=False),
+    ) as stocks:
         yield stocks
 
 
@@ -57,7 +68,7 @@ def list_databases() -> None:
     console.print(f"cache: {cache_dir}", markup=False)
     entries = embedded.list_servers(cache_dir)
     console.print(_server_table(entries) if entries else "no embedded servers")
-    with _stocks() as stocks:
+    with _stocks(start=False) as stocks:
         for stock in stocks:
             holdings = stock.holdings()
             console.print(
@@ -135,7 +146,7 @@ def prune(
 ) -> None:
     """Drop what dead runs left, and stop servers that nobody uses. Never a live run's."""
     done = []
-    with _stocks(start=kept) as stocks:
+    with _stocks() as stocks:
         for stock in stocks:
             done += [f"dropped {name} ({stock.title})" for name in stock.prune()]
             for holding in stock.holdings() if kept else ():

@@ -73,7 +73,13 @@ def _decide(console: Console, read: project.Project, chosen: dict[str, str | Non
             hint="run `slipstream init` again with "
             + " ".join(f"{one.option} …" for one in proposed.open),
         )
-    if chosen["schema"] is not None and (doubt := choice.doubt(read, chosen["schema"])):
+    if proposed.unreached is not None:
+        raise SlipstreamError(
+            f"nothing was written: {proposed.unreached}",
+            hint="read host and port from variables, or a whole URL from one such as DATABASE_URL, "
+            "and run `slipstream init` again",
+        )
+    if doubt := choice.doubt(read, proposed.schema):
         console.print(f"look at: {doubt}", style="bold", markup=False)
     return proposed
 

@@ -6,6 +6,7 @@ cleaned before the next test that needs it clean.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,12 +60,8 @@ class Database:
         self.name = f"{lane}.{key}" if lane else key
         self.settings = settings
         self.around = around
-        owner = around.owner
-        if lane:  # an owner of its own: names and locks of slots are made from it
-            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{lane}")
-        self.engine = engines.load(key, settings, cache_dir=around.cache_dir, owner=owner)
-        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, key)
-        self.address: Address = self.engine.address(self.slot_name)
+        self._lane = lane
+        self._be_owned(around.owner)
         self.entrance = around.door.add(self.name, self.address)
         self.joining = self.entrance.joining
         self.joining.possible = settings.isolation == "rollback"
@@ -77,12 +74,35 @@ class Database:
         self.seconds_open = 0.0
         self.preparing_s = 0.0
         self._slot: Slot | None = None
+        self._template = ""
         self._opened_at: float | None = None
         self.unclean = False
+        self.home = self
+        """The database whose slot the configuration's URL names; see `beside`."""
         self._kept = False
         self._layers_made = 0
         self.layers: tuple[int, ...] = ()
         self._fallback: dict[str, str] = {}
+
+    def _be_owned(self, owner: Owner) -> None:
+        if self._lane:  # an owner of its own: names and locks of slots are made from it
+            owner = msgspec.structs.replace(owner, worker=f"{owner.worker}.{self._lane}")
+        self.engine = engines.load(
+            self.key, self.settings, cache_dir=self.around.cache_dir, owner=owner
+        )
+        self.slot_name = naming.slot_name(owner.testrun_uid, owner.worker, self.key)
+        self.address: Address = self.engine.address(self.slot_name)
+
+    def move(self, owner: Owner) -> None:
+        """In a forked process: have a slot of its own. Before `open`."""
+        assert self._opened_at is None, "a slot and its connections cannot be shared"
+        self._be_owned(owner)
+        self.entrance.move(self.address)
+
+    def sweep(self) -> None:
+        """Drop what dead processes left on the server."""
+        self.engine.open(lambda message: None)
+        self.engine.close()
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +131,7 @@ class Database:
                 seconds=info.seconds,
             )
         )
-        template = templates.ready(
+        self._template = templates.ready(
             self.engine,
             self.key,
             self.settings,
@@ -121,12 +141,46 @@ class Database:
             progress=lambda message: progress(f"{self.name}: {message}"),
             emit=lambda event: emit(msgspec.structs.replace(event, database=self.name)),
         )
-        start = clock.seconds()
-        self._slot = self.engine.create_slot(self.slot_name, template)
-        seconds = clock.seconds() - start
-        emit(events.SlotReady(database=self.name, slot=self.slot_name, seconds=seconds))
+        self._make_slot()
         self.preparing_s += clock.seconds() - self._opened_at
         progress("")
+
+    def _make_slot(self) -> None:
+        start = clock.seconds()
+        self._slot = self.engine.create_slot(self.slot_name, self._template)
+        seconds = clock.seconds() - start
+        self.around.emit(events.SlotReady(database=self.name, slot=self.slot_name, seconds=seconds))
+
+    def beside(self, number: int) -> Database:
+        """One more slot of this database, for a test that is in flight with others.
+
+        Args:
+            number: Of the slot, from 1.
+
+        Returns:
+            A database that shares engine and template with this one, until this one is closed.
+        """
+        if self._slot is None:
+            self.open()
+        made = copy.copy(self)
+        made.home = self
+        made.slot_name = f"{self.slot_name.rpartition('_')[0]}_{number}"
+        made.address = self.engine.address(made.slot_name)
+        made.entrance = self.around.door.add_beside(self.entrance, made.address, number)
+        made.joining = made.entrance.joining
+        made.layers, made.unclean = (), False
+        made._make_slot()
+        return made
+
+    def lay(self) -> None:
+        """Have on this slot what wider fixtures wrote to the home slot; it must be clean.
+
+        Raises:
+            IsolationError: They changed the schema.
+        """
+        if self.layers != self.home.layers:
+            self.slot.lay(self.home.slot.layers)
+            self.layers = self.home.layers
 
     def begin(self, wanted: str, node_id: str) -> str:
         """Give the slot to a test.
@@ -166,8 +220,9 @@ class Database:
         if strategy == "none":
             return None
         start = clock.seconds()
-        for detail in self.around.pools.roll_back(self.slot_name):
-            self._leftover(node_id, "transaction", detail)
+        for address in self.entrance.known_as:
+            for detail in self.around.pools.roll_back(address.database):
+                self._leftover(node_id, "transaction", detail)
         ended = self.joining.end()
         cleaning = self.slot.clean() if strategy != "clone" else Cleaning()
         if ended is not None:
@@ -254,7 +309,7 @@ class Database:
         address = self.slot.keep(naming.kept_name(self.key, node_id, number))
         self.around.pools.discard()
         self.unclean = False
-        self._kept = True
+        self.home._kept = True
         return address
 
     def close(self) -> None:
@@ -265,7 +320,7 @@ class Database:
             if slot is not None:
                 slot.close()
         finally:
-            if self._opened_at is not None:
+            if self.home is self and self._opened_at is not None:
                 self.engine.close(keep_running=self._kept)
                 self.seconds_open = clock.seconds() - self._opened_at
                 self._opened_at = None

@@ -39,10 +39,14 @@ _SHAPING = ("alembic", "peewee", "sqlalchemy", "sqlmodel")
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """``digest`` stands for all ``parts``: pairs of what it is and its own digest or value."""
+    """``digest`` stands for all ``parts``: pairs of what it is and its own digest or value.
+
+    ``unmatched``: entries of the option ``fingerprint`` that name no file.
+    """
 
     digest: str
     parts: tuple[tuple[str, str], ...]
+    unmatched: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -75,7 +79,8 @@ def fingerprint(
         if isinstance(source, DirectorySource)
         for file in scripts.files(source, rootdir)
     }
-    files |= set(_named(settings.fingerprint, rootdir))
+    named = {pattern: set(_named(pattern, rootdir)) for pattern in settings.fingerprint}
+    files = files.union(*named.values())
     parts = [
         ("format", str(FORMAT)),
         ("server", server_identity),
@@ -86,7 +91,8 @@ def fingerprint(
     ]
     known.save()
     digest = hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
-    return Fingerprint(digest, tuple(parts))
+    unmatched = tuple(pattern for pattern, found in named.items() if not found)
+    return Fingerprint(digest, tuple(parts), unmatched)
 
 
 _OPTIONS = ("engine", "schema", "seed", "extensions", "locale")
@@ -157,11 +163,10 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _named(patterns: Iterable[str], rootdir: Path) -> Iterator[str]:
-    for pattern in patterns:
-        for path in glob.glob(pattern, root_dir=rootdir, recursive=True):  # noqa: PTH207
-            if (rootdir / path).is_file():
-                yield str(rootdir / path)
+def _named(pattern: str, rootdir: Path) -> Iterator[str]:
+    for path in glob.glob(pattern, root_dir=rootdir, recursive=True):  # noqa: PTH207
+        if (rootdir / path).is_file():
+            yield str(rootdir / path)
 
 
 def _shown(file: str, rootdir: Path) -> str:

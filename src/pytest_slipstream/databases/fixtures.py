@@ -5,6 +5,7 @@ They need nothing of the user's own. SQLAlchemy is imported when a fixture that 
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ import pytest
 
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.database import Database
-from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class SlotOfTest:
 class DatabaseFixtures:
     """The fixtures as methods of a plugin, so that their state is the run's."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, databases_of: Callable[[object], Mapping[str, Database]]) -> None:
+        self._databases_of = databases_of
         self._engines: dict[str, Engine] = {}
         self._async_engines: dict[str, AsyncEngine] = {}
 
@@ -80,17 +80,14 @@ class DatabaseFixtures:
         for mark in request.node.iter_markers("db"):
             named = mark.kwargs.get("database")
             if named:
-                return self._databases[named if isinstance(named, str) else named[0]]
-        return next(iter(self._databases.values()))
-
-    @property
-    def _databases(self) -> Mapping[str, Database]:
-        return self._lanes.current.databases
+                databases = self._databases_of(request.node)
+                return databases[named if isinstance(named, str) else named[0]]
+        return next(iter(self._databases_of(request.node).values()))
 
     @pytest.fixture
     def db(self, request: pytest.FixtureRequest) -> SlotOfTest:
         """The test's slot: url, name, connect(), touched."""
-        return SlotOfTest(self._of(request), self._databases)
+        return SlotOfTest(self._of(request), self._databases_of(request.node))
 
     @pytest.fixture
     def db_url(self, db: SlotOfTest) -> str:
@@ -101,12 +98,12 @@ class DatabaseFixtures:
     def db_engine(self, request: pytest.FixtureRequest) -> Engine:
         """A SQLAlchemy engine on the test's slot; its pool lives as long as the run."""
         database = self._of(request)
-        if database.name not in self._engines:
+        if database.slot_name not in self._engines:
             sqlalchemy = _sqlalchemy("sqlalchemy", "db_engine")
             url = urls.sync_url(database.address, database.settings.driver)
             with _driver_named(database):
-                self._engines[database.name] = sqlalchemy.create_engine(url)
-        return self._engines[database.name]
+                self._engines[database.slot_name] = sqlalchemy.create_engine(url)
+        return self._engines[database.slot_name]
 
     @pytest.fixture
     def db_session(self, db_engine: Engine) -> Iterator[Session]:
@@ -122,15 +119,17 @@ class DatabaseFixtures:
         pool: a connection costs little there, and each is a thread.
         """
         database = self._of(request)
-        if database.name not in self._async_engines:
+        if database.slot_name not in self._async_engines:
             asyncio = _sqlalchemy("sqlalchemy.ext.asyncio", "async_db_engine")
             database.around.pools.watch()
             url = urls.async_url(database.address, database.settings.driver)
             null_pool = _sqlalchemy("sqlalchemy.pool", "async_db_engine").NullPool
             options = {"poolclass": null_pool} if database.settings.engine == "sqlite" else {}
             with _driver_named(database):
-                self._async_engines[database.name] = asyncio.create_async_engine(url, **options)
-        return self._async_engines[database.name]
+                self._async_engines[database.slot_name] = asyncio.create_async_engine(
+                    url, **options
+                )
+        return self._async_engines[database.slot_name]
 
 
 class AsyncSessions:
@@ -144,6 +143,8 @@ class AsyncSessions:
     ) -> Generator[None, Any, Any]:
         """Hand the fixture to anyio where the test is anyio's."""
         if fixturedef.argname != "async_db_session" or fixturedef.baseid:
+            return (yield)
+        if not inspect.isasyncgenfunction(fixturedef.func):  # the run loop made it synchronous
             return (yield)
         if "anyio_backend" not in request.fixturenames:
             if self.has_asyncio:

@@ -8,7 +8,7 @@ before the next test begins.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,13 @@ from pytest_slipstream.clock import clock
 from pytest_slipstream.databases import urls
 from pytest_slipstream.databases.audit import Audit
 from pytest_slipstream.databases.database import Database, Emit
+from pytest_slipstream.databases.flights import Flights
 from pytest_slipstream.databases.isolation.choice import FIXTURES, DbMark, choose, read_mark
 from pytest_slipstream.databases.lanes.lanes import Lanes
 from pytest_slipstream.databases.layers import Layers
+from pytest_slipstream.databases.routing.door import Door
 from pytest_slipstream.databases.routing.pools import Pools
-from pytest_slipstream.errors import ServerError, SlipstreamError, TemplateError
+from pytest_slipstream.errors import IsolationError, ServerError, SlipstreamError, TemplateError
 from pytest_slipstream.settings import Settings
 
 _OWN_CODE = str(Path(__file__).parent.parent)
@@ -36,8 +38,12 @@ Wrapper = Generator[None, Any, Any]
 class Turn:
     """A test's use of its databases: which, by which strategy, and how far it has come."""
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(
+        self, item: pytest.Item, databases: Mapping[str, Database], *, in_flight: bool
+    ) -> None:
         self.item = item
+        self.databases = databases
+        self.in_flight = in_flight
         self.strategies: dict[str, str] = {}
         self.began_at = clock.seconds()
         self.in_body = False
@@ -61,12 +67,31 @@ class DatabaseHooks:
         self._layers = Layers(lanes, emit)
         self._audit = Audit(emit) if settings.audit else None
         self._marks: dict[pytest.Item, dict[str, str]] = {}
-        self._turn: Turn | None = None
+        self._turns: dict[pytest.Item, Turn] = {}
+        self.flights: Flights | None = None
+        """Where tests may be in flight together."""
         self._kept = 0
 
     @property
     def _databases(self) -> Mapping[str, Database]:
         return self._lanes.current.databases
+
+    def take_off(self, door: Door, settle: Callable[[], None]) -> Flights:
+        """Tests may be in flight together from now on.
+
+        Args:
+            door: Where connections are routed.
+            settle: Ends what the running test has left running on the event loop.
+        """
+        self.flights = Flights(
+            self._lanes, door, self._pools, self.strategies, settle, self.check_use
+        )
+        return self.flights
+
+    def databases_of(self, item: object) -> Mapping[str, Database]:
+        """The databases as a test reaches them: on its own slots, if it is in flight."""
+        turn = self._turns.get(item) if isinstance(item, pytest.Item) else None
+        return self._databases if turn is None else turn.databases
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -101,19 +126,28 @@ class DatabaseHooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Give the test its slots before its first fixture."""
         self._pools.watch()
-        self._turn = Turn(item)
-        error = self._begin(self._turn)
+        error = self._begin(item)
         if isinstance(error, ServerError | TemplateError):
             # Every further test would fail alike: one clear error, then the run ends.
             item.session.shouldfail = "slipstream could not provide a database"
         if error is not None:
             pytest.fail(_with_cause(error), pytrace=False)
 
-    def _begin(self, turn: Turn) -> SlipstreamError | None:
+    def _begin(self, item: pytest.Item) -> SlipstreamError | None:
+        slots = self.flights.of(item) if self.flights is not None else None
+        turn = self._turns[item] = Turn(
+            item,
+            self._databases if slots is None else slots.databases,
+            in_flight=slots is not None,
+        )
         try:
-            self._lanes.enter(self._lanes.of(turn.item))
-            for name, wanted in self.strategies(turn.item).items():
-                turn.strategies[name] = self._databases[name].begin(wanted, turn.item.nodeid)
+            if slots is None:
+                self._lanes.enter(self._lanes.of(item))
+                turn.databases = self._databases
+            elif slots.error is not None:
+                return slots.error
+            for name, wanted in self.strategies(item).items():
+                turn.strategies[name] = turn.databases[name].begin(wanted, item.nodeid)
         except SlipstreamError as error:
             return error
         return None
@@ -123,12 +157,13 @@ class DatabaseHooks:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Wrapper:
         """Tell what a wider fixture writes from what the test's own fixtures write."""
+        turn = self._turns.get(request._pyfuncitem)
         if fixturedef.scope == "function":
-            self._begin_body()
+            self._begin_body(turn)
             return (yield)
         with ExitStack() as stack:
-            if self._turn is not None and self._turn.in_body:
-                set_apart = partial(self._layers.set_apart, self._turn.item)
+            if turn is not None and turn.in_body and not turn.in_flight:
+                set_apart = partial(self._layers.set_apart, turn.item)
                 set_apart()
                 reason = (
                     f"the {fixturedef.scope} fixture {fixturedef.argname!r} is set up within the "
@@ -136,7 +171,7 @@ class DatabaseHooks:
                 )
                 for database in self._databases.values():
                     stack.enter_context(database.joining.interrupted(reason, set_apart))
-            elif self._turn is not None:
+            elif turn is not None:
                 self._clean_up()
             stack.enter_context(self._layers.of(fixturedef, request.node))
             return (yield)
@@ -150,10 +185,11 @@ class DatabaseHooks:
         if fixturedef.scope == "function":
             return
         self._layers.finish(fixturedef)
-        if self._turn is not None and not self._turn.in_body:
+        turns = self._turns.values()  # one, or those in flight
+        if any(turn.in_flight or not turn.in_body for turn in turns):
             self._layers.pop_ended(None)
-            for name in self._turn.strategies:
-                self._databases[name].unclean = True
+            for database in self._databases.values():
+                database.unclean = database.is_open
             self._clean_up()
 
     def _clean_up(self) -> None:
@@ -165,28 +201,53 @@ class DatabaseHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """A test without fixtures of its own begins here."""
-        self._begin_body()
+        self._begin_body(self._turns.get(item))
         return (yield)
 
-    def _begin_body(self) -> None:
+    def _begin_body(self, turn: Turn | None) -> None:
         """Wider fixtures are done; from here on the test itself writes."""
-        if self._turn is None or self._turn.in_body:
+        if turn is None or turn.in_body:
             return
-        self._turn.in_body = True
-        self._pools.begin_test()
-        for name, strategy in self._turn.strategies.items():
+        turn.in_body = True
+        if turn.in_flight:
+            self._layers.check_all_of(turn.item)
+            for name in turn.strategies:
+                turn.databases[name].lay()
+        else:
+            self._pools.begin_test()
+        for name, strategy in turn.strategies.items():
             if strategy == "rollback":
-                self._databases[name].joining.begin(self._turn.item.nodeid)
+                turn.databases[name].joining.begin(turn.item.nodeid)
         if self._audit is not None:
-            for name in self._turn.strategies:
-                self._audit.expect(self._databases[name])
+            for name in turn.strategies:
+                self._audit.expect(turn.databases[name])
+
+    def check_use(self, fixturedef: pytest.FixtureDef[object], item: pytest.Item) -> None:
+        """A test gets the value of a wider fixture, which may have been set up before.
+
+        Raises:
+            IsolationError: It is in flight, and its own slot cannot have the fixture's rows any
+                more.
+        """
+        turn = self._turns.get(item)
+        if turn is None or not (turn.in_flight and turn.in_body):
+            return
+        if self._layers.lies_above(fixturedef, turn.databases):
+            raise IsolationError(
+                f"{item.nodeid} asks for the {fixturedef.scope} fixture {fixturedef.argname!r} "
+                "while it is under way, and what the fixture wrote cannot reach the slot of a test "
+                "that is in flight with others any more",
+                hint="name the fixture among the test's arguments, or mark the test with "
+                "@pytest.mark.sequential",
+            )
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Wrapper:
         """Learn whether the test failed."""
         report = yield
-        if self._turn is not None and call.when != "teardown":
-            self._turn.failed |= report.failed
+        turn = self._turns.get(item)
+        if turn is not None and call.when != "teardown":
+            turn.failed |= report.failed
         return report
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -195,11 +256,14 @@ class DatabaseHooks:
 
         So the wider fixtures' finalizers find the data that the fixtures made.
         """
-        turn = self._turn
-        surviving = self._surviving(item, nextitem)
-        if turn is None or not self._layers.any_ended(surviving):
+        turn = self._turns.get(item)
+        if turn is None or not (
+            turn.in_flight or self._layers.any_ended(self._surviving(item, nextitem))
+        ):
             return (yield)
         failure = _tear_down_test(item)
+        if self.flights is not None and turn.in_flight:
+            self.flights.settle()
         try:
             self._clean(turn)
         except SlipstreamError as error:  # the wider fixtures must be torn down all the same
@@ -218,14 +282,15 @@ class DatabaseHooks:
             return []
         return nextitem.listchain()
 
-    def end_turn(self, nextitem: pytest.Item | None) -> None:
+    def end_turn(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """The last finalizer of a test has run: its layers go, its slots are made clean.
 
         Args:
+            item: The test.
             nextitem: The test that comes next.
         """
-        turn, self._turn = self._turn, None
-        if turn is None:
+        turn = self._turns.pop(item, None)
+        if turn is None or turn.in_flight:  # cleaned before wider fixtures were torn down
             return
         try:
             self._layers.pop_ended(self._surviving(turn.item, nextitem))
@@ -240,7 +305,7 @@ class DatabaseHooks:
     def _clean(self, turn: Turn) -> None:
         """Clean all slots of the test; what fails with one does not keep the others from it."""
         errors = []
-        for name, database in self._databases.items():
+        for name, database in turn.databases.items():
             strategy = turn.strategies.get(name)
             if strategy is None:
                 database.unclean = database.is_open  # the test may have written to it all the same
@@ -311,14 +376,14 @@ class CleanAfterTest:
         self._hooks = hooks
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, nextitem: pytest.Item | None) -> Wrapper:
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Wrapper:
         """Clean after the last finalizer."""
         try:
             result = yield
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise  # the run ends now, and with it the slots
         except BaseException:
-            self._hooks.end_turn(nextitem)
+            self._hooks.end_turn(item, nextitem)
             raise
-        self._hooks.end_turn(nextitem)
+        self._hooks.end_turn(item, nextitem)
         return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -19,11 +19,14 @@ from pytest_slipstream.databases.holdings import Holding, Reached, Stock
 from pytest_slipstream.databases.servers import embedded
 from pytest_slipstream.databases.servers.mysql_driver import pymysql_module
 from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
-from pytest_slipstream.errors import SlipstreamError
+from pytest_slipstream.errors import MissingExtraError, SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings, EngineName
 
 _TITLES: Mapping[EngineName, str] = {"postgresql": "PostgreSQL", "mysql": "MySQL or MariaDB"}
+_DRIVERS = {"postgresql": psycopg_module, "mysql": pymysql_module}
 _KEPT_NAME = re.compile(r"[a-z0-9_]{1,40}\Z")
+
+Note = Callable[[str], None]
 
 
 def kept_as(holding: Holding, wanted: str | None) -> str:
@@ -75,21 +78,23 @@ def find(stocks: list[Stock], name: str) -> tuple[Stock, Holding]:
 
 @contextmanager
 def open_stocks(
-    cache_dir: Path, databases: Mapping[str, DatabaseSettings], *, start: bool
+    cache_dir: Path, databases: Mapping[str, DatabaseSettings], *, start: bool, note: Note
 ) -> Iterator[list[Stock]]:
     """Everything that can be reached.
 
     Args:
         cache_dir: The cache directory.
         databases: The project's configured databases; may be empty.
-        start: Also start embedded servers that have stopped: those that the project, or a project
-            without server options, uses. They stop again at the end.
+        start: Also start stopped embedded servers that the project does not use, if they have no
+            options of their own. Those of the project, or without one those that have no options,
+            are started in any case. All stop again at the end.
+        note: Told of each embedded server that is not looked at, and why.
     """
     with ExitStack() as opened:
         stocks: list[Stock] = []
         for stock in (
             SqliteStock(cache_dir),
-            *_on_servers(cache_dir, databases, opened, start=start),
+            *_on_servers(cache_dir, databases, opened, start=start, note=note),
         ):
             opened.callback(stock.close)
             stocks.append(stock)
@@ -97,35 +102,56 @@ def open_stocks(
 
 
 def _on_servers(
-    cache_dir: Path, databases: Mapping[str, DatabaseSettings], opened: ExitStack, *, start: bool
+    cache_dir: Path,
+    databases: Mapping[str, DatabaseSettings],
+    opened: ExitStack,
+    *,
+    start: bool,
+    note: Note,
 ) -> Iterator[Stock]:
     from pytest_slipstream.databases.servers.visiting import RunningServer, engine_of
 
-    entries = {entry.directory: entry for entry in embedded.list_servers(cache_dir)}
     external = {one.server: one for one in databases.values() if one.server != "embedded"}
     for settings in external.values():
         server = servers.of(settings, cache_dir=cache_dir)
         opened.callback(server.close)
         server.open(lambda message: None)
         yield _stock(settings.engine, f"{_TITLES[settings.engine]} at {_place(server)}", server)
-    if start:
-        for server in _stopped(cache_dir, databases, entries):
-            opened.callback(server.close)
+    entries = {entry.directory: entry for entry in _readable(cache_dir, note)}
+    for server in _stopped(cache_dir, databases, entries, others=start):
+        opened.callback(server.close)
+        try:
             server.open(lambda message: None)
-    for directory, entry in entries.items():
+        except SlipstreamError as error:  # the others can be looked at all the same
+            note(f"a server cannot be started: {error}")
+    for entry in entries.values():
         visited = RunningServer(entry)
         if visited.hold():
             opened.callback(visited.close)
-            yield _stock(engine_of(entry), f"{entry.label}, {directory.name}", visited)
+            yield _stock(engine_of(entry), f"{entry.label}, {entry.name}", visited)
+        elif entry.stale is None:
+            note(f"{entry.label}, {entry.name} is stopped, and was not looked at")
+
+
+def _readable(cache_dir: Path, note: Note) -> Iterator[embedded.ServerEntry]:
+    """The embedded servers whose driver is installed."""
+    from pytest_slipstream.databases.servers.visiting import engine_of
+
+    for entry in embedded.list_servers(cache_dir):
+        try:
+            _DRIVERS[engine_of(entry)]()
+        except MissingExtraError as error:
+            note(f"{entry.label}, {entry.name} was not looked at: {error}")
+        else:
+            yield entry
 
 
 def _stock(engine: str, title: str, server: Reached) -> Stock:
+    _DRIVERS[engine]()
     if engine == "mysql":
-        pymysql_module()
         from pytest_slipstream.databases.engines.mysql.inventory import MysqlStock
 
         return MysqlStock(title, server)
-    psycopg_module()
     from pytest_slipstream.databases.engines.postgresql.inventory import PostgresqlStock
 
     return PostgresqlStock(title, server)
@@ -140,13 +166,17 @@ def _stopped(
     cache_dir: Path,
     databases: Mapping[str, DatabaseSettings],
     entries: Mapping[Path, embedded.ServerEntry],
+    *,
+    others: bool,
 ) -> Iterator[servers.Server]:
     """Servers that do not run, have data that is still good, and whose options are known."""
     from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 
     known = [one for one in databases.values() if one.engine in _TITLES]
     seen: set[Path] = set()
-    for settings in [*known, *(DatabaseSettings(engine=engine) for engine in _TITLES)]:
+    if others or not databases:
+        known += [DatabaseSettings(engine=engine) for engine in _TITLES]
+    for settings in known:
         if settings.server != "embedded":
             continue
         server = servers.of(settings, cache_dir=cache_dir)

@@ -8,7 +8,7 @@ entered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -16,7 +16,9 @@ from _pytest import nodes
 
 from pytest_slipstream import events
 from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.database import Database
 from pytest_slipstream.databases.lanes.lanes import Lanes
+from pytest_slipstream.errors import IsolationError
 
 Node = nodes.Node
 Fixture = pytest.FixtureDef[object]
@@ -35,6 +37,8 @@ class Layer:
         self.fixturedef = fixturedef
         self.finished = False
         self.tables: dict[str, tuple[str, ...]] = {}
+        self.numbers: dict[str, int] = {}
+        """By the database's name, as in `Database.layers`."""
 
     def ended(self, surviving: Collection[Node] | None) -> bool:
         """Whether its fixture was finished, or its node is not set up any more.
@@ -81,6 +85,7 @@ class Layers:
             tables = database.push_layer()
             if tables:
                 layer.tables[name] = tables
+                layer.numbers[name] = database.layers[-1]
                 self._emit(
                     events.LayerPushed(
                         database=database.name,
@@ -92,6 +97,30 @@ class Layers:
                 )
         if layer.tables:
             self._stack.append(layer)
+
+    def check_all_of(self, item: pytest.Item) -> None:
+        """A test in flight gets all layers that there are: each must be one of a node of its own.
+
+        Raises:
+            IsolationError: One is another module's, or another class's.
+        """
+        nodes_of_item = item.listchain()
+        for layer in self._stack:
+            if layer.node not in nodes_of_item:
+                raise IsolationError(
+                    f"{item.nodeid} would find what a fixture of {layer.node.nodeid} wrote, "
+                    "which is still set up because tests of it come later",
+                    hint="run the tests of a module or class in one row, or mark the test with "
+                    "@pytest.mark.sequential",
+                )
+
+    def lies_above(self, fixturedef: Fixture, databases: Mapping[str, Database]) -> bool:
+        """Whether a fixture has a layer that a test's slots were laid out without."""
+        return any(
+            layer.fixturedef is fixturedef
+            and any(layer.numbers[name] not in databases[name].layers for name in layer.tables)
+            for layer in self._stack
+        )
 
     def finish(self, fixturedef: Fixture) -> None:
         """A wider fixture was finished."""

@@ -39,6 +39,11 @@ def parse_slot_name(name: str) -> SlotName | None:
     return SlotName(found[1], found[2]) if found else None
 
 
+def is_home(slot: str) -> bool:
+    """Whether a slot is the one of its process that the configuration's URL names."""
+    return slot.endswith("_0")
+
+
 def template_name(database: str, fingerprint: str) -> str:
     """The published template's name."""
     return f"{PREFIX}t_{database}_{fingerprint[:16]}"

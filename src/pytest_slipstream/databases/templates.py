@@ -17,7 +17,7 @@ from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Address, Engine, Progress
 from pytest_slipstream.databases.fingerprint import fingerprint
 from pytest_slipstream.databases.sources import decode_all
-from pytest_slipstream.events import Event, TemplateCollected, TemplateReady
+from pytest_slipstream.events import Event, PatternUnmatched, TemplateCollected, TemplateReady
 from pytest_slipstream.settings import DatabaseSettings
 
 _NOTICED_WAIT_S = 0.3
@@ -53,7 +53,10 @@ def ready(
         TemplateError: when the schema or the seed fails; nothing half-built is left.
     """
     start = time.perf_counter()
-    digest = fingerprint(settings, rootdir, server_identity, cache_dir).digest
+    made = fingerprint(settings, rootdir, server_identity, cache_dir)
+    for pattern in made.unmatched:
+        emit(PatternUnmatched(database=database, pattern=pattern))
+    digest = made.digest
     template = naming.template_name(database, digest)
     there = engine.has_template(template)
     built = not there and _build(engine, database, settings, template, digest, rootdir, progress)

@@ -63,7 +63,7 @@ class Build:
         self._scripts: dict[str, Any] = {}
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a later step opens another."""
         self._client.close()
 
     def exists(self) -> bool:

@@ -6,8 +6,9 @@ not beat, and what went wrong here is found by the machine's next step.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.queue.build import Build
@@ -29,6 +30,8 @@ class Heartbeat:
         self._connect = connect
         self._held = held
         self._every_s = every_s
+        self._build: Build | None = None
+        self._beating = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="slipstream-queue", daemon=True)
 
@@ -41,13 +44,21 @@ class Heartbeat:
         self._stopped.set()
         self._thread.join(timeout=1.0)
 
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """Between two beats, and without a connection."""
+        with self._beating:
+            if self._build is not None:
+                self._build.close()
+            yield
+
     def _beat(self) -> None:
-        build: Build | None = None
         while not self._stopped.wait(self._every_s):
-            try:
-                build = build or self._connect()
-                build.beat(self._held())
-            except SlipstreamError:
-                continue  # the server may come back; if not, the machine's next step says so
-        if build is not None:
-            build.close()
+            with self._beating:
+                try:
+                    self._build = self._build or self._connect()
+                    self._build.beat(self._held())
+                except SlipstreamError:
+                    continue  # the server may come back; if not, the machine's next step says so
+        if self._build is not None:
+            self._build.close()

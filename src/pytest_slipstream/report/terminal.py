@@ -93,6 +93,8 @@ def _database(name: str, own: Sequence[events.AnyEvent]) -> Iterator[str]:
             yield f"  {costs}"
         yield from _layers(own)
         yield from _changes(own)
+        for pattern in sorted({event.pattern for event in _only(events.PatternUnmatched, own)}):
+            yield f"  fingerprint {pattern!r} matches no file"
 
 
 def _only(kind: type[_E], happened: Iterable[events.Event]) -> list[_E]:
@@ -120,7 +122,8 @@ def _costs(own: Sequence[events.Event]) -> str:
     cleaned = [event for event in _only(events.TestCleaned, own) if event.node_id]
     if not cleaned:
         return ""
-    strategies = Counter(event.strategy for event in cleaned)
+    # A test is cleaned up after more than once where wider fixtures end with it.
+    strategies = Counter(strategy for _, strategy in {(e.node_id, e.strategy) for e in cleaned})
     seconds = [event.seconds for event in cleaned]
     tests = ", ".join(f"{count} by {name}" for name, count in sorted(strategies.items()))
     return (

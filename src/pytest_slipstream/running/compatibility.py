@@ -69,6 +69,11 @@ def replaced_fixture(
     return None
 
 
+def is_plugins(definition: FixtureDef[Any]) -> bool:
+    """Whether a fixture is one of the plugins that would run a loop."""
+    return definition.func.__module__ in ("pytest_asyncio.plugin", "anyio.pytest_plugin")
+
+
 def is_forced(function: Callable[..., Any]) -> bool:
     """Whether pytest-asyncio would run even a synchronous fixture on its loop."""
     function = getattr(function, "__func__", function)

@@ -54,6 +54,10 @@ class SeededFactories:
         self._unique: list[Any] | None = None
         self._modules: set[str] = set()
 
+    def continue_as(self, worker: str) -> None:
+        """In a forked process: draw other values for ports and names."""
+        self._worker = worker
+
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
         """Tests that are parametrised with made data have the same ids on every worker."""
         if isinstance(collector, pytest.Module):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from pytest_slipstream.running import compatibility
+from pytest_slipstream.running.company import Company
 from pytest_slipstream.running.plans import Facts, Marks, read_marks
 from pytest_slipstream.running.pytest_internals import (
     definitions,
@@ -38,14 +39,12 @@ def marks_of(item: pytest.Item) -> Marks:
     )
 
 
-def of_all(
-    items: Iterable[pytest.Item], reason_alone: Callable[[pytest.Item], str]
-) -> dict[pytest.Item, Facts]:
+def of_all(items: Iterable[pytest.Item], company: Company) -> dict[pytest.Item, Facts]:
     """The facts of all collected tests.
 
     Args:
         items: The tests.
-        reason_alone: Why another room wants a test to run alone, or nothing.
+        company: May want a test to run alone.
 
     Raises:
         ConfigurationError: A marker is wrong.
@@ -54,14 +53,12 @@ def of_all(
     keys = {key for of_item in parametrised.values() for key in of_item}
     names = {name for name, _ in keys}
     return {
-        item: _facts(item, {**_unparametrised(item, names, keys), **own}, reason_alone)
+        item: _facts(item, {**_unparametrised(item, names, keys), **own}, company)
         for item, own in parametrised.items()
     }
 
 
-def _facts(
-    item: pytest.Item, shared: Mapping[Key, object], reason_alone: Callable[[pytest.Item], str]
-) -> Facts:
+def _facts(item: pytest.Item, shared: Mapping[Key, object], company: Company) -> Facts:
     marks = marks_of(item)
     if not compatibility.is_coroutine_test(item):
         return Facts(is_coroutine=False, marks=marks)
@@ -76,7 +73,8 @@ def _facts(
         filters=tuple(
             argument for mark in item.iter_markers("filterwarnings") for argument in mark.args
         ),
-        reason_alone=reason_alone(item),
+        scopes=_scopes(item) if company.shares else (),
+        reason_alone=company.reason_alone(item),
     )
 
 
@@ -99,6 +97,17 @@ def _unparametrised(item: pytest.Item, names: set[str], keys: set[Key]) -> dict[
             if is_wide(definition) and (key := (name, scope_node(definition, item))) in keys:
                 found[key] = _NO_PARAMETER
     return found
+
+
+def _scopes(item: pytest.Item) -> tuple[str, ...]:
+    """Classes, modules and packages whose fixtures a test uses."""
+    nodes = {
+        scope_node(definition, item)
+        for name, found in definitions(item).items()
+        for definition in found
+        if is_wide(definition) and not compatibility.is_plugins(definition)
+    }
+    return tuple(node.nodeid for node in item.listchain()[1:-1] if node in nodes)
 
 
 def _comparable(value: object) -> object:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Iterator
-from types import FrameType
 from typing import Any, TypeVar
 
 from pytest_slipstream.running import fibers
@@ -22,6 +19,7 @@ def new() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     loop.set_task_factory(_task)
     _let_fibers_wait(loop)
+    _let_no_test_stop(loop)
     return loop
 
 
@@ -35,6 +33,23 @@ def _let_fibers_wait(loop: Any) -> None:
 
     with contextlib.suppress(AttributeError):  # a loop that is not written in Python
         loop.run_until_complete = run_until_complete
+
+
+def _let_no_test_stop(loop: Any) -> None:
+    """The loop runs other tests, too."""
+    original = loop.stop
+
+    def stop() -> None:
+        # asyncio itself stops the loop in a callback, which is no task.
+        if CURRENT.get() is not None and asyncio.current_task(loop) is not None:
+            raise RuntimeError(
+                "this test is in flight with others, whose event loop it cannot stop; "
+                "mark it `sequential`"
+            )
+        original()
+
+    with contextlib.suppress(AttributeError):  # a loop that is not written in Python
+        loop.stop = stop
 
 
 def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
@@ -67,27 +82,3 @@ async def _end(tasks: set[asyncio.Task[Any]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=5.0)
-
-
-@contextlib.contextmanager
-def first_interrupt(
-    loop: asyncio.AbstractEventLoop, interrupted: Callable[[], bool]
-) -> Iterator[None]:
-    """Take Ctrl-C while the loop runs, as long as ``interrupted`` accepts it."""
-    ours = (
-        threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
-    if not ours:
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if not interrupted():
-            signal.default_int_handler(number, frame)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -57,6 +57,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         narrows: The name of a wider fixture that it parametrises for itself alone.
         shared: The parameter of each wider fixture that any test parametrises.
         filters: The arguments of its ``filterwarnings`` markers.
+        scopes: Classes, modules and packages with whose fixtures it must not meet others.
         reason_alone: Why it must run alone, where another room says so.
     """
 
@@ -68,6 +69,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     narrows: str = ""
     shared: Mapping[Any, Any] = {}
     filters: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
     reason_alone: str = ""
 
 
@@ -114,7 +116,7 @@ def decide(facts: Facts, *, all_tests: bool, process_wide: Collection[str] = ())
         group=marks.group,
         weight=marks.weight,
         timeout_s=marks.timeout,
-        must_match=facts.filters,
+        must_match=facts.filters + facts.scopes,
         shared=facts.shared,
     )
 

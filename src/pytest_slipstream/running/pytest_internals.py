@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from _pytest import runner as runner_module
 from _pytest import warnings as warnings_plugin
 from _pytest.assertion import util as assertion_util
 from _pytest.capture import CaptureFixture, CaptureIO, CaptureManager, MultiCapture, SysCapture
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from _pytest.fixtures import FixtureDef, SubRequest, get_scope_node, get_scope_package
 from _pytest.logging import LogCaptureFixture, LogCaptureHandler, LoggingPlugin, catching_logs
 from _pytest.nodes import Node
@@ -260,6 +263,29 @@ def hook_execution(
         yield original
     finally:
         manager._inner_hookexec = original
+
+
+def fresh_capture(config: pytest.Config) -> None:
+    """In a process that was forked between two tests: capture into files of its own."""
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    if capture is not None and capture._global_capturing is not None:
+        capture._global_capturing = None  # suspended: the streams are those of the process
+        capture.start_global_capturing()
+        capture.suspend_global_capture(in_=True)
+
+
+def redirect_faults(config: pytest.Config, descriptor: int) -> None:
+    """Write Python's fatal errors there, not where this process began."""
+    if fault_handler_stderr_fd_key in config.stash:
+        os.dup2(descriptor, config.stash[fault_handler_stderr_fd_key])
+
+
+def note_failed_subtest(config: pytest.Config, report: Any) -> None:
+    """Count a failed subtest of another process, as pytest does to fail the test that passed."""
+    subtests = sys.modules.get("_pytest.subtests")  # part of pytest since version 9
+    if subtests is not None and isinstance(report, subtests.SubtestReport) and report.failed:
+        failed = config.stash[subtests.failed_subtests_key]
+        failed[getattr(report, "id", report.nodeid)] += 1
 
 
 @contextlib.contextmanager

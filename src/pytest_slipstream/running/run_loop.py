@@ -19,6 +19,7 @@ import pytest
 from pytest_slipstream import events, garbage
 from pytest_slipstream.clock import clock
 from pytest_slipstream.running import fibers, loops, process_state
+from pytest_slipstream.running.company import Company
 from pytest_slipstream.running.compatibility import (
     CoroutineTests,
     TimeoutMarks,
@@ -27,6 +28,7 @@ from pytest_slipstream.running.compatibility import (
 )
 from pytest_slipstream.running.flights import CURRENT, Flight
 from pytest_slipstream.running.guard import Guard
+from pytest_slipstream.running.interrupts import first_interrupt
 from pytest_slipstream.running.logs import Logs
 from pytest_slipstream.running.output import Output
 from pytest_slipstream.running.phases import Phases
@@ -44,10 +46,10 @@ from pytest_slipstream.running.timeouts import Watchdog
 from pytest_slipstream.running.waiting import Waiting
 
 GRACE_S = 5.0
+_NOTHING = contextlib.nullcontext()
 Emit = Callable[[events.Event], None]
 Plans = Mapping[pytest.Item, Plan]
 InLine = tuple[pytest.Item, pytest.Item | None]
-Around = Callable[[pytest.Item], contextlib.AbstractAsyncContextManager[object]]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -73,8 +75,7 @@ class RunLoop:
         plans: How each of them is to be run.
         limits: How much may be in flight.
         emit: Takes the events.
-        around: What a test needs besides its fixtures, from before its set-up to after its
-            teardown; entered in its own task and context.
+        company: What goes with the tests.
     """
 
     def __init__(
@@ -84,16 +85,16 @@ class RunLoop:
         plans: Plans,
         limits: Limits,
         emit: Emit,
-        around: Around,
+        company: Company,
     ) -> None:
         config = session.config
         self._session = session
         self._plans = plans
         self._limits = limits
         self._emit = emit
-        self._around = around
+        self._company = company
         self._loop = loops.new()
-        self._copies = FixtureCopies(self._loop, is_foreign)
+        self._copies = FixtureCopies(self._loop, is_foreign, company)
         self._tree = SetupTree(self._copies.forget)
         self._line = Line(source, self._tree.hold)
         self._reports = Reports(config)
@@ -131,6 +132,7 @@ class RunLoop:
             stack.enter_context(dynamic_definitions(self._session, self._copies.of))
             stack.enter_context(self._plugins())
             stack.enter_context(loops.closing(self._loop, lambda: self._aborted))
+            stack.callback(self._land)
             self._watchdog.start()
             stack.callback(self._watchdog.stop)
             try:
@@ -138,6 +140,10 @@ class RunLoop:
             finally:
                 if not self._aborted:
                     self._tree.teardown_exact(None)
+
+    def _land(self) -> None:
+        if not self._aborted:
+            self._loop.run_until_complete(self._company.landed())
 
     @contextlib.contextmanager
     def _plugins(self) -> Iterator[None]:
@@ -195,7 +201,7 @@ class RunLoop:
                     self._output.routed(),
                 ):
                     stack.enter_context(context)
-            stack.enter_context(loops.first_interrupt(self._loop, self._interrupt))
+            stack.enter_context(first_interrupt(self._interrupt))
             self._watchdog.turn()
             stack.callback(self._watchdog.rest)
             error = self._turned(self._loop.create_task(self._segment()))
@@ -282,7 +288,7 @@ class RunLoop:
         CURRENT.set(flight)
         with self._own_fixtures(flight):
             try:
-                async with self._around(flight.item):
+                async with self._company.around(flight.item) if flight.overlapping else _NOTHING:
                     await fibers.run(
                         lambda: _protocol(flight.item, nextitem), flight.meter, flight.translate
                     )

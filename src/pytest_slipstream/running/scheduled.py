@@ -13,6 +13,9 @@ from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.stopwatch import Stopwatch
 from pytest_slipstream.settings import Settings
 
+SHARD = "slipstream_shard"
+"""By what name the parent tells a worker that it has spawned which shard is run."""
+
 
 def register(
     settings: Settings,
@@ -35,11 +38,13 @@ def register(
     path = config.rootpath / settings.durations_file
     history = RunHistory(path, path)
     shard = None
-    if settings.shard is not None:
+    told = getattr(config, "workerinput", None)
+    named = settings.shard or (told or {}).get(SHARD)
+    if named is not None:
         from pytest_slipstream.scheduling.shards import parse
 
-        shard = parse(settings.shard, os.environ)
-    elif settings.queue is not None and not config.option.collectonly:
+        shard = parse(named, os.environ)
+    elif settings.queue is not None and not (config.option.collectonly or told is not None):
         from pytest_slipstream.running.queued import starting
 
         shard = starting.register(settings, config, history, emit)
@@ -51,5 +56,5 @@ def register(
     manager.register(history, "slipstream-history")
     if settings.records_durations:
         manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
-        if not hasattr(config, "workerinput"):
+        if told is None:
             manager.register(DurationRecorder(history), "slipstream-durations")

@@ -9,17 +9,19 @@ there, so that no other plugin has to.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import functools
 import inspect
 import types
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_slipstream.running import compatibility, fibers
+from pytest_slipstream.running.company import Company
 from pytest_slipstream.running.flights import CURRENT, Flight
 from pytest_slipstream.running.owners import Changes, Owner, adopt, changes, wait_with_owner
 from pytest_slipstream.running.pytest_internals import (
@@ -34,12 +36,52 @@ from pytest_slipstream.running.pytest_internals import (
 Definition = FixtureDef[Any]
 
 
+class OneAtATime:
+    """Lets one test at a time have wider fixtures set up or torn down.
+
+    Args:
+        needed: Whether they meet in something that they write to; else all may.
+    """
+
+    def __init__(self, *, needed: bool) -> None:
+        self._needed = needed
+        self._lock = asyncio.Lock()
+        self._holder: Flight | None = None
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for the turn of the running test; one that has it may have it again."""
+        if not self._needed or not fibers.in_fiber():
+            yield
+            return
+        flight = CURRENT.get()
+        if flight is None or flight is not self._holder:
+            fibers.wait(self._lock.acquire())
+            self._holder = flight
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._holder = None
+                self._lock.release()
+
+
 class SharedFixture(FixtureDef[Any]):
     """A fixture that several tests use: its own part runs in its owner's task."""
 
     owner: Owner
     waits: bool
     changes: Changes
+    company: Company
+    turns: OneAtATime
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return f"the {self.scope} fixture {self.argname!r}"
 
     def execute(self, request: SubRequest) -> Any:
         """Set up what the fixture needs, each in its own place, and then the fixture, once."""
@@ -48,7 +90,9 @@ class SharedFixture(FixtureDef[Any]):
         if self._is_set_up(request):
             value = super().execute(request)
         else:
-            value = self.owner.run(lambda: self._set_up(request), waits=self.waits)
+            with self.turns.held():
+                value = self.owner.run(lambda: self._set_up(request), waits=self.waits)
+        self.company.check_use(self, request._pyfuncitem)
         adopt(self.changes)
         return value
 
@@ -61,14 +105,20 @@ class SharedFixture(FixtureDef[Any]):
         context = fibers.context()
         before = dict(context)
         try:
-            return super().execute(request)
+            with self.company.shared(self.title):
+                return super().execute(request)
         finally:
             self.changes = changes(before, context)
 
     def finish(self, request: SubRequest) -> None:
         """Tear down in the task that set up."""
         if self.cached_result is not None:
-            self.owner.run(lambda: FixtureDef.finish(self, request), waits=self.waits)
+            with self.turns.held():
+                self.owner.run(lambda: self._finish(request), waits=self.waits)
+
+    def _finish(self, request: SubRequest) -> None:
+        with self.company.shared(self.title):
+            super().finish(request)
 
 
 class FixtureCopies:
@@ -77,11 +127,17 @@ class FixtureCopies:
     Args:
         loop: The run's event loop.
         is_foreign: Whether another plugin runs the asynchronous fixtures of a test.
+        company: What goes with the tests.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, is_foreign: Callable[[pytest.Item], bool]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        is_foreign: Callable[[pytest.Item], bool],
+        company: Company,
     ) -> None:
+        self._company = company
+        self._turns = OneAtATime(needed=company.shares)
         self._loop = loop
         self._is_foreign = is_foreign
         self._base = contextvars.copy_context()
@@ -119,6 +175,7 @@ class FixtureCopies:
                 self._owners[node] = Owner(self._loop, self._base)
             shared.owner = self._owners[node]
             shared.changes = {}
+            shared.company, shared.turns = self._company, self._turns
             shared.waits = not foreign and is_async(definition.func)
             copies[key] = shared
         return copies[key]

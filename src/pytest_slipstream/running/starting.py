@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-
 import msgspec
 import pytest
 
-from pytest_slipstream.running import compatibility, facts, pytest_internals
+from pytest_slipstream.running import compatibility, facts, fibers, pytest_internals
+from pytest_slipstream.running.company import NO_COMPANY, Company
+from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.plans import Plan, decide
-from pytest_slipstream.running.run_loop import Around, Emit, Limits, RunLoop
+from pytest_slipstream.running.run_loop import Emit, Limits, RunLoop
 from pytest_slipstream.running.sources import ListSource, Source
 from pytest_slipstream.settings import Settings
 
@@ -20,9 +19,8 @@ DEFAULT_LIMIT = 16
 def run_tests(
     session: pytest.Session,
     settings: Settings,
-    reason_alone: Callable[[pytest.Item], str],
     emit: Emit,
-    around: Around = contextlib.nullcontext,
+    company: Company = NO_COMPANY,
     source: Source | None = None,
 ) -> None:
     """Run the collected tests.
@@ -30,9 +28,8 @@ def run_tests(
     Args:
         session: pytest's.
         settings: How many may be in flight.
-        reason_alone: Why a test must run alone though its markers allow more, or nothing.
         emit: Takes the events.
-        around: What each test in the loop needs besides its fixtures.
+        company: What tests in flight need of another room.
         source: Hands out those that are to be run; without it, all are.
 
     Raises:
@@ -50,13 +47,20 @@ def run_tests(
                 process_wide=settings.process_wide_fixtures,
             ),
         )
-        for item, fact in facts.of_all(session.items, reason_alone).items()
+        for item, fact in facts.of_all(session.items, company).items()
     }
     limits = Limits(limit, settings.groups, settings.timeout or None)
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and any(plan.way == "together" for plan in plans.values()):
         terminal.showfspath = False  # modules alternate: their names would fill the screen
-    RunLoop(session, source or ListSource(session.items), plans, limits, emit, around).run()
+    RunLoop(session, source or ListSource(session.items), plans, limits, emit, company).run()
+
+
+def end_tasks() -> None:
+    """Cancel what the running test has left running on the loop, where it waits for that."""
+    flight = CURRENT.get()
+    if flight is not None and fibers.in_fiber() and not compatibility.keeps_tasks(flight.item):
+        fibers.wait(flight.end_tasks())
 
 
 def _is_watched(config: pytest.Config) -> bool:

@@ -59,13 +59,24 @@ def fastest(predictions: Iterable[Prediction]) -> Prediction:
     return chosen
 
 
-def described(sequence: Prediction, chosen: Prediction) -> str:
-    """One line for the user."""
+def described(sequence: Prediction, chosen: Prediction, unmeasured: int = 0) -> str:
+    """One line for the user.
+
+    Args:
+        sequence: Without workers.
+        chosen: With as many as there will be.
+        unmeasured: How many tests are not in the duration history.
+    """
     alone = f"in sequence {duration(sequence.seconds)}"
     if chosen.workers == 0:
-        return f"{alone}, which workers would not shorten"
-    with_workers = f"--workers {chosen.workers} {duration(chosen.seconds)}"
-    return f"{alone}, {with_workers}, limited by {chosen.limit}"
+        line = f"{alone}, which workers would not shorten"
+    else:
+        with_workers = f"--workers {chosen.workers} {duration(chosen.seconds)}"
+        line = f"{alone}, {with_workers}, limited by {chosen.limit}"
+    if unmeasured:
+        tests = "1 test was" if unmeasured == 1 else f"{unmeasured} tests were"
+        line += f"; a guess, as {tests} never measured"
+    return line
 
 
 def duration(seconds: float) -> str:

@@ -28,7 +28,7 @@ from pytest_slipstream.settings.options import (
     Option,
 )
 from pytest_slipstream.settings.queue_verdicts import queue_problems
-from pytest_slipstream.settings.verdicts import database_problems, shared
+from pytest_slipstream.settings.verdicts import PRODUCTS, database_problems, shared
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
     ("false", "0", "no", "off"), False
@@ -218,8 +218,15 @@ def _database(name: str, table: Table) -> DatabaseSettings:
         option, dot, inner = key.partition(".")
         origin = table[option].origin if option in table else f"{prefix}.{option}"
         of = "" if origin.startswith(prefix) else f" for database {name!r}"
-        raise ConfigurationError(f"{origin}{dot}{inner}{of} {problem}")
+        hint = _driver_hint(settings) if option == "driver" else None
+        raise ConfigurationError(f"{origin}{dot}{inner}{of} {problem}", hint=hint)
     return settings
+
+
+def _driver_hint(settings: DatabaseSettings) -> str | None:
+    """The driver, where the engine's name was written before it, as in a URL."""
+    engine, _, driver = (settings.driver or "").partition("://")[0].partition("+")
+    return f"write {driver!r}" if driver and PRODUCTS.get(engine) == settings.engine else None
 
 
 def _decode(prefix: str, table: Table, options: tuple[Option, ...]) -> dict[str, Any]:
@@ -250,7 +257,7 @@ def _convert(option: Option, given: Given) -> Any:
             word, near = option.name, _tables_in(ROOT)
         raise ConfigurationError(
             f"{given.origin} is {_shown(given.value)}, and must be {option.expected}",
-            hint=_did_you_mean(word, near),
+            hint=_did_you_mean(PRODUCTS.get(str(word), word), near),
         ) from error
 
 

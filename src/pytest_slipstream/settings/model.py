@@ -55,7 +55,8 @@ class DatabaseSettings(
         Sources,
         Meta(
             description="What fills the template once: `module:callable` that takes the URL (sync "
-            "or async), a `.sql` file or a directory of them; several in order."
+            "or async: the URL's driver is of the same kind, unless it is empty), a `.sql` file or "
+            "a directory of them; several in order."
         ),
     ] = ()
     isolation: Annotated[
@@ -197,7 +198,7 @@ class Settings(
         ),
     ] = 0
     groups: Annotated[
-        dict[str, int],
+        dict[str, Annotated[int, Meta(ge=1)]],
         Meta(
             description="How many tests of a group, `@pytest.mark.concurrent(group=…)`, may be in "
             "flight together; a group that is not named here has 1."
@@ -218,6 +219,22 @@ class Settings(
             "and their like: a test that uses one is never in flight with others."
         ),
     ] = ()
+    workers: Annotated[
+        Annotated[int, Meta(ge=1)] | Literal["auto"] | None,
+        Meta(
+            description="Run the tests on so many worker processes, which share what was imported "
+            "and collected once; `auto` takes the number that is predicted to be fastest, which "
+            "may be none."
+        ),
+    ] = None
+    workers_start: Annotated[
+        Literal["fork", "spawn"] | None,
+        Meta(
+            description="How workers begin: `fork` copies the process that has collected the "
+            "tests, with `spawn` each collects them for itself. Without a value: `fork`, where "
+            "that is safe."
+        ),
+    ] = None
     lanes: Annotated[
         dict[str, LaneSettings],
         Meta(description="The lanes beside the default lane, by name."),
@@ -269,14 +286,14 @@ class Settings(
         str | None,
         Meta(
             description="Where servers and templates are kept between runs; without it, a "
-            "directory of the user's cache."
+            "directory of the user's cache, or as root `/var/cache/pytest-slipstream`."
         ),
     ] = None
     durations: Annotated[
         bool | None,
         Meta(
             description="Record what tests and wider fixtures take, for the runs that follow. "
-            "Without a value: where a database is configured."
+            "Without a value: where a database is configured, and with workers."
         ),
     ] = None
     durations_file: Annotated[
@@ -356,7 +373,7 @@ class Settings(
     @property
     def records_durations(self) -> bool:
         """Whether this run adds to the duration history."""
-        return bool(self.databases) if self.durations is None else self.durations
+        return bool(self.databases or self.workers) if self.durations is None else self.durations
 
     @property
     def speeds_up_unchanged(self) -> bool:
@@ -372,4 +389,4 @@ class Settings(
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
         by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged
-        return bool(self.databases or by_itself)
+        return bool(self.databases or self.workers or by_itself)

@@ -16,7 +16,9 @@ from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Set
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("build", "lane", "machine", "queue", "shard"))
+_WITHOUT_PREFIX = frozenset(
+    ("build", "lane", "machine", "queue", "shard", "workers", "workers_start")
+)
 _TABLES = frozenset(("databases", "lanes"))
 
 _KINDS: dict[Any, Kind] = {
@@ -76,16 +78,14 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def expected(self) -> str:
         """What a value must be, in words."""
-        if self.kind == "number" and self.least is not None:
-            return f"a whole number of at least {self.least}"
+        least = "" if self.least is None else f" of at least {self.least}"
         return {
             "switch": "true or false",
             "choice": "one of " + ", ".join(self.choices),
-            "number": "a whole number",
+            "number": " or ".join([f"a whole number{least}", *self.choices]),
             "text": "a text",
             "list": "a text or a list of texts",
-            "table": "a table of "
-            + ("whole numbers" if self.type.__origin__ == dict[str, int] else "texts"),
+            "table": f"a table of whole numbers{least}" if least else "a table of texts",
         }[self.kind]
 
 
@@ -98,9 +98,18 @@ def options_of(struct: type[msgspec.Struct], *, of_database: bool) -> tuple[Opti
     )
 
 
+def _least(plain: Any, meta: msgspec.Meta) -> int | None:
+    """The least value, of a table's values where it is one."""
+    parts = (plain, *get_args(plain))
+    inner = [one for part in parts for one in getattr(part, "__metadata__", ())]
+    return next((int(one.ge) for one in (meta, *inner) if one.ge is not None), None)
+
+
 def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     value_type, meta = get_args(field.type)
-    plain = _without_none(value_type)
+    plain, *others = _without_none(value_type)
+    least = _least(plain, meta)
+    plain = get_args(plain)[0] if get_origin(plain) is Annotated else plain
     origin = get_origin(plain) or plain
     factory = field.default_factory
     return Option(
@@ -108,8 +117,13 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
         of_database=of_database,
         kind=_KINDS[origin],
         type=Annotated[value_type, meta],
-        choices=get_args(plain) if origin is Literal else (),
-        least=meta.ge,
+        choices=tuple(
+            choice
+            for part in (plain, *others)
+            if get_origin(part) is Literal
+            for choice in get_args(part)
+        ),
+        least=least,
         required=field.required,
         default=field.default if factory is msgspec.NODEFAULT else factory(),
         description=meta.description,
@@ -117,10 +131,11 @@ def _option(field: msgspec.structs.FieldInfo, of_database: bool) -> Option:
     )
 
 
-def _without_none(value_type: Any) -> Any:
+def _without_none(value_type: Any) -> list[Any]:
+    """The parts of a union; a type that is none is the only part."""
     if get_origin(value_type) in (Union, types.UnionType):
-        return next(part for part in get_args(value_type) if part is not type(None))
-    return value_type
+        return [part for part in get_args(value_type) if part is not type(None)]
+    return [value_type]
 
 
 TOP_OPTIONS = options_of(Settings, of_database=False)

@@ -19,11 +19,13 @@ PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_d
 MAX_DATABASE_KEY = 20
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
+_DRIVER = re.compile(r"\w*\Z")
 _OF_SQLITE = ("url", "database")
 _SCHEMES = {"postgresql": ("postgresql", "postgres"), "mysql": ("mysql", "mariadb")}
-_PRODUCTS = {"sqlite": "sqlite"} | {
+PRODUCTS = {"sqlite": "sqlite"} | {
     scheme: engine for engine, schemes in _SCHEMES.items() for scheme in schemes
 }
+"""Each name of a product, with its engine."""
 # SQLAlchemy's own dialects; a third party's driver is none of these.
 _DRIVERS = {
     "mysql": ("pymysql", "asyncmy", "aiomysql", "mysqldb", "mysqlconnector"),
@@ -110,17 +112,22 @@ def _server_problem(server: str, engine: str) -> str | None:
 
 
 def _driver_problem(driver: str | None, engine: str) -> str | None:
-    for product, drivers in _DRIVERS.items():
-        if product != engine and driver in drivers:
-            valid = ", ".join(_DRIVERS[engine])
-            return f"is {driver!r}, which is for {product}; for {engine} there are {valid}"
+    if driver is None:
+        return None
+    valid = f"for {engine} there are {', '.join(_DRIVERS[engine])}"
+    others = [product for product in _DRIVERS if product != engine]
+    product = next((one for one in others if driver in _DRIVERS[one]), None)
+    if product is not None:
+        return f"is {driver!r}, which is for {product}; {valid}"
+    if driver in PRODUCTS or not _DRIVER.match(driver):
+        return f"is {driver!r}, and must be the driver's name alone; {valid}"
     return None
 
 
 def _env_problem(variable: str, template: str, engine: str) -> str | None:
     if not variable or "=" in variable or "\0" in variable + template:
         return "cannot be an environment variable"
-    product = _PRODUCTS.get(template.partition("://")[0].partition("+")[0])
+    product = PRODUCTS.get(template.partition("://")[0].partition("+")[0])
     if product not in (None, engine) and "{" in template:
         return f"is {template!r}, a URL of {product}, and the engine is {engine!r}"
     valid = _OF_SQLITE if engine == "sqlite" else PLACEHOLDERS

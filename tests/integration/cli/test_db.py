@@ -157,6 +157,40 @@ def test_a_live_slot_is_copied_and_refused_by_postgresql(engine, slot, slipstrea
     assert [table.rpartition(".")[2] for table in slot.touched()] == ["note"]
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_what_a_killed_run_left_on_a_server_that_stopped_since_is_dropped(
+    engine, killed, slipstream
+):
+    engine.close()
+    slipstream("db", "stop")
+    assert f"dropped {DEAD}" in slipstream("db", "prune").stdout
+
+
+@pytest.mark.parametrize("engine", ["mysql"], indirect=True)
+def test_a_server_without_its_driver_keeps_nothing_else_from_being_shown(
+    engine, killed, slipstream, tmp_path
+):
+    (tmp_path / "pymysql.py").write_text("raise ImportError('it is not here')\n")
+    listed = slipstream("db", "list", PYTHONPATH=str(tmp_path))
+    assert listed.returncode == 0, listed.stderr
+    assert "SQLite" in listed.stdout
+    assert re.search(r"note: (MariaDB|MySQL) .* was not looked at: .* PyMySQL", listed.stderr)
+    assert "hint: pip install" in listed.stderr
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_list_starts_no_server_that_the_project_does_not_use(engine, slipstream, tmp_path):
+    engine.close()
+    slipstream("db", "stop")
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.slipstream.databases.main]\nengine = "sqlite"\n'
+    )
+    listed = slipstream("db", "list")
+    assert TEMPLATE not in listed.stdout
+    assert re.search(r"note: PostgreSQL .* is stopped, and was not looked at", listed.stderr)
+    assert slipstream("db", "drop", TEMPLATE).returncode == 0
+
+
 @pytest.fixture
 def shells(tmp_path: Path) -> Callable[[], str]:
     """The products' shells that say how they were called; returns the ``PATH`` to them."""

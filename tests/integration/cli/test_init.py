@@ -134,6 +134,17 @@ def test_what_cannot_be_told_is_asked_for_by_options(tmp_path, slipstream):
     assert 'schema = "schema.sql"' in (tmp_path / "pyproject.toml").read_text("utf-8")
 
 
+def test_a_configuration_that_leads_to_another_server_is_not_written(project, slipstream):
+    (project / "shop" / "config.py").write_text(
+        "import os\nDATABASE_URL = f\"postgresql://me@{os.environ['PG_HOST']}/app\"\n"
+    )
+    done = slipstream("init", "--engine", "postgresql")
+    assert done.returncode == 1
+    assert "error: nothing was written: the application reads PG_HOST" in done.stderr
+    assert "hint: read host and port from variables, or a whole URL" in done.stderr
+    assert (project / "pyproject.toml").read_text("utf-8") == PYPROJECT
+
+
 def test_a_wrong_engine_lists_the_valid_ones(slipstream):
     done = slipstream("init", "--engine", "oracle")
     assert done.returncode == 4

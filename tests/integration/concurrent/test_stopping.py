@@ -118,6 +118,21 @@ async def test_neighbour():
 """
 
 
+def test_a_test_cannot_stop_the_loop_of_the_others(trial: Trial) -> None:
+    trial.add(
+        "it",
+        "import asyncio\n"
+        "async def test_stops():\n    asyncio.get_running_loop().stop()\n"
+        "async def test_neighbour():\n    await asyncio.sleep(0.2)\n",
+    )
+    run = trial.run(concurrency=2)
+    assert run.outcomes() == {
+        "test_it.py::test_stops": "failed",
+        "test_it.py::test_neighbour": "passed",
+    }
+    assert "it cannot stop; mark it `sequential`" in run.output
+
+
 def test_system_exit_in_a_task_is_the_test_s(trial: Trial) -> None:
     """asyncio stops the whole loop then."""
     trial.add("it", LEAVING)

@@ -264,26 +264,29 @@ def test_s_means_one_at_a_time(trial: Trial) -> None:
 AROUND = """
 import asyncio, contextlib, contextvars, pytest
 from pytest_slipstream.running import starting
+from pytest_slipstream.running.company import NO_COMPANY
 from pytest_slipstream.settings import Settings
 
 SLOT = contextvars.ContextVar("slot")
 FREE = ["slot 1", "slot 2"]
 USED = []
 
-@contextlib.asynccontextmanager
-async def slot(item):
-    await asyncio.sleep(0.01)
-    name = FREE.pop()
-    SLOT.set(name)
-    yield
-    USED.append((item.name, SLOT.get()))
-    FREE.append(name)
+class WithSlots(type(NO_COMPANY)):
+    @contextlib.asynccontextmanager
+    async def around(self, item):
+        await asyncio.sleep(0.01)
+        name = FREE.pop()
+        SLOT.set(name)
+        yield
+        USED.append((item.name, SLOT.get()))
+        FREE.append(name)
 
 def pytest_runtestloop(session):
-    settings = Settings(concurrency=2)
-    starting.run_tests(session, settings, lambda item: "", lambda event: None, slot)
-    print(len(USED), "tests,", len(FREE), "free slots")
+    starting.run_tests(session, Settings(concurrency=2), lambda event: None, WithSlots())
     return True
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.line(f"{len(USED)} tests, {len(FREE)} free slots")
 
 @pytest.fixture
 async def own_slot():
@@ -304,7 +307,7 @@ def test_what_a_test_needs_besides_its_fixtures(trial: Trial) -> None:
         "    assert await asyncio.create_task(read()) == own_slot\n"
         "async def read():\n    return conftest.SLOT.get()\n",
     )
-    assert "5 tests, 2 free slots" in trial.run("-s").output.replace("1 tests", "")
+    assert "5 tests, 2 free slots" in trial.run().output
 
 
 GETTING = """

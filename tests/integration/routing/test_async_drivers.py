@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from async_applications import APPLICATIONS, configuration, files
 from projects import Project
-
-from .async_applications import APPLICATIONS, configuration, files
 
 PYTEST_OPTIONS = """
 asyncio_mode = "auto"
@@ -46,9 +45,17 @@ GATHERING = """
     import pytest
     from app import people
 
+    async def until_no_victim(write, given):
+        while True:
+            try:
+                return await write(given)
+            except Exception as error:  # of any driver: InnoDB may end one of several writers
+                if "Deadlock found" not in str(error):
+                    raise
+
     async def both(n):
-        await people.add(f"a{n}")
-        await people.add_together([f"b{n}", f"c{n}"])
+        await until_no_victim(people.add, f"a{n}")
+        await until_no_victim(people.add_together, [f"b{n}", f"c{n}"])
         return len(await people.names())
 
     @pytest.mark.parametrize("n", range(2))

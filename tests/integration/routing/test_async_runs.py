@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from async_applications import configuration, files
 from projects import Project
 
-from .async_applications import configuration, files
 from .test_async_drivers import PYTEST_OPTIONS
 
 

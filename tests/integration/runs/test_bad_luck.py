@@ -242,6 +242,15 @@ def test_driver_that_does_not_exist(sqlite_project: Project) -> None:
     result.stdout.fnmatch_lines(["*cannot load a driver for driver = 'aiosqlte'*"])
 
 
+def test_a_schema_of_no_valid_form_ends_the_run_before_it_begins(project: Project) -> None:
+    configuration = (project.path / "pyproject.toml").read_text()
+    text = configuration.replace("app.models:Base.metadata", "app.models")
+    (project.path / "pyproject.toml").write_text(text)
+    result = project.run(tests=PASSING)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: schema 'app.models' is not a source: *", "hint: write *"])
+
+
 def test_libpq_is_not_led_elsewhere_by_the_environment(
     postgresql_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

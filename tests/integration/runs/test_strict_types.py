@@ -125,7 +125,7 @@ TORTOISE = """
 
 
     async def create(url):
-        await connect(url)
+        await connect(url.replace("+aiosqlite", ""))  # Tortoise names no driver
         await Tortoise.generate_schemas()
         await Tortoise.close_connections()
 """

@@ -155,6 +155,24 @@ def test_external_server_that_does_not_answer(cache_dir):
             server.restart(quiet)
 
 
+def test_external_server_without_a_free_connection(users):
+    options = {"max_connections": "4", "superuser_reserved_connections": "0"}
+    user = users(server_options=options)
+    user.do("open")
+    where = user.do("address")
+    text = f"{LOGIN}@/postgres?host={where['socket_dir']}&port={where['port']}"
+    server = servers.of(
+        DatabaseSettings(engine="postgresql", server=text), cache_dir=users.cache_dir
+    )
+    with ExitStack() as stack:
+        with pytest.raises(psycopg.OperationalError, match="too many clients"):
+            for _ in range(9):
+                stack.enter_context(psycopg.connect(text))
+        with pytest.raises(ServerError, match="hint: use fewer workers"):
+            server.open(quiet)
+    user.do("close")
+
+
 def test_remote_server_is_refused_before_anything_is_sent(cache_dir):
     text = "postgresql://me:s3cr3t@db.example.com/app"
     refused = r"db\.example\.com' is not this machine"

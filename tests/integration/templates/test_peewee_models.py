@@ -220,8 +220,8 @@ def test_a_model_from_elsewhere_counts_for_the_fingerprint(bench: Bench) -> None
     ("text", "role", "message"),
     [
         ("odd:empty", "schema", "schema 'odd:empty': it is empty"),
-        ("odd:mixed", "schema", "schema 'odd:mixed': it is a list that holds 7"),
-        ("odd:alone", "schema", "schema 'odd:alone': it is <Alone: None>, a Alone"),
+        ("odd:mixed", "schema", "it is a list that holds an object of type 'int'"),
+        ("odd:alone", "schema", "schema 'odd:alone': it is an object of type 'Alone'"),
         ("odd:peewee", "schema", "schema 'odd:peewee': it holds no Peewee models"),
         ("odd:Alone", "seed", "seed 'odd:Alone': Peewee models have no rows"),
         (

@@ -21,7 +21,7 @@ TABLE = """
                   Column("name", String(20)))
 """
 CALLABLES = """
-    import asyncio, os
+    import os
     from sqlalchemy import create_engine, text
     from sqlalchemy.ext.asyncio import create_async_engine
     from models import metadata
@@ -51,8 +51,15 @@ CALLABLES = """
         async with create_async_engine(url).begin() as connection:
             await connection.execute(INSERT)
 
-    def fill_by_run(url):
-        asyncio.run(fill_async(url))
+    class Filler:
+        def __call__(self, url):
+            fill(url)
+
+    class AsyncFiller:
+        async def __call__(self, url):
+            await fill_async(url)
+
+    filler, afiller = Filler(), AsyncFiller()
 """
 ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}
 SEEDED = [("seeded",)]
@@ -108,14 +115,42 @@ def test_a_callable_makes_the_schema_and_another_the_seed(project: Bench) -> Non
     assert project.rows("SELECT name FROM users") == SEEDED
 
 
-@pytest.mark.parametrize("function", ["fill_async", "fill_and_leave", "fill_by_run"])
-def test_an_async_callable_gets_the_url_with_the_driver(project: Bench, function: str) -> None:
-    driver = ASYNC_DRIVERS[project.settings.engine]
+@pytest.mark.parametrize("function", ["fill", "fill_async", "fill_and_leave", "filler", "afiller"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_callable_gets_the_url_with_a_driver_of_its_kind(
+    project: Bench, function: str, is_async: bool
+) -> None:
+    driver = ASYNC_DRIVERS[project.settings.engine] if is_async else None
     project.configure(driver=driver, seed=(f"calls:{function}",))
     assert project.rows("SELECT name FROM users") == SEEDED
 
 
-@pytest.mark.parametrize("function", ["fill_async", "fill_by_run"])
+def test_no_driver_is_kept_for_what_is_not_sqlalchemy(project: Bench) -> None:
+    project.write({"seeds.py": "async def fill(url):\n    assert '+' not in url, url"})
+    project.configure(driver="", seed=("seeds:fill",))
+    project.ready()
+    assert project.built == [True]
+
+
+def test_a_synchronous_callable_that_wants_an_async_driver_is_told_why_not(project: Bench) -> None:
+    project.write(
+        {
+            "seeds.py": """
+                from sqlalchemy.ext.asyncio import create_async_engine
+                def fill(url):
+                    create_async_engine(url.replace("+psycopg:", "+psycopg2:"))
+            """
+        }
+    )
+    project.configure(driver=ASYNC_DRIVERS[project.settings.engine], seed=("seeds:fill",))
+    with pytest.raises(TemplateError) as caught:
+        project.ready()
+    assert caught.value.hint == (
+        "write it as `async def`: a synchronous function gets a URL with a synchronous driver"
+    )
+
+
+@pytest.mark.parametrize("function", ["fill", "fill_async"])
 @pytest.mark.asyncio
 async def test_inside_a_running_loop(project: Bench, function: str) -> None:
     driver = ASYNC_DRIVERS[project.settings.engine]
@@ -223,8 +258,8 @@ def test_a_broken_script_names_file_line_and_statement(bench: Bench) -> None:
         ("gone/alembic.ini", "there is no file at"),
         ("bare.ini", "has no section [alembic] whose script_location is a directory"),
         ("latin.sql", "cannot be read: 'utf-8' codec"),
-        ("odd:number", "it is 7, a int"),
-        ("odd:mixed", "it is a list that holds 7"),
+        ("odd:number", "it is an object of type 'int'"),
+        ("odd:mixed", "it is a list that holds an object of type 'int'"),
         ("odd:empty", "it is empty"),
         ("odd:no_tables", "its MetaData has no tables"),
         ("odd:fails", "schema 'odd:fails' failed: ZeroDivisionError: division by zero ("),

@@ -1,4 +1,4 @@
-"""What is said of a schema that the user chose."""
+"""What is said of a schema that the user chose, or that was proposed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pytest_slipstream.cli.discovery import choice
 from pytest_slipstream.errors import ConfigurationError
 
 MODELS = {
+    "pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['./src/']\n",
     "src/shop/__init__.py": "",
     "src/shop/models.py": "tables = []\n",
     "schema.sql": "",
@@ -20,6 +21,13 @@ MODELS = {
 )
 def test_what_pytest_would_find_is_not_doubted(tree, schema):
     assert choice.doubt(tree(MODELS), schema) is None
+
+
+def test_a_package_in_src_that_pytest_does_not_search_is_pointed_at(tree):
+    doubt = choice.doubt(tree(MODELS | {"pyproject.toml": ""}), "shop.models:tables")
+    assert doubt is not None
+    assert doubt.startswith("the module 'shop.models' lies in src/, which pytest does not search")
+    assert 'write `pythonpath = ["src"]`' in doubt
 
 
 @pytest.mark.parametrize("module", ["shop.model", "shoop.models", "schema"])

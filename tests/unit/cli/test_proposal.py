@@ -105,6 +105,16 @@ def test_tests_that_create_from_metadata_today_go_on_so(tree):
     assert 'schema = "models:Base.metadata"' in proposed(tree, files).table
 
 
+@pytest.mark.parametrize(("read", "missing"), [("HOST", "port"), ("PORT", "host")])
+def test_parts_without_host_or_port_would_reach_another_server(tree, read, missing):
+    parts = "".join(f"os.environ['MYSQL_{part}']\n" for part in ("USER", "DATABASE", read))
+    files = {"db.py": f"import os\n{parts}", "requirements.txt": "pymysql\n"}
+    assert proposed(tree, files).unreached == (
+        f"the application reads MYSQL_{read} (db.py:4) and no variable with the database's "
+        f"{missing}, so it would reach another server than slipstream's"
+    )
+
+
 def test_two_products_are_a_question(tree):
     files = {
         "a.py": read_url("sqlite://", "DB_URL"),

@@ -10,6 +10,8 @@ USER = "    __tablename__ = 'user'\n    id = 1\n"
 DECLARATIONS = {
     "declarative class": "from sqlalchemy.orm import DeclarativeBase\n"
     "class Base(DeclarativeBase): ...\n",
+    "star": "from sqlalchemy import *\nfrom sqlalchemy.orm import *\n"
+    "class Base(DeclarativeBase): ...\n",
     "module alias": "import sqlalchemy.orm as orm\nclass Base(orm.DeclarativeBase): ...\n",
     "function": "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n",
     "old function": "from sqlalchemy.ext.declarative import declarative_base\n"
@@ -23,11 +25,12 @@ def test_a_declarative_base(tree, declared):
     assert [(one.text, one.tables) for one in found] == [("app.models:Base.metadata", 1)]
 
 
-def test_core_tables(tree):
+@pytest.mark.parametrize("names", ["MetaData, Table", "*"])
+def test_core_tables(tree, names):
     found = tables.find(
         tree(
             {
-                "schema.py": "from sqlalchemy import MetaData, Table\n"
+                "schema.py": f"from sqlalchemy import {names}\n"
                 "metadata = MetaData()\n"
                 "users = Table('user', metadata)\norders = Table('order', metadata)\n"
             }

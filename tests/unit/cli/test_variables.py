@@ -44,6 +44,7 @@ def test_a_variable_that_is_read(tree, code, default):
         ("x = 1", "database_url: str", "DATABASE_URL"),
         ("x = 1", "db: str = 'postgresql+asyncpg://h/d'", "DB"),
         ("model_config = SettingsConfigDict(env_prefix='APP_')", "db_url: str", "APP_DB_URL"),
+        ("model_config = {'env_prefix': 'ACME_'}", "db_url: str", "ACME_DB_URL"),
         ("x = 1", "url: PostgresDsn = PostgresDsn('postgresql://h/d')", "URL"),
         ("x = 1", "url: str = Field(alias='SQLALCHEMY_DATABASE_URI')", "SQLALCHEMY_DATABASE_URI"),
         ("x = 1", "url: str = Field('sqlite://', validation_alias='DB_DSN')", "DB_DSN"),

@@ -31,12 +31,15 @@ def test_block() -> None:
         REUSED,
         *(_cleaned(number) for number in range(2)),
         _cleaned(2, escalated="CREATE TABLE public.x"),
+        _cleaned(2),
+        events.PatternUnmatched(database="main", pattern="nope/*.py"),
         events.LeftoverFound(database="main", node_id="t.py::test_1", kind="thread", detail="'x'"),
         events.RunFinished(exit_status=0, server_seconds=3.0),
     ]
     assert list(render(happened)) == [
         "main: postgresql 18.6 started in 0.25 s; template reused",
-        "  3 tests cleaned (3 by reset): median 2.00 ms, 0.01 s in all",
+        "  3 tests cleaned (3 by reset): median 2.50 ms, 0.01 s in all",
+        "  fingerprint 'nope/*.py' matches no file",
         "escalated to clone: 1",
         "  t.py::test_2: CREATE TABLE public.x",
         "left behind and ended: 1",

@@ -201,6 +201,19 @@ def test_braces_can_be_escaped(project):
             POSTGRESQL + 'driver = "asyncmy"',
             [f"{MAIN}.driver", "'asyncmy', which is for mysql; for postgresql there are psycopg,"],
         ),
+        (
+            "[tool.slipstream]\ngroups = { a = 0 }",
+            ["tool.slipstream.groups", "must be a table of whole numbers of at least 1"],
+        ),
+        (
+            POSTGRESQL + 'driver = "postgresql+asyncpg"',
+            [
+                f"{MAIN}.driver is 'postgresql+asyncpg', and must be the driver's name alone",
+                "for postgresql there are psycopg,",
+                "hint: write 'asyncpg'",
+            ],
+        ),
+        (POSTGRESQL + 'driver = "postgresql"', [f"{MAIN}.driver is 'postgresql', and must be"]),
         ("[tool.slipstream]\nadit = true", ["tool.slipstream.adit", "did you mean 'audit'?"]),
         (
             "[tool.slipstream.database.main]\nengine = 'sqlite'",
@@ -215,7 +228,7 @@ def test_braces_can_be_escaped(project):
             ["tool.slipstream.isolation", "[tool.slipstream.databases.main]"],
         ),
         (POSTGRESQL + "audit = true", [f"{MAIN}.audit", "belongs to [tool.slipstream]"]),
-        ("[tool.slipstream]\nworkers = 16", ["tool.slipstream.workers is not known"]),
+        ("[tool.slipstream]\nprocesses = 16", ["tool.slipstream.processes is not known"]),
         ('[tool.slipstream.budget]\ntest = "1s"', ["tool.slipstream.budget is not known"]),
         ("[tool]\nslipstream = 3", ["tool.slipstream is 3, and must be a table"]),
         (
@@ -234,6 +247,10 @@ def test_braces_can_be_escaped(project):
         (
             '[tool.slipstream.databases.main]\nengine = "postgres"',
             ["'postgres'", "did you mean 'postgresql'?"],
+        ),
+        (
+            '[tool.slipstream.databases.main]\nengine = "mariadb"',
+            ["'mariadb'", "did you mean 'mysql'?"],
         ),
         (POSTGRESQL + 'isolation = "rest"', ["is 'rest'", "one of reset, rollback, clone, none"]),
         (POSTGRESQL + 'tests = "some"', [f"{MAIN}.tests is 'some'", "one of all, marked"]),

@@ -25,6 +25,13 @@ else:
 
 _NOT_THE_PROJECTS = {"node_modules", "site-packages", "build", "dist", "venv", "env"}
 _SCHEMA_FILES = ("alembic.ini", "schema.sql")
+# What of a library's names has a meaning here; Peewee's all have.
+_STARRED: Mapping[str, frozenset[str] | None] = {
+    "sqlalchemy.orm": frozenset(("DeclarativeBase", "DeclarativeBaseNoMeta", "declarative_base")),
+    "sqlalchemy": frozenset(("MetaData", "Table")),
+    "sqlmodel": frozenset(("SQLModel",)),
+    "peewee": None,
+}
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)")
 
 
@@ -66,13 +73,18 @@ class Source(msgspec.Struct, frozen=True):
     def name_of(self, node: ast.AST) -> str:
         """The dotted name that an expression stands for; "" for other expressions."""
         if isinstance(node, ast.Name):
-            # Peewee's manual begins with `from peewee import *`.
-            stars = "peewee" if "peewee.*" in self.imports else self.module
-            return self.names.get(node.id, f"{stars}.{node.id}")
+            return self.names.get(node.id) or f"{self._starred(node.id)}.{node.id}"
         if isinstance(node, ast.Attribute):
             owner = self.name_of(node.value)
             return f"{owner}.{node.attr}" if owner else ""
         return ""
+
+    def _starred(self, name: str) -> str:
+        """The module that `from … import *` may have bound a name from; else its own."""
+        for module, exported in _STARRED.items():
+            if f"{module}.*" in self.imports and (exported is None or name in exported):
+                return module
+        return self.module
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -125,7 +137,7 @@ class Project(msgspec.Struct, frozen=True):
 def read(root: Path) -> Project:
     """Parse a project; a file that is not Python of this version is passed over."""
     settings = _settings(root / "pyproject.toml")
-    roots = [root / entry for entry in _python_path(settings)] + [root / "src", root]
+    roots = [root / entry for entry in python_path(settings)] + [root / "src", root]
     sources, schema_files = [], []
     for path in _files(root):
         if path.suffix != ".py":
@@ -152,7 +164,8 @@ def _settings(path: Path) -> Mapping[str, Any]:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
 
 
-def _python_path(settings: Mapping[str, Any]) -> list[str]:
+def python_path(settings: Mapping[str, Any]) -> list[str]:
+    """pytest's option ``pythonpath``."""
     options = settings.get("tool", {}).get("pytest", {}).get("ini_options", {})
     entries = options.get("pythonpath", [])
     return entries.split() if isinstance(entries, str) else list(entries)

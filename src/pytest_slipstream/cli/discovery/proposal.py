@@ -70,9 +70,15 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """The configuration. With something in ``open``, ``table`` is not complete."""
+    """The configuration. With something in ``open``, ``table`` is not complete.
+
+    ``schema`` is "" where it could not be told. ``unreached`` says why, with this configuration,
+    the application would reach another server than slipstream's; None if it would not.
+    """
 
     table: str
+    schema: str
+    unreached: str | None
     reasons: tuple[Reason, ...]
     open: tuple[Open, ...]
     notes: tuple[str, ...]
@@ -128,6 +134,8 @@ def propose(
     lines = list(_lines(product or "", named, source or "", chosen))
     return Proposal(
         table="\n".join(lines) + "\n",
+        schema=source or "",
+        unreached=_unreached(chosen) if product in _TITLES else None,
         reasons=tuple(reasons),
         open=tuple(undecided),
         notes=tuple(_notes(findings, product, chosen, schema or source)),
@@ -203,6 +211,19 @@ def _variables(findings: Findings) -> list[Variable]:
     """URL variables; their parts only where there is no URL."""
     urls = [one for one in findings.variables if one.placeholder == "url"]
     return urls or [one for one in findings.variables if one.placeholder != "url"]
+
+
+def _unreached(chosen: list[Variable]) -> str | None:
+    """What is missing where parts of a URL are read: the rest of it stands in the code."""
+    found = {one.placeholder: one for one in chosen}
+    for place, other in (("host", "port"), ("port", "host")):
+        if place in found and other not in found:
+            one = found[place]
+            return (
+                f"the application reads {one.name} ({one.place}) and no variable with the "
+                f"database's {other}, so it would reach another server than slipstream's"
+            )
+    return None
 
 
 def _lines(product: str, driver: str, schema: str, chosen: list[Variable]) -> Iterator[str]:

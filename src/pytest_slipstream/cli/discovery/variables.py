@@ -160,6 +160,10 @@ def _prefix(settings: ast.ClassDef) -> str:
             return _text(node.value)
         if isinstance(node, ast.Assign) and _is_name(node.targets[0], "env_prefix"):
             return _text(node.value)
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if _text(key) == "env_prefix":
+                    return _text(value)
     return ""
 
 

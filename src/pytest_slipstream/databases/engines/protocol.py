@@ -8,12 +8,13 @@ server at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
 
+from pytest_slipstream.errors import IsolationError, ServerError
 from pytest_slipstream.identity import Owner as Owner
 
 Progress = Callable[[str], None]
@@ -126,6 +127,19 @@ class Slot(Protocol):
                 those that a layer above changed too, which stay as it has them.
         """
 
+    @property
+    def layers(self) -> Sequence[Any]:
+        """What lies on the template, for `lay`; valid until the slot pops or pushes a layer."""
+
+    def lay(self, layers: Sequence[Any]) -> None:
+        """Have another slot's layers, of the same template, lie on this clean one, and no others.
+
+        They stay the other slot's: this one neither removes them, nor pushes or pops layers.
+
+        Raises:
+            IsolationError: One of them changed the schema, and can lie on its own slot only.
+        """
+
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works: object or table to a digest.
 
@@ -198,6 +212,25 @@ class Engine(Protocol):
 
     def create_slot(self, name: str, template: str) -> Slot:
         """Make a slot."""
+
+
+def unmakeable(slot: str, said: str) -> ServerError:
+    """Why a slot cannot be made, by what the server said."""
+    return ServerError(
+        f"the slot {slot} cannot be made: {said}",
+        hint="where the server has no connections left: lower `concurrency`, or have the server "
+        'take more; an embedded one by `server_options = { max_connections = "1000" }`',
+    )
+
+
+def unlayable(slot: str) -> IsolationError:
+    """Why a layer cannot be laid on another slot."""
+    return IsolationError(
+        f"what a wider fixture made of the schema cannot reach {slot}, the slot of a test that is "
+        "in flight with others",
+        hint="make the schema in the template (`schema` in [tool.slipstream.databases.…]), or mark "
+        "the fixture's tests with @pytest.mark.sequential",
+    )
 
 
 class ScriptError(Exception):

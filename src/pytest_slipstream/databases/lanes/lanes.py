@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_slipstream.databases.database import Database, Surroundings
+from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.databases.lanes.choice import by_markers, by_path
 from pytest_slipstream.databases.lanes.lane import Lane
+from pytest_slipstream.databases.servers.room import with_room
 from pytest_slipstream.errors import ConfigurationError, IsolationError
 from pytest_slipstream.settings import Settings
 
@@ -40,7 +42,12 @@ class Lanes:
             name: Lane(
                 name,
                 {
-                    key: Database(key, database, around, name if name in settings.lanes else "")
+                    key: Database(
+                        key,
+                        with_room(database, settings.concurrency),
+                        around,
+                        name if name in settings.lanes else "",
+                    )
                     for key, database in lane.databases.items()
                 },
             )
@@ -120,6 +127,13 @@ class Lanes:
         self.current.variables.restore()
         self.current = self._lanes[name]
         self._set_up()
+
+    def move(self, owner: Owner) -> None:
+        """In a forked process: have slots of its own, to which the environment leads."""
+        self.current.variables.restore()
+        for lane in self._lanes.values():
+            lane.move(owner)
+        self.current.variables.set()
 
     def _set_up(self) -> None:
         self.current.variables.set()

@@ -19,6 +19,7 @@ from pytest_slipstream import events
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
 from pytest_slipstream.databases.routing.joining import Joining
+from pytest_slipstream.databases.routing.ownership import Ownership
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.import_hook import ImportHook
 
@@ -33,15 +34,49 @@ class Entrance:
     Args:
         database: The database's key in the configuration.
         address: The slot's.
+        number: Of the slot; 0 is the one that the configuration's URL names.
+        home: The entrance with number 0, if it is not this one.
     """
 
-    def __init__(self, database: str, address: Address) -> None:
+    def __init__(
+        self, database: str, address: Address, number: int = 0, home: Entrance | None = None
+    ) -> None:
         self.database = database
         self.address = address
+        self.number = number
+        self.home = home or self
+        self.known_as = [address]
+        """Every address that leads here; the last is the slot's own."""
         self.joining = Joining(database, address.engine)
         self.connection_class: ConnectionClass = lambda wanted: wanted
         self.refusal: Callable[[], SlipstreamError] | None = None
         self._callbacks: list[OnConnect] = []
+        self._ownership: Ownership | None = None
+
+    def watch_use(self, ownership: Ownership) -> None:
+        """From now on, a connection that is opened here works in its owner's hands only."""
+        self.joining.check = partial(ownership.check, self)
+        self._ownership = ownership
+
+    @property
+    def joins(self) -> bool:
+        """Whether connections opened now must be of the classes that can join."""
+        return self.joining.possible or self.is_watched
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether each use of a connection must be seen, because tests may be in flight."""
+        return self._ownership is not None
+
+    @property
+    def renamed(self) -> bool:
+        """Whether a call may name the slot by an address that is not its own."""
+        return self.number > 0 or len(self.known_as) > 1
+
+    def move(self, address: Address) -> None:
+        """The slot is another one; connections to the one before lead to it, too."""
+        self.known_as.append(address)
+        self.address = address
 
     def passed(self) -> Entrance:
         """Somebody connects; raises `refusal` where the running test may not."""
@@ -49,12 +84,19 @@ class Entrance:
             raise self.refusal()
         return self
 
+    @property
+    def callbacks(self) -> tuple[OnConnect, ...]:
+        """What is called with every new connection."""
+        return tuple(self._callbacks)
+
     def on_connect(self, callback: OnConnect) -> None:
         """Have ``callback`` called with every new physical connection of the application."""
         self._callbacks.append(callback)
 
     def opened(self, physical: Any) -> None:
         """The drivers tell of a new physical connection."""
+        if self._ownership is not None:
+            self._ownership.note(physical, self)
         for callback in self._callbacks:
             callback(physical)
 
@@ -68,6 +110,7 @@ class Door:
 
     def __init__(self, emit: Callable[[events.Event], None]) -> None:
         self._emit = emit
+        self.ownership = Ownership()
         self._entrances: list[Entrance] = []
         self._patched: list[tuple[drivers.Patch, Any]] = []
         self._hook = ImportHook({name: partial(self._meet, name) for name in drivers.DRIVERS})
@@ -76,6 +119,16 @@ class Door:
         """The entrance to a database's slot; before `put_up`."""
         entrance = Entrance(database, address)
         self._entrances.append(entrance)
+        return entrance
+
+    def add_beside(self, home: Entrance, address: Address, number: int) -> Entrance:
+        """The entrance to one more slot of a database, for a test in flight."""
+        entrance = Entrance(home.database, address, number, home)
+        entrance.connection_class = home.connection_class
+        for callback in home.callbacks:
+            entrance.on_connect(callback)
+        self._entrances.append(entrance)
+        entrance.watch_use(self.ownership)
         return entrance
 
     def put_up(self) -> None:
@@ -93,15 +146,20 @@ class Door:
         """Where a connection to a server's database enters; None if it is no slot.
 
         Slots have names that nothing else has, so that however the server was named, by host,
-        address or socket, does not matter.
+        address or socket, does not matter. Where the entrance is `renamed`, the caller connects to
+        its address, which is another one in a worker and while tests are in flight together.
         """
         for entrance in self._entrances:
-            if database == entrance.address.database and not entrance.address.path:
-                return entrance.passed()
+            names = [address.database for address in entrance.known_as if not address.path]
+            if database in names:
+                return self.ownership.entrance(entrance.passed())
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
-        """Where a connection to a SQLite database enters; None if it is no slot."""
+        """Where a connection to a SQLite database enters; None if it is no slot.
+
+        As with `to_server`, the caller opens the file that the entrance names.
+        """
         candidates = [entrance for entrance in self._entrances if entrance.address.path]
         if not candidates:
             return None
@@ -110,8 +168,8 @@ class Door:
         except TypeError:  # the driver's own error says more
             return None
         for entrance in candidates:
-            if _same_file(name, entrance.address.path, is_uri):
-                return entrance.passed()
+            if any(_same_file(name, address.path, is_uri) for address in entrance.known_as):
+                return self.ownership.entrance(entrance.passed())
         return None
 
     def _meet(self, driver: str, module: ModuleType) -> None:

@@ -54,6 +54,8 @@ class Joining:
         """Grows when the slot is made anew: connections opened before are dead."""
         self.lock = threading.RLock()
         """For drivers that threads share: held from `find` to `adopt`."""
+        self.check: Callable[[], None] = _no_check
+        """Raises where the running code may not use a connection."""
         self._database = database
         self._active = False
         self._node_id = ""
@@ -134,7 +136,12 @@ class Joining:
 
     @property
     def active(self) -> bool:
-        """Whether connections are joined now."""
+        """Whether connections are joined now; drivers ask it before each use of one.
+
+        Raises:
+            IsolationError: The connection is not for the running code.
+        """
+        self.check()
         return self._active
 
     @property
@@ -203,6 +210,10 @@ class Joining:
             # What was set for the session by then would last.
             self._drop(current)
         self._current, self._active = None, False
+
+
+def _no_check() -> None:
+    """Every use is fine."""
 
 
 def _function(node_id: str) -> str:

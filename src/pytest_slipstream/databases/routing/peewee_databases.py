@@ -14,15 +14,20 @@ from functools import wraps
 from typing import Any
 
 from pytest_slipstream.databases import naming
+from pytest_slipstream.databases.routing.ownership import Ownership
 
 _IN_TRANSACTION = (2, 3)  # libpq's PQTRANS_INTRANS and PQTRANS_INERROR
 _SERVER_STATUS_IN_TRANS = 1  # of MySQL's protocol
 
 
 class PeeweeDatabases:
-    """Follows all Databases from now on, until `close`."""
+    """Follows all Databases from now on, until `close`.
 
-    def __init__(self) -> None:
+    Tests in flight together share a thread, and would share its connection: the door refuses all
+    but the one that opened it.
+    """
+
+    def __init__(self, _: Ownership) -> None:
         self._connected: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._kept_open: set[int] = set()
         self._class: Any = sys.modules["peewee"].Database
@@ -53,6 +58,9 @@ class PeeweeDatabases:
         """Replace this thread's connections that are dead, and all that this thread cannot see."""
         for database, _ in self._on_slots():
             _renew(database)
+
+    async def leave_slots(self) -> None:
+        """Connections to slots of tests in flight are none that others use."""
 
     def begin_test(self) -> None:
         """Transactions that are open by now are wider fixtures'."""

@@ -13,6 +13,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol
 
+from pytest_slipstream.databases.routing.ownership import Ownership
+
 
 class Followed(Protocol):
     """All pools of one library, followed until `close`."""
@@ -26,21 +28,30 @@ class Followed(Protocol):
     def roll_back(self, database: str) -> list[str]:
         """End the transactions that a test left on connections to ``database``, in words."""
 
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight."""
+
     def close(self) -> None:
         """Follow no more."""
 
 
 class Pools:
-    """All pools of this process."""
+    """All pools of this process.
 
-    def __init__(self) -> None:
+    Args:
+        ownership: Whose the running code is, while tests are in flight together.
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
         self._followed: dict[str, Followed] = {}
 
     def watch(self) -> None:
         """Follow the pools of each library that the application has imported; before each test."""
         for library, (module, name) in _FOLLOWED.items():
             if library not in self._followed and library in sys.modules:
-                self._followed[library] = getattr(import_module(module, __package__), name)()
+                made = getattr(import_module(module, __package__), name)
+                self._followed[library] = made(self._ownership)
 
     def discard(self) -> None:
         """Have every pool replace its connections before it hands them out."""
@@ -68,6 +79,11 @@ class Pools:
         return [
             found for followed in self._followed.values() for found in followed.roll_back(database)
         ]
+
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight, on their event loop."""
+        for followed in self._followed.values():
+            await followed.leave_slots()
 
     def close(self) -> None:
         """Stop following."""

@@ -16,6 +16,9 @@ from typing import Any
 from sqlalchemy import event, exc
 from sqlalchemy.pool import Pool
 
+from pytest_slipstream.databases.routing.ownership import Ownership
+from pytest_slipstream.databases.routing.parted_pools import PartedPools
+
 _KEY = "slipstream"
 _BOUND_TO_A_LOOP = {"asyncpg": "_transport", "asyncmy": "_transport", "aiomysql": "_writer"}
 """Drivers whose connections work on one event loop only, and where these have their transport."""
@@ -24,9 +27,15 @@ _SERVER_STATUS_IN_TRANS = 1  # MySQL's protocol
 
 
 class SQLAlchemyPools:
-    """Listens to all pools, those that exist already included, until `close`."""
+    """Listens to all pools, those that exist already included, until `close`.
 
-    def __init__(self) -> None:
+    Args:
+        ownership: Whose the running code is, while tests are in flight together.
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
+        self._parted = PartedPools(ownership)
         self._discards = 0
         self._out: set[Any] = set()
         self._kept_open: set[Any] = set()
@@ -48,6 +57,11 @@ class SQLAlchemyPools:
         """Listen no more."""
         for name, listener in self._listeners():
             event.remove(Pool, name, listener)
+        self._parted.close()
+
+    async def leave_slots(self) -> None:
+        """Close the connections to the slots of tests in flight."""
+        await self._parted.leave()
 
     def begin_test(self) -> None:
         """Transactions that are open by now are wider fixtures'."""
@@ -76,6 +90,11 @@ class SQLAlchemyPools:
     def _checkout(self, dbapi_connection: Any, record: Any, proxy: Any) -> None:
         made_at, loop = record.info.get(_KEY, (0, None))
         dialect = proxy._pool._dialect
+        entrance = self._ownership.opened_at(_physical(dbapi_connection))
+        if entrance is not None:
+            self._parted.part(proxy._pool, entrance.database)
+            if not self._ownership.is_own(entrance):
+                raise exc.DisconnectionError("the connection leads to another test's slot")
         if loop is not None and dialect.driver in _BOUND_TO_A_LOOP:
             here = _running_loop()
             if here is not None and here() is not loop():
@@ -108,6 +127,12 @@ def _database(connection: Any) -> object:
     """The database that a connection was made to: libpq's, or PyMySQL's."""
     info = getattr(connection, "info", None)
     return connection.db.decode() if info is None else info.dbname
+
+
+def _physical(connection: Any) -> Any:
+    """The driver's own connection below SQLAlchemy's, and sqlite3's below aiosqlite's."""
+    driver = getattr(connection, "driver_connection", connection)
+    return getattr(driver, "_connection", driver) if hasattr(driver, "_tx") else driver
 
 
 def _running_loop() -> weakref.ref[asyncio.AbstractEventLoop] | None:

@@ -17,6 +17,9 @@ from pytest_slipstream.databases.urls import is_local, redact
 from pytest_slipstream.errors import ConfigurationError, ServerError
 from pytest_slipstream.settings import DatabaseSettings
 
+_FULL = ("too many clients", "connection slots are reserved", "too many connections")
+"""What servers say that take no further connection."""
+
 
 class ExternalServer(ABC):
     """A server by URL.
@@ -85,10 +88,10 @@ class ExternalServer(ABC):
 def unreachable(server: str, said: str) -> ServerError:
     """The error for a server that does not answer or refuses the login."""
     cause = said.strip().partition("\n")[0] or "no reason given"
-    return ServerError(
-        f"{server} cannot be used: {cause}",
-        hint='start it, mend the URL in `server`, or use `server = "embedded"`',
-    )
+    hint = 'start it, mend the URL in `server`, or use `server = "embedded"`'
+    if any(text in said.lower() for text in _FULL):
+        hint = "use fewer workers, or raise the server's max_connections"
+    return ServerError(f"{server} cannot be used: {cause}", hint=hint)
 
 
 def bad_url(product: str, url: str, why: str, *, example: str) -> ConfigurationError:

@@ -6,6 +6,7 @@ its cause, with its traceback.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -57,6 +58,22 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
         """The SQLAlchemy URL, with the driver of the configuration."""
         return urls.url(self.address, self.settings.driver)
 
+    def url_for(self, function: Callable[..., object]) -> str:
+        """The URL with a driver that is synchronous or asynchronous as the function is.
+
+        ``driver = ""`` is kept: the URL is then read by something else than SQLAlchemy.
+        """
+        driver = self.settings.driver
+        if driver == "":
+            return self.url
+        if _is_async(function):
+            return urls.async_url(self.address, driver or urls.DEFAULT_DRIVERS[self.address.engine])
+        return urls.sync_url(self.address, driver)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
+
 
 def apply(source: Source, build: Build) -> None:
     """Make the source's part of the schema or the seed.
@@ -84,7 +101,7 @@ def _apply_object(source: ObjectSource, build: Build) -> None:
         elif isinstance(part, models.Models):
             _create_models(source, part, build)
         elif callable(part):
-            _call(source, objects.bind(source, part, build.url), build)
+            _call(source, objects.bind(source, part, build.url_for(part)), build)
 
 
 def _create_tables(source: ObjectSource, metadata: MetaData, build: Build) -> None:
@@ -122,8 +139,13 @@ def _wrong_kind(value: object) -> str:
     kind = type(value).__name__
     if isinstance(value, list | tuple):
         odd = next((item for item in value if None in objects.parts(item)), None)
-        return "it is empty" if odd is None else f"it is a {kind} that holds {odd!r}"
-    return f"it is {value!r}, a {kind}"
+        return "it is empty" if odd is None else f"it is a {kind} that holds {_a_kind(odd)}"
+    return f"it is {_a_kind(value)}"
+
+
+def _a_kind(value: object) -> str:
+    """By its type alone: a value may hold secrets, and errors end up in logs."""
+    return f"an object of type {type(value).__qualname__!r}"
 
 
 def _migrate(source: MigrationSource, build: Build) -> None:
@@ -155,4 +177,8 @@ def _hint(error: BaseException) -> str | None:
     # By name: SQLAlchemy need not be installed.
     if type(error).__name__ == "NoSuchModuleError":
         return "set the database's option `driver` to one that your SQLAlchemy has, as 'psycopg2'"
+    if "requires an async driver" in str(error):
+        return (
+            "write it as `async def`: a synchronous function gets a URL with a synchronous driver"
+        )
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ from pytest_slipstream.scheduling.builds import (
 )
 from pytest_slipstream.scheduling.durations import by_file
 from pytest_slipstream.scheduling.estimates import Estimates
+from pytest_slipstream.scheduling.machine import processors
 from pytest_slipstream.settings import Settings
 
 BEATS = 5
@@ -76,6 +77,7 @@ class Queueing:
         self._before: list[pytest.Item] = []
         self._lease_s = 0.0
         self._withheld: Withheld | None = None
+        self._beating: Heartbeat | None = None
         self._problem = ""
         self._line = ""
 
@@ -122,14 +124,20 @@ class Queueing:
 
     def _published(self, items: Sequence[pytest.Item], own: Collected) -> Published:
         known = suite(items, Estimates(self._history.read()))
+        at_once = machines_expected(os.environ) * self._at_once()
         return Published(
-            atoms=handed_out(atoms(known, machines_expected(os.environ)), own.order),
+            atoms=handed_out(atoms(known, at_once), own.order),
             digest=own.digest,
             collected=own.packed,
             lease_ms=self._settings.lease * 1000,
             requeues=self._settings.requeues,
             requeue_cap=requeue_cap(len(items)),
         )
+
+    def _at_once(self) -> int:
+        """How many atoms a machine runs at once."""
+        wanted = self._settings.workers
+        return processors() if wanted == "auto" else wanted or 1
 
     def pytest_report_collectionfinish(self) -> str:
         """Say which build this is."""
@@ -148,17 +156,24 @@ class Queueing:
         self._session = session
         pulling = Pulling(self._build, self._tests, self._lost)
         self._withheld = Withheld(session.config, self._build, pulling, self._emit, self._lost)
-        beating = Heartbeat(self._connect, lambda: tuple(pulling.held), self._lease_s / BEATS)
+        self._beating = Heartbeat(self._connect, lambda: tuple(pulling.held), self._lease_s / BEATS)
         with contextlib.ExitStack() as stack:
             stack.enter_context(hook_execution(session.config, self._withheld.withholding))
-            beating.start()
-            stack.callback(beating.stop)
+            self._beating.start()
+            stack.callback(self._beating.stop)
             if self._before:
                 run_tests(ListSource(self._before))
             while self._wait(session, pulling, self._withheld):
                 run_tests(pulling)
         if self._problem:
             raise session.Interrupted(self._problem)
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let go of the server, so that the process can be forked: the next step connects again."""
+        with self._beating.resting() if self._beating is not None else contextlib.nullcontext():
+            self._build.close()
+            yield
 
     def _wait(self, session: pytest.Session, pulling: Pulling, withheld: Withheld) -> bool:
         """Whether there is something to run; else, all is over, or the queue is lost."""

@@ -114,17 +114,17 @@ def _kind(settings: Settings) -> str:
     return f"{lanes}{', ' if lanes else ''}Python {version}, {sys.platform}"
 
 
-def one_after_the_other(session: pytest.Session, source: Source) -> None:
-    """Run what a source hands out, as pytest's own loop does.
+def one_after_the_other(session: pytest.Session) -> Callable[[Source], None]:
+    """What runs the tests of a source as pytest's own loop does."""
 
-    Raises:
-        pytest.Session.Failed: It is told to stop.
-    """
-    line = Line(source, lambda item: None)
-    while line.first() is not None:
-        item, nextitem = line.pop()
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        if session.shouldfail:
-            raise session.Failed(session.shouldfail)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
+    def run(source: Source) -> None:
+        line = Line(source, lambda item: None)
+        while line.first() is not None:
+            item, nextitem = line.pop()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+
+    return run

@@ -38,4 +38,4 @@ def pytest_warning_recorded(warning_message, when, nodeid, location):
 
 
 def pytest_sessionfinish(session):
-    pathlib.Path(os.environ["TRIAL_RECORD"]).write_text(json.dumps(SEEN))
+    pathlib.Path(os.environ["TRIAL_RECORD"]).write_text(json.dumps(SEEN, default=str))

@@ -17,6 +17,7 @@ from pytest_slipstream.databases.engines.protocol import (
     ServerInfo,
     Slot,
     TemplateInfo,
+    unmakeable,
 )
 from pytest_slipstream.databases.servers.mysql_binaries import too_old
 from pytest_slipstream.databases.servers.mysql_driver import pymysql_module
@@ -205,7 +206,14 @@ class MysqlEngine:
         return self._administration.drop_template(template)
 
     def create_slot(self, name: str, template: str) -> Slot:
-        """Make a slot."""
+        """Make a slot.
+
+        Raises:
+            ServerError: The server lets nobody in any more.
+        """
+        import pymysql
+
+        from pytest_slipstream.databases.engines.mysql import sessions
         from pytest_slipstream.databases.engines.mysql.slot import MysqlSlot
         from pytest_slipstream.databases.engines.mysql.watch import Sight
 
@@ -214,13 +222,12 @@ class MysqlEngine:
         if parsed is not None:
             self._administration.claim(parsed.owner)
         assert self._rights is not None
-        return MysqlSlot(
-            self.address(name),
-            self._base(template),
-            self._key,
-            self._administration,
-            Sight(rights=self._rights, data=self._data()),
-        )
+        sight = Sight(rights=self._rights, data=self._data())
+        base = self._base(template)
+        try:
+            return MysqlSlot(self.address(name), base, self._key, self._administration, sight)
+        except pymysql.err.OperationalError as error:
+            raise unmakeable(name, sessions.text(error)) from error
 
     def _base(self, template: str) -> Base:
         from pytest_slipstream.databases.engines.mysql import blueprint, copying

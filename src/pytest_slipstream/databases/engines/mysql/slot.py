@@ -7,7 +7,7 @@ the slot again whatever happened to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -28,7 +28,7 @@ from pytest_slipstream.databases.engines.mysql.layers import Base, Layer
 from pytest_slipstream.databases.engines.mysql.leftovers import Transaction
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.engines.mysql.watch import Reading, Sight, Watch
-from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover, unlayable
 from pytest_slipstream.errors import IsolationError
 
 T = TypeVar("T")
@@ -64,6 +64,7 @@ class MysqlSlot:
         self._sight = sight
         self._layers: list[Layer] = []
         self._pushed = 0
+        self._borrows = False
         self._kept: tuple[Transaction, ...] = ()
         self._session = Session(address)
         self._make()
@@ -366,6 +367,23 @@ class MysqlSlot:
         self._clean_base = self._base()
         return self._cleaned(also=layer.images.keys())
 
+    @property
+    def layers(self) -> list[Layer]:
+        """What lies on the template."""
+        return self._layers
+
+    def lay(self, layers: Sequence[Layer]) -> None:
+        """Take rows from another slot's layers from now on."""
+        if any(layer.blueprint is not None for layer in layers):
+            raise unlayable(self.name)
+        differing = {name for layer in (*self._layers, *layers) for name in layer.images}
+        self._borrows = True
+        self._layers = list(layers)
+        self._clean_base = self._base()
+        cannot = self._attempt(lambda: self._cleaned(also=differing)).cannot
+        if cannot is not None:
+            raise IsolationError(f"what wider fixtures wrote cannot reach {self.name}: {cannot}")
+
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""
         return content.digest(self.address)
@@ -373,6 +391,6 @@ class MysqlSlot:
     def close(self) -> None:
         """Drop the slot and its layers."""
         self._drop()
-        for layer in self._layers:
+        for layer in () if self._borrows else self._layers:
             self._administration.drop(layer.database)
         self._session.close()

@@ -21,6 +21,7 @@ from pytest_slipstream.databases.engines.protocol import (
     ServerInfo,
     Slot,
     TemplateInfo,
+    unmakeable,
 )
 from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.errors import ServerError, TemplateError
@@ -272,7 +273,13 @@ class PostgresqlEngine:
             return True
 
     def create_slot(self, name: str, template: str) -> Slot:
-        """Make a slot."""
+        """Make a slot.
+
+        Raises:
+            ServerError: The server lets nobody in any more.
+        """
+        import psycopg
+
         from pytest_slipstream.databases.engines.postgresql.plain_slot import PlainSlot
         from pytest_slipstream.databases.engines.postgresql.slot import PostgresqlSlot
         from pytest_slipstream.databases.engines.postgresql.spare import Spare
@@ -282,9 +289,11 @@ class PostgresqlEngine:
         if parsed is not None:
             self._administration.share("owner", parsed.owner)
         kind = PostgresqlSlot if self._administration.superuser else PlainSlot
-        return kind(
-            self.address(name), template, self._administration, Spare(name, self._administer)
-        )
+        spare = Spare(name, self._administer)
+        try:
+            return kind(self.address(name), template, self._administration, spare)
+        except psycopg.OperationalError as error:
+            raise unmakeable(name, str(error).strip().splitlines()[-1]) from error
 
 
 def read_remark(comment: object) -> Remark | None:

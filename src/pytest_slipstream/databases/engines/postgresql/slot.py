@@ -7,6 +7,8 @@ copy taken when that layer was pushed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import psycopg
 
@@ -14,7 +16,7 @@ from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.cleaner import Cleaner, Found
 from pytest_slipstream.databases.engines.postgresql.spare import Spare
-from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover
+from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover, unlayable
 from pytest_slipstream.errors import IsolationError
 
 
@@ -210,6 +212,27 @@ class PostgresqlSlot:
         copy = self._copy() if index == len(self._layers) - 1 else None
         self._layers[index] = msgspec.structs.replace(layer, base=copy)
 
+    @property
+    def layers(self) -> list[Layer]:
+        """What lies on the template."""
+        return self._layers
+
+    def lay(self, layers: Sequence[Layer]) -> None:
+        """Import another slot's layers in place of those that lie here."""
+        if any(layer.ddl for layer in layers):
+            raise unlayable(self.name)
+        try:
+            for layer in reversed(self._layers):
+                self._cleaner.pop_layer(layer.number)
+            for layer in layers:
+                self._cleaner.import_layer(layer.exported)
+            cannot = self.clean().cannot
+        except psycopg.Error as error:
+            cannot = _first_line(error)
+        self._layers = list(layers)
+        if cannot is not None:
+            raise IsolationError(f"what wider fixtures wrote cannot reach {self.name}: {cannot}")
+
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""
         return content.digest(self.address)
@@ -229,7 +252,10 @@ class PostgresqlSlot:
         for layer in self._layers:
             if layer.base is not None:
                 self._spare.drop(layer.base)
-        self._spare.drop(self.name)
+        if self._spare.is_used:
+            self._spare.drop(self.name)
+        else:  # without a connection more
+            self._administration.drop(self.name)
         self._spare.close()
 
 

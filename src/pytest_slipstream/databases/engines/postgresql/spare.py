@@ -28,6 +28,8 @@ class Spare:
         self._administration: Administration | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="slipstream-spare")
         self._made = 0
+        self.is_used = False
+        """Whether there is, or will be, a connection in the background."""
         self._source = ""
         self._coming: Future[str] | None = None
 
@@ -37,6 +39,7 @@ class Spare:
             return
         self.discard()
         self._made += 1
+        self.is_used = True
         name = f"{self._slot}_spare{self._made}"
         self._source = source
         self._coming = self._thread.submit(self._clone, source, name)
@@ -53,6 +56,7 @@ class Spare:
 
     def drop(self, name: str) -> None:
         """Drop a database in the background."""
+        self.is_used = True
         self._thread.submit(self._drop, name)
 
     def discard(self) -> None:

@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Protocol
 
+from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.sqlite import leftovers, pages
 from pytest_slipstream.databases.engines.sqlite.layers import Layer
 from pytest_slipstream.databases.engines.sqlite.places import Places
@@ -98,11 +99,17 @@ class FileHome:
                     target.write_bytes(file.read_bytes())
 
     def close(self) -> None:
-        self._leave()
+        # The others go by the hundred, and looking for connections takes a tenth of a second.
+        if naming.is_home(self._slot):
+            leftovers.close_all(self.names, (self.watcher,))
+        self._remove()
         self._link.unlink(missing_ok=True)
 
     def _leave(self) -> None:
         leftovers.close_all(self.names, (self.watcher,))
+        self._remove()
+
+    def _remove(self) -> None:
         self.watcher.close()
         self._opened.close()
         pages.remove(self._file)

@@ -15,7 +15,7 @@ noticed from outside; it is ended by the first cleaning that it is in the way of
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ class SqliteSlot:
         self._home = home
         self._layers = [template]
         self._layers_made = 0
+        self._borrows = False
         self.sessions_ended = 0
         self._places = places
         self._clean_version = _NEVER
@@ -161,6 +162,20 @@ class SqliteSlot:
             tables=tables, ddl=found.ddl, leftovers=found.leftovers, cannot=found.cannot
         )
 
+    @property
+    def layers(self) -> list[Layer]:
+        """What lies on the template."""
+        return self._layers[1:]
+
+    def lay(self, layers: Sequence[Layer]) -> None:
+        """Reset to another slot's topmost layer from now on."""
+        self._borrows = True
+        self._layers[1:] = layers
+        self._clean_version = _NEVER
+        cannot = self.clean().cannot
+        if cannot is not None:
+            raise IsolationError(f"what wider fixtures wrote cannot reach {self.name}: {cannot}")
+
     def digest(self) -> dict[str, str]:
         """The whole content: each object and each table's rows to a digest."""
         path = self.address.path
@@ -184,7 +199,7 @@ class SqliteSlot:
     def close(self) -> None:
         """Drop the slot and its layers."""
         self._home.close()
-        for layer in reversed(self._layers[1:]):
+        for layer in () if self._borrows else reversed(self._layers[1:]):
             layer.remove()
         self._layers[0].close()
 

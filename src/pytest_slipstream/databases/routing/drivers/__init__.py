@@ -13,6 +13,7 @@ import msgspec
 
 DRIVERS = {
     "sqlite3": ("sqlite",),
+    "aiosqlite": ("aiosqlite_thread",),
     "psycopg2": ("psycopg2_door",),
     "psycopg": ("psycopg_door",),
     "asyncpg": ("asyncpg_connection",),

@@ -43,6 +43,8 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance = door.to_server(_database(args, kwargs))
         if entrance is None:
             return await original(*args, **kwargs)
+        if entrance.renamed:
+            kwargs["database"] = entrance.address.database
         if not entrance.joining.possible:
             connection = await original(*args, **kwargs)
             entrance.opened(connection)
@@ -53,6 +55,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         Patch(module, "connect", connect),
         Patch(module.connection, "connect", connect),
         *_patches_of_pool(module.pool.Pool),
+        *Uses(door).patches(module),
     ]
 
 
@@ -104,6 +107,42 @@ async def _join(
         if error is not None:
             raise error from None
         raise
+
+
+class Uses:
+    """Sees each use of a connection that does not speak through a `Wire`.
+
+    Args:
+        door: Knows whose the running code is.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._ownership = door.ownership
+
+    def patches(self, module: ModuleType) -> list[Patch]:
+        """What asyncpg calls before each operation, and when a pool hands out a connection."""
+        holder = module.pool.PoolConnectionHolder
+        check_open, acquire = module.Connection._check_open, vars(holder)["acquire"]
+
+        @functools.wraps(check_open)
+        def checked(connection: Any) -> None:
+            check_open(connection)
+            entrance = self._ownership.opened_at(connection)
+            if entrance is not None:
+                entrance.joining.check()
+
+        @functools.wraps(acquire)
+        async def acquired(of_pool: Any) -> Any:
+            entrance = self._ownership.opened_at(of_pool._con)
+            if entrance is not None and not self._ownership.is_own(entrance):
+                of_pool._con.terminate()  # a new one is opened, to the slot of the running test
+                of_pool._con = None
+            return await acquire(of_pool)
+
+        return [
+            Patch(module.Connection, "_check_open", checked),
+            Patch(holder, "acquire", acquired),
+        ]
 
 
 class LoopWithWires:

@@ -274,6 +274,14 @@ def _stream_of(test: TestConnection) -> Stream:
     return physical
 
 
+def _leading_to(entrance: Entrance, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a connect call, naming the slot."""
+    if not entrance.renamed:
+        return arguments
+    name = "db" if "db" in arguments else "database"
+    return {**arguments, name: entrance.address.database}
+
+
 def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: str) -> list[Patch]:
     """Replace a driver's ``connect``, under its three names.
 
@@ -288,7 +296,7 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
     joined = type("Connection", (JoinedAsync, own_class), {"STREAM": stream})
 
     async def open_at(entrance: Entrance, arguments: dict[str, Any]) -> Any:
-        if not entrance.joining.possible:
+        if not entrance.joins:
             connection = await original(**arguments)
         else:
             connection = joined(**arguments)
@@ -309,7 +317,7 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
         entrance = door.to_server(arguments.get("db") or arguments.get("database"))
         if entrance is None:
             return original(*args, **kwargs)
-        return manager(open_at(entrance, arguments))
+        return manager(open_at(entrance, _leading_to(entrance, arguments)))
 
     holders = (module, module.connection, module.pool)
     return [Patch(holder, "connect", connect) for holder in holders]

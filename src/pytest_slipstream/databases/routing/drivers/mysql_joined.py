@@ -255,7 +255,11 @@ def door_of(
             return original(*args, **kwargs)
         given |= given.pop("kwargs", {})
         entrance = door.to_server(given.get("database") or given.get("db"))
-        if entrance is None or not entrance.joining.possible:
+        if entrance is not None and entrance.renamed:
+            args = given.pop("args", ())
+            kwargs = {name: value for name, value in given.items() if name not in ("self", "db")}
+            kwargs["database"] = entrance.address.database
+        if entrance is None or not entrance.joins:
             connection = original(*args, **kwargs)
         else:
             connection = made(*args, **kwargs)

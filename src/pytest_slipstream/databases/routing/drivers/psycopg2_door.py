@@ -36,7 +36,10 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
         wanted = connection_factory or extensions.connection
         is_async = kwargs.get("async") or kwargs.get("async_")
-        joins = entrance is not None and entrance.joining.possible and not is_async
+        joins = entrance is not None and entrance.joins and not is_async
+        if entrance is not None and entrance.renamed:
+            kwargs["dbname"] = given["dbname"] = entrance.address.database
+            kwargs.pop("database", None)
         if entrance is None or not joins or not inspect.isclass(wanted):
             connection = original(dsn, connection_factory, cursor_factory, **kwargs)
         else:

@@ -69,7 +69,7 @@ def _connect(original: Any, door: Door, classes: AllClasses) -> Any:
         entrance, parameters = _target(door, conninfo, kwargs)
         if entrance is None:
             return original(cls, conninfo, **kwargs)
-        joined = classes().get("sync") if entrance.joining.possible else None
+        joined = classes().get("sync") if entrance.joins else None
         if joined is None:
             connection = original(cls, conninfo, **kwargs)
         else:
@@ -86,7 +86,7 @@ def _connect_async(original: Any, door: Door, classes: AllClasses) -> Any:
         entrance, parameters = _target(door, conninfo, kwargs)
         if entrance is None:
             return await original(cls, conninfo, **kwargs)
-        joined = classes().get("async") if entrance.joining.possible else None
+        joined = classes().get("async") if entrance.joins else None
         if joined is None:
             connection = await original(cls, conninfo, **kwargs)
         else:
@@ -99,7 +99,10 @@ def _connect_async(original: Any, door: Door, classes: AllClasses) -> Any:
 
 
 def _target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance | None, Hashable]:
-    """Where a connect call enters, and its parameters as far as sessions differ by them."""
+    """Where a connect call enters, and its parameters as far as sessions differ by them.
+
+    ``kwargs`` names the slot afterwards.
+    """
     from psycopg import Error
     from psycopg.conninfo import conninfo_to_dict
 
@@ -109,7 +112,9 @@ def _target(door: Door, conninfo: Any, kwargs: dict[str, Any]) -> tuple[Entrance
     except (Error, TypeError, ValueError):  # the call itself says it better
         return None, ()
     entrance = door.to_server(given.get("dbname") or os.environ.get("PGDATABASE"))
-    parameters = sorted(
-        (name, str(value)) for name, value in given.items() if name not in _INDIFFERENT
+    if entrance is not None and entrance.renamed:
+        kwargs["dbname"] = given["dbname"] = entrance.address.database
+    parameters = sorted(  # to libpq, an empty one is not there
+        (name, str(value)) for name, value in given.items() if value and name not in _INDIFFERENT
     )
     return entrance, tuple(parameters)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pytest_slipstream.databases.routing.drivers import Patch
 
@@ -40,13 +42,15 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance = door.to_file(given.get("database"), is_uri=bool(given.get("uri", False)))
         if entrance is None:
             return original(*args, **kwargs)
+        if entrance.renamed:
+            given["database"] = _of_slot(given["database"], entrance.address.path)
         factory = given.get("factory", module.Connection)
         if not inspect.isclass(factory):
-            connection = original(*args, **kwargs)
+            connection = original(**given)
             entrance.opened(connection)
             return connection
         factory = entrance.connection_class(factory)
-        joins = entrance.joining.possible
+        joins = entrance.joins
         if joins:
             factory = joined.connection(factory)
         connection = original(**{**given, "factory": factory})
@@ -56,3 +60,13 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         return connection
 
     return [Patch(module, "connect", connect), Patch(module.dbapi2, "connect", connect)]
+
+
+def _of_slot(asked: Any, path: str) -> str:
+    """What to open in the place of what was asked for; a URI's parameters stay."""
+    name = os.fsdecode(asked)
+    if not name.startswith("file:"):
+        return path
+    place = path if path.startswith("file:") else f"file:{quote(path)}"
+    query = name.partition("?")[2]
+    return f"{place.partition('?')[0]}?{query}" if query else place

@@ -12,11 +12,12 @@ import re
 import sqlite3
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from pytest_slipstream.databases.engines.sqlite import scripts
 from pytest_slipstream.databases.routing import statements
 from pytest_slipstream.databases.routing.drivers.classes import Classes
-from pytest_slipstream.databases.routing.drivers.sqlite_shared import Shared
+from pytest_slipstream.databases.routing.drivers.sqlite_shared import SHARED_CALLS, Shared, let_go
 from pytest_slipstream.databases.routing.physical import TestConnection
 from pytest_slipstream.databases.routing.statements import Kind
 from pytest_slipstream.databases.routing.uncontained import Uncontained
@@ -35,19 +36,6 @@ _PRAGMA = re.compile(
 """The settings by which the results of statements differ."""
 _JOURNAL_MODE = re.compile(r"\bjournal_mode\s*=\s*['\"]?(\w+)", re.IGNORECASE)
 _OPENING = ("timeout", "detect_types", "cached_statements", "uri")
-_SHARED_CALLS = (
-    "create_function",
-    "create_aggregate",
-    "create_window_function",
-    "create_collation",
-    "set_authorizer",
-    "set_progress_handler",
-    "set_trace_callback",
-    "enable_load_extension",
-    "load_extension",
-    "setlimit",
-    "setconfig",
-)
 _OWN = vars(sqlite3.Connection)
 """The attributes that a property of the same name hides."""
 
@@ -59,8 +47,11 @@ class JoinedConnection(sqlite3.Connection):
     _classes: Classes
     calls: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...] = ()
 
+    _cursors: WeakSet[sqlite3.Cursor] | None = None
+
     def stand_at(self, entrance: Entrance, given: dict[str, Any], classes: Classes) -> None:
         """From now on it can join."""
+        self._cursors = WeakSet()
         self._entrance, self._classes = entrance, classes
         self._options = {name: given[name] for name in _OPENING if name in given}
         self._options["database"] = given["database"]
@@ -169,7 +160,10 @@ class JoinedConnection(sqlite3.Connection):
             return super().cursor() if factory is None else super().cursor(factory)
         if factory is None or isinstance(factory, type):
             factory = self._classes.cursor(factory or sqlite3.Cursor)
-        return super().cursor(factory)
+        made = super().cursor(factory)
+        if self._cursors is not None:
+            self._cursors.add(made)
+        return made
 
     def execute(self, *args: Any) -> Any:
         return self.cursor().execute(*args)
@@ -201,6 +195,7 @@ class JoinedConnection(sqlite3.Connection):
         try:
             if test is not None and test.transactions.is_open(self):
                 self.end(test, "ROLLBACK")
+            let_go(self._cursors or ())
         finally:
             super().close()
 
@@ -284,7 +279,7 @@ def _register(name: str) -> Any:
 
 for _names, _make in (
     (("serialize", "deserialize", "blobopen"), _forward),
-    (_SHARED_CALLS, _register),
+    (SHARED_CALLS, _register),
 ):
     for _name in _names:
         if hasattr(sqlite3.Connection, _name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.routing.transactions import Texts
@@ -13,6 +14,31 @@ from pytest_slipstream.errors import IsolationError
 if TYPE_CHECKING:
     from pytest_slipstream.databases.routing.door import Entrance
     from pytest_slipstream.databases.routing.drivers.sqlite_joined import JoinedConnection
+
+SHARED_CALLS = (
+    "create_function",
+    "create_aggregate",
+    "create_window_function",
+    "create_collation",
+    "set_authorizer",
+    "set_progress_handler",
+    "set_trace_callback",
+    "enable_load_extension",
+    "load_extension",
+    "setlimit",
+    "setconfig",
+)
+"""What an application registers on its connection, and the test's must have too."""
+
+
+def let_go(cursors: Iterable[sqlite3.Cursor]) -> None:
+    """Have the cursors of a connection that is closed now keep nothing.
+
+    A traceback holds our frames and so a cursor, which would keep the closed connection's lock.
+    """
+    for cursor in tuple(cursors):
+        with suppress(sqlite3.ProgrammingError):  # another thread's: closing will say it
+            sqlite3.Cursor.close(cursor)
 
 
 class Shared:

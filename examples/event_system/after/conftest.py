@@ -1,0 +1,1 @@
+"""Nothing is left: `[tool.slipstream]` in `pyproject.toml` says which tables and rows there are."""

@@ -1,0 +1,85 @@
+"""A worker's end of the connection to its parent.
+
+The invariant: a worker whose parent is gone ends at its next message.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pytest_slipstream.running.workers.messages import (
+    Proceed,
+    Stop,
+    ToParent,
+    Wanted,
+    Work,
+    decode,
+    encode,
+)
+
+PARENT_GONE = 3
+
+
+class Channel:
+    """Talks to the parent.
+
+    Args:
+        connection: To it.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+        self._poll = select.poll()
+        self._poll.register(connection.fileno(), select.POLLIN)
+        self._stopped = False
+        self._held: list[ToParent] = []
+
+    def hold(self, message: ToParent) -> None:
+        """Tell the parent together with the next message."""
+        self._held.append(message)
+
+    def send(self, message: ToParent) -> None:
+        """Tell the parent."""
+        messages, self._held = [*self._held, message], []
+        try:
+            self._connection.send_bytes(encode(messages))
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(PARENT_GONE)
+
+    def receive(self) -> Any:
+        """Wait for the parent's next message."""
+        try:
+            (message,) = decode(self._connection.recv_bytes())
+        except (EOFError, ConnectionResetError):
+            os._exit(PARENT_GONE)
+        return message
+
+    def take(self) -> tuple[int, ...]:
+        """Positions of the tests to run next; none when there are no more."""
+        if self.stopped():
+            return ()
+        self.send(Wanted())
+        return self._answer(Work).positions or ()
+
+    def await_verdict(self) -> None:
+        """A test has failed: wait until the parent knows whether the run goes on."""
+        if not self._stopped:
+            self._answer(Proceed)
+
+    def stopped(self) -> bool:
+        """Whether the parent has said that no further test begins."""
+        while not self._stopped and self._poll.poll(0):
+            self._stopped = isinstance(self.receive(), Stop)
+        return self._stopped
+
+    def _answer(self, kind: type[Any]) -> Any:
+        """The answer of a kind; an empty one when the parent says to stop."""
+        message = self.receive()
+        if isinstance(message, Stop):
+            self._stopped = True
+            return Work(())
+        assert isinstance(message, kind), message
+        return message

@@ -1,0 +1,139 @@
+"""A worker as its parent sees it: a process, a connection, its output, and the tests it has."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.running.workers.messages import Ended, ToWorker, encode
+from pytest_slipstream.running.workers.telling import Node
+from pytest_slipstream.scheduling.atoms import Atom
+
+_TAIL = 100
+_CHUNK = 1 << 16
+
+
+class Process(Protocol):
+    """A child process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """Its exit status once it has ended; minus the signal that ended it."""
+
+    def wait(self) -> int:
+        """The same, waiting for it."""
+
+
+class Forked:
+    """A child made by `os.fork`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        return self._look(os.WNOHANG)
+
+    def wait(self) -> int:
+        status = self._look(0)
+        assert status is not None
+        return status
+
+    def _look(self, options: int) -> int | None:
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
+
+
+class Worker:
+    """One worker.
+
+    Args:
+        worker_id: As reports name it.
+        process: Its process.
+        connection: To it.
+        output: The file descriptor on which its stdout and stderr arrive.
+    """
+
+    def __init__(
+        self, worker_id: str, process: Process, connection: Connection[Any, Any], output: int
+    ) -> None:
+        self.id = worker_id
+        self.number = 0
+        self.process = process
+        self.connection = connection
+        self.output = output
+        self.node = Node(worker_id)
+        self.atoms: list[Atom] = []
+        self.left: dict[int, None] = {}
+        """Positions of tests that it was given and has not reported, in order."""
+        self.running: dict[int, float] = {}
+        """Those that it has begun, and when."""
+        self.reported = 0
+        self.ended: Ended | None = None
+        self.tail: deque[str] = deque(maxlen=_TAIL)
+        """The last lines that it wrote since it began a test."""
+        self.is_silent = False
+        """Nothing more can come: it has closed its output."""
+        self._partial = b""
+        os.set_blocking(output, False)
+
+    def send(self, message: ToWorker) -> None:
+        """Tell it; one that is gone is noticed elsewhere."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send_bytes(encode([message]))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+    def give(self, atom: Atom) -> None:
+        """It has this atom from now on."""
+        self.atoms.append(atom)
+        self.left.update(dict.fromkeys(atom.tests))
+
+    def begin(self, position: int) -> None:
+        """It has begun a test."""
+        if not self.running:
+            self.tail.clear()
+        self.running[position] = clock.seconds()
+
+    def finish(self, position: int) -> None:
+        """It has reported a test."""
+        self.running.pop(position, None)
+        self.left.pop(position, None)
+        self.reported += 1
+        self.atoms = [atom for atom in self.atoms if not self.left.keys().isdisjoint(atom.tests)]
+
+    def lines(self, *, last: bool = False) -> Iterator[str]:
+        """The whole lines that it has written since; with ``last`` also one that is not whole."""
+        with suppress(BlockingIOError):
+            while data := os.read(self.output, _CHUNK):
+                *whole, self._partial = (self._partial + data).split(b"\n")
+                yield from map(self._noted, whole)
+            self.is_silent = True
+        if last and self._partial:
+            rest, self._partial = self._partial, b""
+            yield self._noted(rest)
+
+    def _noted(self, line: bytes) -> str:
+        text = line.decode(errors="replace")
+        self.tail.append(text)
+        return text
+
+    def close(self) -> None:
+        """Let go of what leads to it."""
+        self.connection.close()
+        os.close(self.output)
