@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+import psutil
+
+from networks import Network
 from pytest_slipstream.queue.build import Build
 from pytest_slipstream.queue.values import Machine as QueueMachine
 from pytest_slipstream.queue.values import Status
@@ -76,9 +79,23 @@ class Machine:
         self.process = process
         self.output = ""
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal the process."""
-        self.process.send_signal(number)
+    def kill(self) -> None:
+        """SIGKILL the process; the system ends its workers."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        """SIGSTOP all of its processes, as when a virtual machine is paused."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        """SIGCONT them."""
+        for process in reversed(self._processes()):
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
 
     def wait(self) -> int:
         """Its exit status."""
@@ -124,14 +141,22 @@ class Trial:
             self.write(f"test_{name}.py", TESTS.replace("{NAME}", name))
         return 9 * len(names)
 
-    def start(self, name: str, *arguments: str, again: bool = False, **variables: str) -> Machine:
-        """Start a machine."""
+    def start(
+        self,
+        name: str,
+        *arguments: str,
+        again: bool = False,
+        network: Network | None = None,
+        **variables: str,
+    ) -> Machine:
+        """Start a machine, which runs pytest."""
         directory = self.directory / (f"{name}-again" if again else name)
         shutil.copytree(self.project, directory)
         environ = {key: value for key, value in os.environ.items() if key not in CI_VARIABLES}
         environ |= {"TRIAL": str(self.shared), "MACHINE": name, **variables}
         environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # half of what a machine takes to start
         command = [
+            *(network.command if network is not None else ()),
             sys.executable,
             "-m",
             "pytest",
@@ -141,7 +166,10 @@ class Trial:
             "pytest_slipstream.plugin",
         ]
         queue = ["--build", "b", "--machine", name, "--junitxml=junit.xml"]
-        if self.url:
+        if network is not None:
+            port = network.port or urlsplit(self.url).port
+            queue += ["--queue", f"redis://{network.host}:{port}"]
+        elif self.url:
             queue += ["--queue", self.url]
         process = subprocess.Popen(
             [*command, *queue, *arguments],
@@ -154,6 +182,13 @@ class Trial:
         machine = Machine(name, directory, process)
         self.machines.append(machine)
         return machine
+
+    def at_gates(self, *names: str) -> dict[str, list[str]]:
+        """Once there is a machine in each of these gates: the gates that each machine is in."""
+        found: dict[str, list[str]] = {}
+        for name in names:
+            found.setdefault(self.at_gate(name).name, []).append(name)
+        return found
 
     def at_gate(self, name: str) -> Machine:
         """The machine that is in a gate."""

@@ -24,9 +24,6 @@ from pytest_slipstream.queue.values import (
     Status,
 )
 
-PATIENCE_S = 30.0
-"""How long a server that does not answer is asked again."""
-
 _PAUSE_S = 0.2
 
 
@@ -50,7 +47,7 @@ class Build:
     """
 
     def __init__(
-        self, url: str, build: str, machine: str, identity: str, patience_s: float = PATIENCE_S
+        self, url: str, build: str, machine: str, identity: str, patience_s: float = 5.0
     ) -> None:
         prefix = f"slipstream:{{{build}}}"
         self.shown = redacted(url)

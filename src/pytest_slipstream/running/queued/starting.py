@@ -46,7 +46,7 @@ def register(
     machine = machine_name(settings.machine, os.environ, otherwise)
     try:
         queueing = Queueing(
-            lambda: Build(url, build, machine, identity),
+            lambda: Build(url, build, machine, identity, patience_s=settings.lease),
             settings,
             _kind(settings),
             history,
