@@ -123,7 +123,7 @@ class Trial:
         self.directory = directory
         self.url = url
         self.shared = directory / "shared"
-        self.shared.mkdir()
+        self.shared.mkdir(parents=True)
         self.project = directory / "project"
         self.project.mkdir()
         self.machines: list[Machine] = []

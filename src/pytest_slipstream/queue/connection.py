@@ -6,6 +6,7 @@ only a server that cannot be reached is `QueueUnreachableError`.
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError, SlipstreamError
@@ -41,15 +42,40 @@ def opened(url: str, prefix: str) -> Any:
 
     try:
         client.eval(scripts.PROBE, 1, f"{prefix}:probe")
-    except (exceptions.ResponseError, exceptions.InvalidResponse) as error:
-        raise _refused(redacted(url), error) from error
-    except exceptions.AuthenticationError as error:
+    except (
+        exceptions.ResponseError,
+        exceptions.InvalidResponse,
+        exceptions.AuthenticationError,
+    ) as error:
         raise _refused(redacted(url), error) from error
     except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        if _is_about_certificates(url, error):
+            raise ConfigurationError(
+                f"the queue {redacted(url)} and its certificate do not go together: {error}",
+                hint="name the authority's certificate in the URL, and the host as the server's "
+                "certificate does: rediss://:password@host:6379/0?ssl_ca_certs=/path/ca.pem",
+            ) from error
         raise QueueUnreachableError(
             f"the queue {redacted(url)} cannot be reached: {error}"
         ) from error
+    except (TypeError, exceptions.RedisError) as error:  # parameters that the client does not know
+        raise _unusable(url, f": {error}") from error
     return client
+
+
+def _is_about_certificates(url: str, error: Exception) -> bool:
+    """Whether TLS failed for what the URL says, or does not say."""
+    cause = error.__cause__ or error.__context__
+    secure = url.startswith(("rediss:", "valkeys:"))
+    return secure and isinstance(cause, ssl.SSLCertVerificationError | FileNotFoundError)
+
+
+def _unusable(url: str, why: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"the queue's URL {redacted(url)} cannot be used{why}",
+        hint="redis://user:password@host:6379/0, or rediss:// for TLS; a password's characters "
+        "such as / and @ are written %2F and %40",
+    )
 
 
 def _client(url: str) -> Any:
@@ -70,10 +96,7 @@ def _client(url: str) -> Any:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise ConfigurationError(
-            f"the queue's URL {redacted(url)} cannot be used",
-            hint="redis://user:password@host:6379/0, or rediss:// for TLS",
-        ) from error
+        raise _unusable(url) from error
 
 
 def _refused(shown: str, error: Exception) -> ConfigurationError:

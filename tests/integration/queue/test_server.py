@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
+from machines import Trial
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.queue.build import Build, DiffersError
 from pytest_slipstream.queue.connection import QueueLostError, QueueUnreachableError
@@ -245,6 +248,86 @@ def test_a_wrong_password_is_refused_and_not_shown(require_redis: None, tmp_path
         right = Build(server.url.replace("//", "//:right@"), "b", "1", "1")
         assert "right" not in right.shown
         right.close()
+
+
+@dataclass(frozen=True)
+class Secure:
+    """A server that speaks TLS at one of its ports, and the file of its certificate's authority."""
+
+    port: int
+    authority: Path
+
+
+@pytest.fixture
+def secure(require_redis: None, tmp_path: Path) -> Generator[Secure, None, None]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    options = {
+        "tls-port": (port := free_port()),
+        "tls-cert-file": tmp_path / "cert.pem",
+        "tls-key-file": tmp_path / "key.pem",
+        "tls-ca-cert-file": tmp_path / "ca.pem",
+        "tls-auth-clients": "no",
+        "requirepass": "hush-hush",
+    }
+    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    with running(tmp_path, *given):
+        yield Secure(port, tmp_path / "ca.pem")
+
+
+def test_machines_pull_by_tls_and_nothing_shows_the_password(
+    secure: Secure, tmp_path: Path
+) -> None:
+    url = f"rediss://:hush-hush@127.0.0.1:{secure.port}/0?ssl_ca_certs={secure.authority}"
+    trial = Trial(tmp_path / "trial", "")
+    count = trial.write_gated("a", "b")
+    trial.open("a", "b")
+    trial.write("test_bad.py", "def test_bad(): raise AssertionError")
+    by_variable = url.replace("rediss://", "valkeys://default")
+    try:
+        machines = [
+            trial.start("1", "--workers", "2", "--queue", url),
+            trial.start("2", "--workers", "2", "-vv", SLIPSTREAM_QUEUE=by_variable),
+        ]
+        statuses = [machine.wait() for machine in machines]
+        status = trial.slipstream("queue", "status", "b", "--queue", url)
+        merged = trial.merge()
+    finally:
+        trial.close()
+    assert sorted(statuses) == [0, 1], machines[0].output
+    assert f"{count + 1} of {count + 1} tests reported, 1 failed" in status.stdout
+    assert merged.returncode == 1
+    left = [path for path in trial.directory.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".jsonl" for path in left), left
+    said = [machine.output for machine in machines] + [status.stdout, merged.stdout]
+    for text in [*said, *(path.read_text(errors="replace") for path in left)]:
+        assert "hush" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "query"),
+    [
+        ("127.0.0.1", ""),
+        ("localhost", "?ssl_ca_certs={}"),
+        ("127.0.0.1", "?ssl_ca_certs={}.missing"),
+    ],
+)
+def test_a_certificate_that_does_not_fit_is_refused(secure: Secure, host: str, query: str) -> None:
+    url = f"rediss://:hush-hush@{host}:{secure.port}/0{query.format(secure.authority)}"
+    with pytest.raises(ConfigurationError, match="certificate do not go together") as caught:
+        Build(url, "b", "1", "1")
+    assert "?ssl_ca_certs=" in str(caught.value.hint)
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("query", ["?speed=1", "?ssl_cert_reqs=perhaps"])
+def test_parameters_that_there_are_not_are_refused(secure: Secure, query: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be used: ") as caught:
+        Build(f"rediss://:hush-hush@127.0.0.1:{secure.port}{query}", "b", "1", "1")
+    assert "%2F" in str(caught.value.hint)
 
 
 def test_too_few_rights_are_named(require_redis: None, tmp_path: Path) -> None:
