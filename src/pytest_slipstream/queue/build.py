@@ -61,7 +61,7 @@ class Build:
 
     def close(self) -> None:
         """Close the connection; a later step opens another."""
-        self._client.close()
+        self._client.connection_pool.disconnect()
 
     def exists(self) -> bool:
         """Whether a machine has published it."""
