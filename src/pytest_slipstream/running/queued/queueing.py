@@ -79,6 +79,7 @@ class Queueing:
         self._withheld: Withheld | None = None
         self._beating: Heartbeat | None = None
         self._problem = ""
+        self._is_over = False
         self._line = ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -167,6 +168,7 @@ class Queueing:
                 run_tests(pulling)
         if self._problem:
             raise session.Interrupted(self._problem)
+        self._is_over = bool(self._tests)
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:
@@ -245,6 +247,11 @@ class Queueing:
             lines.append(
                 f"{len(withheld.dropped)} tests ran here too late, and are reported by another "
                 f"machine: {', '.join(withheld.dropped[:3])}"
+            )
+        if self._is_over and not (self._before or withheld.reported or lines):
+            lines.append(
+                f"other machines ran all {len(self._tests)} tests before this one could begin; if "
+                f"it should be the first, the build's id was used before: {self._build.build}"
             )
         for line in lines:
             terminalreporter.write_line(f"slipstream: {line}")
