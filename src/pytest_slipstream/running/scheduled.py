@@ -15,6 +15,9 @@ from pytest_slipstream.settings import Settings
 
 SHARD = "slipstream_shard"
 """By what name the parent tells a worker that it has spawned which shard is run."""
+HIDDEN: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""Environment variables that tests do not see; spawned workers are given them."""
+_HIDDEN = ("SLIPSTREAM_QUEUE", "SLIPSTREAM_BUILD", "SLIPSTREAM_MACHINE")
 
 
 def register(
@@ -44,10 +47,12 @@ def register(
         from pytest_slipstream.scheduling.shards import parse
 
         shard = parse(named, os.environ)
-    elif settings.queue is not None and not (config.option.collectonly or told is not None):
+    elif settings.queue is not None and told is None and not config.option.collectonly:
         from pytest_slipstream.running.queued import starting
 
         shard = starting.register(settings, config, history, emit)
+    if settings.queue is not None:
+        _hide_queue(config)
     if shard is not None:
         from pytest_slipstream.running.sharding import Sharding
 
@@ -58,3 +63,10 @@ def register(
         manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
         if told is None:
             manager.register(DurationRecorder(history), "slipstream-durations")
+
+
+def _hide_queue(config: pytest.Config) -> None:
+    """A test that starts a pytest of its own does not join the build with it."""
+    hidden = {name: os.environ.pop(name) for name in _HIDDEN if name in os.environ}
+    config.stash[HIDDEN] = hidden
+    config.add_cleanup(lambda: os.environ.update(hidden))

@@ -114,6 +114,22 @@ def test_maxfail_stops_the_workers_of_a_machine(trial: Trial) -> None:
     assert "stopping after 1 failures" in machine.output
 
 
+def test_spawned_workers_know_the_build_and_their_tests_do_not(trial: Trial) -> None:
+    trial.write(
+        "test_environment.py",
+        """
+        import os
+
+        def test_environment():
+            assert "SLIPSTREAM_QUEUE" not in os.environ
+        """,
+    )
+    url, trial.url = trial.url, ""
+    machine = trial.start("1", "--workers", "2", "--workers-start", "spawn", SLIPSTREAM_QUEUE=url)
+    assert machine.wait() == 0, machine.output
+    assert machine.reported().total() == 1
+
+
 def test_workers_run_the_shard_where_the_queue_does_not_answer(trial: Trial) -> None:
     count = trial.write_gated("a", "b")
     trial.open("a", "b")

@@ -22,7 +22,6 @@ from pytest_slipstream.scheduling.shards import AUTO, Shard, parse
 from pytest_slipstream.settings import Settings
 
 PLUGIN = "slipstream-queue"
-_VARIABLE = "SLIPSTREAM_QUEUE"
 
 
 def register(
@@ -55,15 +54,7 @@ def register(
     except QueueUnreachableError as error:
         return _shard_instead(config, error)
     config.pluginmanager.register(queueing, PLUGIN)
-    _hide_from_tests(config)
     return None
-
-
-def _hide_from_tests(config: pytest.Config) -> None:
-    """A test that starts a pytest of its own does not join the build with it."""
-    url = os.environ.pop(_VARIABLE, None)
-    if url is not None:
-        config.add_cleanup(lambda: os.environ.update({_VARIABLE: url}))
 
 
 def refuse_pytest_xdist(config: pytest.Config) -> None:

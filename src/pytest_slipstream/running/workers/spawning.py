@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slipstream.running.scheduled import SHARD
+from pytest_slipstream.running.scheduled import HIDDEN, SHARD
 from pytest_slipstream.running.workers.handle import Worker
 from pytest_slipstream.running.workers.messages import Begin
 from pytest_slipstream.running.workers.process import Identity
@@ -44,7 +44,7 @@ class Spawning:
         process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.spawned", str(theirs.fileno())],
             cwd=self._config.invocation_params.dir,
-            env={**os.environ, **identity.variables()},
+            env=os.environ | self._config.stash.get(HIDDEN, {}) | identity.variables(),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=writing,
