@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -41,25 +40,15 @@ class Network:
     rejoin: Callable[[], object]
 
 
-def reason_against_namespaces() -> str:
-    """Why there can be no network namespaces here; "" where there can."""
-    if os.geteuid():
-        return "only root may make them"
-    if shutil.which("ip") is None:
-        return "there is no command ip (Debian: iproute2)"
-    made = subprocess.run(
-        ["ip", "netns", "add", _name("probe")], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        return made.stderr.strip()
-    _ip("netns", "delete", _name("probe"))
-    return ""
-
-
 @contextlib.contextmanager
 def namespace() -> Generator[Network, None, None]:
-    """A network namespace, from which this machine can be reached at the network's host."""
-    name = _name(f"{next(_NUMBERS)}")
+    """A network namespace, from which this machine can be reached at the network's host.
+
+    Raises:
+        OSError: There is no command ``ip`` (Debian: iproute2).
+        subprocess.CalledProcessError: It may not be.
+    """
+    name = f"ss{os.getpid()}n{next(_NUMBERS)}"
     outer, inner = f"{name}a", f"{name}b"
     net = f"198.18.{os.getpid() % 250}"  # of the range that is set aside for tests of networks
     _ip("netns", "add", name)
@@ -88,9 +77,5 @@ def relayed(port: int) -> Generator[Network, None, None]:
         yield Network("a relay", (), "127.0.0.1", relay.port, relay.cut, relay.rejoin)
 
 
-def _name(what: str) -> str:
-    return f"ss{os.getpid()}{what}"
-
-
 def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)

@@ -5,15 +5,18 @@ Each test ends with every machine's exit status and with what the merged build s
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from machines import Machine, Trial
-from networks import Network, namespace, reason_against_namespaces, relayed
+from networks import Network, namespace, relayed
 from redis_server import RedisServer
 from waiting import until
 
@@ -26,22 +29,20 @@ def all_reported(machines: list[Machine]) -> Counter[str]:
 
 
 @pytest.fixture
-def network(
-    trial: Trial, redis_server: RedisServer, tmp_path: Path
-) -> Generator[Network, None, None]:
+def network(trial: Trial, tmp_path: Path) -> Generator[Network, None, None]:
     """A network of one machine's own, and a server that listens there, too."""
-    reason = reason_against_namespaces()
-    if reason:
-        print(f"there are no network namespaces, and a relay is cut instead: {reason}")
-        with relayed(redis_server.port) as made:
-            yield made
-        return
-    with namespace() as made:
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(namespace())
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"there are no network namespaces, and a relay is cut instead: {error}")
+            yield stack.enter_context(relayed(urlsplit(trial.url).port or 0))
+            return
         server = RedisServer(tmp_path, "--bind", "127.0.0.1", made.host, "--protected-mode", "no")
         server.start()
+        stack.callback(server.stop)
         trial.url = server.url
         yield made
-        server.stop()
 
 
 def test_killed_stopped_and_cut_off_machines_lose_nothing(trial: Trial, network: Network) -> None:
