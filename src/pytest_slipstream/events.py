@@ -320,6 +320,45 @@ class ShardChosen(Event, frozen=True):
     elsewhere: dict[str, tuple[str, ...]] = {}
 
 
+class QueueJoined(Event, frozen=True):
+    """This process pulls the tests of a build from a queue. ``collected``: node ids, by file."""
+
+    build: str
+    machine: str
+    digest: str
+    collected: dict[str, tuple[str, ...]] = {}
+
+
+class TestRequeued(Event, frozen=True):
+    """A test failed here and is run again on another machine, which reports it."""
+
+    __test__ = False
+
+    node_id: str
+    text: str
+
+
+class TestFlaky(Event, frozen=True):
+    """A test passed here after it had failed on other machines."""
+
+    __test__ = False
+
+    node_id: str
+    failed_on: str
+
+
+class QueueLeft(Event, frozen=True):
+    """This process pulls no more.
+
+    ``reported``: node ids, by file, those included that a lost machine ran. ``adopted``: how many
+    these are, by machine. ``problem``: why what it reported does not count, or nothing.
+    """
+
+    reported: dict[str, tuple[str, ...]] = {}
+    adopted: dict[str, int] = {}
+    problem: str = ""
+
+
 class RunFinished(Event, frozen=True):
     """A process of the run ended. ``server_seconds``: how long it held its servers."""
 
@@ -373,6 +412,10 @@ AnyEvent = (
     | AsyncTestRan
     | LoopBlocked
     | ShardChosen
+    | QueueJoined
+    | TestRequeued
+    | TestFlaky
+    | QueueLeft
     | RunFinished
     | BuildMerged
 )

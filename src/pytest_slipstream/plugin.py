@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
         run.register(config)
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
-    if configured.records_durations or configured.shard is not None:
+    if configured.records_durations or configured.shares_build:
         from pytest_slipstream.running import scheduled
 
         if run is None:
@@ -104,6 +104,10 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     )
     if worker is not None:
         config.stash[_RUN].run_as_spawned(session, worker, overlapping)
+        return True
+    queue = config.pluginmanager.get_plugin("slipstream-queue")
+    if queue is not None:
+        config.stash[_RUN].run_from_queue(session, queue, overlapping)
         return True
     if configured.workers and config.stash[_RUN].run_on_workers(session, overlapping):
         return True

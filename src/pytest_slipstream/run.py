@@ -34,8 +34,10 @@ from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.measure.budget_watch import BudgetWatch
+    from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
     from pytest_slipstream.running.workers.spawned import SpawnedWorker
+    from pytest_slipstream.running.workers.starting import Parts
     from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
@@ -168,17 +170,44 @@ class Run:
         """
         from pytest_slipstream.running.workers import starting as workers
 
-        return workers.run_tests(
-            session,
-            self.settings,
-            workers.Parts(
-                run_overlapping=self._run_in_loop(session) if overlapping else None,
-                testrun_uid=self.owner.testrun_uid,
-                become=self._become_worker,
-                end=self._end_worker,
-                sweep=self._sweep,
-                sockets_before=self._sockets,
-            ),
+        return workers.run_tests(session, self.settings, self._parts(session, overlapping))
+
+    def run_from_queue(
+        self, session: pytest.Session, queueing: Queueing, overlapping: bool
+    ) -> None:
+        """Run what the queue hands out, on workers or here.
+
+        Args:
+            session: pytest's.
+            queueing: This machine's part in the build.
+            overlapping: Whether each process runs them in the run loop.
+        """
+        run: Callable[[Source], None] | None = None
+        if self.settings.workers:
+            from pytest_slipstream.running.workers import starting as workers
+
+            parts = self._parts(session, overlapping)
+            parts = msgspec.structs.replace(parts, apart=queueing.apart)
+            with queueing.apart():
+                run = workers.runner(session, self.settings, parts)
+        if run is None:
+            from pytest_slipstream.running.queued import starting
+
+            run = (
+                self._run_in_loop(session) if overlapping else starting.one_after_the_other(session)
+            )
+        queueing.run(session, run)
+
+    def _parts(self, session: pytest.Session, overlapping: bool) -> Parts:
+        from pytest_slipstream.running.workers.starting import Parts
+
+        return Parts(
+            run_overlapping=self._run_in_loop(session) if overlapping else None,
+            testrun_uid=self.owner.testrun_uid,
+            become=self._become_worker,
+            end=self._end_worker,
+            sweep=self._sweep,
+            sockets_before=self._sockets,
         )
 
     def run_as_spawned(

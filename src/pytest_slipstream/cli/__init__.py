@@ -22,6 +22,7 @@ from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
 from pytest_slipstream.cli.measure import measure
 from pytest_slipstream.cli.merge import merge
+from pytest_slipstream.cli.queue import queue
 from pytest_slipstream.cli.report import report
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
@@ -46,6 +47,7 @@ app.add_typer(report, name="report")
 app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
+app.add_typer(queue, name="queue")
 
 
 def _show_version(wanted: bool) -> None:

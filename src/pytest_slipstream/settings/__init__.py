@@ -7,15 +7,14 @@ valid.
 """
 
 from pytest_slipstream.settings.budget_model import BudgetSettings
-from pytest_slipstream.settings.loading import load
-from pytest_slipstream.settings.model import (
+from pytest_slipstream.settings.database_model import (
     DatabaseSettings,
     EngineName,
     IsolationName,
-    LaneSettings,
-    Settings,
     Sources,
 )
+from pytest_slipstream.settings.loading import load
+from pytest_slipstream.settings.model import LaneSettings, Settings
 from pytest_slipstream.settings.options import (
     BUDGET_OPTIONS,
     LANE_OPTIONS,

@@ -19,13 +19,10 @@ from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.settings import file
 from pytest_slipstream.settings.budget_model import BudgetSettings
 from pytest_slipstream.settings.budget_verdicts import budget_problems
+from pytest_slipstream.settings.database_model import DatabaseSettings
 from pytest_slipstream.settings.file import ROOT, Given, Table, as_table
 from pytest_slipstream.settings.lane_verdicts import lane_problems
-from pytest_slipstream.settings.model import (
-    DatabaseSettings,
-    LaneSettings,
-    Settings,
-)
+from pytest_slipstream.settings.model import LaneSettings, Settings
 from pytest_slipstream.settings.options import (
     BUDGET_OPTIONS,
     DATABASE_OPTIONS,
@@ -34,6 +31,7 @@ from pytest_slipstream.settings.options import (
     TOP_OPTIONS,
     Option,
 )
+from pytest_slipstream.settings.queue_verdicts import queue_problems
 from pytest_slipstream.settings.verdicts import PRODUCTS, database_problems, shared
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
@@ -85,6 +83,9 @@ def _judge(settings: Settings, top: Table) -> None:
         origin = top[key].origin if key in top else f"{ROOT}.{key}"
         hint = _did_you_mean(settings.lane, settings.every_lane) if key == "lane" else None
         raise ConfigurationError(f"{origin} {problem}", hint=hint)
+    for key, problem in queue_problems(settings):
+        origin = top[key].origin if key in top else f"{ROOT}.{key}"
+        raise ConfigurationError(f"{origin} {problem}")
     for lane, of_lane in settings.every_lane.items():
         if found := shared(of_lane.databases, lambda database: database.env):
             variable, *databases = found

@@ -13,15 +13,14 @@ import msgspec
 import pytest
 
 from pytest_slipstream.settings.budget_model import BudgetSettings
-from pytest_slipstream.settings.model import (
-    DatabaseSettings,
-    LaneSettings,
-    Settings,
-)
+from pytest_slipstream.settings.database_model import DatabaseSettings
+from pytest_slipstream.settings.model import LaneSettings, Settings
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("lane", "shard", "workers", "workers_start"))
+_WITHOUT_PREFIX = frozenset(
+    ("build", "lane", "machine", "queue", "shard", "workers", "workers_start")
+)
 _TABLES = frozenset(("databases", "lanes", "budget"))
 
 _KINDS: dict[Any, Kind] = {
