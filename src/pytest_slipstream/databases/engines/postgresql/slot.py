@@ -248,6 +248,9 @@ class PostgresqlSlot:
 
     def close(self) -> None:
         """Drop the slot and what was prepared for it."""
+        if self._administration.superuser:
+            # DROP DATABASE sleeps for 100 ms when it meets a session that is just ending.
+            self._administration.end_sessions(self.name)
         self._leave()
         for layer in self._layers:
             if layer.base is not None:
