@@ -83,6 +83,11 @@ class EmbeddedPostgresql(Product[Binaries]):
         """Version, build and locale: a template made with another must not be used."""
         return f"embedded {self.build.identity} {self._settings.locale}"
 
+    @property
+    def client_library(self) -> Path | None:
+        """libpq, where the programs' directory has one beside it."""
+        return self.build.libpq
+
     @classmethod
     def socket_name(cls, port: int) -> str:
         """PostgreSQL names its socket after the port."""
