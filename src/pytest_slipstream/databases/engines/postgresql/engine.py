@@ -251,6 +251,7 @@ class PostgresqlEngine:
             self._administration.shut(name)
             self._administration.reopen(name)
             cleaner.install(self._administration.sessions.clean_in(self.address(name)))
+            self._administration.warm(name)  # copies of its files are warm, too
         self._administration.shut(name)
         now = clock.unix()
         self._comment(

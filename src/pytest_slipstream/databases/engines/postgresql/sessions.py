@@ -195,7 +195,9 @@ class Session:
                 if last is not None:
                     last.clear()
                 last = result
-        except KeyboardInterrupt:
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C, or what another signal's handler raises
             self._connection.get_cancel().cancel()
             while (result := self._connection.get_result()) is not None:
                 result.clear()
