@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.routing.door import Door, Entrance
+from pytest_slipstream.databases.routing.door import Door
+from pytest_slipstream.databases.routing.entrance import Entrance
 from pytest_slipstream.errors import IsolationError
 
 MODES: dict[str, dict[str, Any]] = {

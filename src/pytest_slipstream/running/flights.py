@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
 import pytest
@@ -19,10 +19,22 @@ from pytest_slipstream.running import fibers
 from pytest_slipstream.running.timeouts import Deadlines
 
 if TYPE_CHECKING:
-    from pytest_slipstream.running.owners import Owner
     from pytest_slipstream.running.pytest_internals import FixtureDef, HookCall
 
 T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """Who runs asynchronous parts of fixtures in a task of its own; see `running.owners`."""
+
+    def complete(self, awaitable: Awaitable[T]) -> T:
+        """Wait in this owner's task, while the loop is not running."""
+
+    def cancel(self, flight: Flight, failure: BaseException) -> bool:
+        """End what the test's job is waiting for."""
+
+    def close(self) -> None:
+        """No more jobs."""
 
 
 class Flight:

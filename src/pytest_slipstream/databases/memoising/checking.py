@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
@@ -22,8 +22,18 @@ from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultEr
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.memoising.metadata_calls import Call
     from pytest_slipstream.databases.memoising.sqlite_drivers import OnDriver
+
+
+class Operation(Protocol):
+    """What was replaced."""
+
+    @property
+    def label(self) -> str:
+        """What the summary calls it."""
+
+    def as_written(self, bind: Any) -> None:
+        """Do it the slow way."""
 
 
 class Checking:
@@ -42,7 +52,7 @@ class Checking:
         self._times: Counter[str] = Counter()
         self._found = False
 
-    def begin(self, call: Call, on: OnDriver) -> Callable[[], None]:
+    def begin(self, call: Operation, on: OnDriver) -> Callable[[], None]:
         """Before an operation is replaced: what is to be called when that is done.
 
         Raises:
@@ -78,6 +88,6 @@ class Checking:
 
         return check
 
-    def _differs(self, call: Call, found: tuple[str, ...]) -> None:
+    def _differs(self, call: Operation, found: tuple[str, ...]) -> None:
         self._found = True
         self._ledger.differed(call.label, found)

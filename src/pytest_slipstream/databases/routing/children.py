@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _ENV_POSITION = 10  # of subprocess.Popen
 

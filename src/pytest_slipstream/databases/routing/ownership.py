@@ -21,7 +21,7 @@ from pytest_slipstream.databases.routing.children import inherited, variables_of
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _ALONE = "mark the test with @pytest.mark.sequential"
 

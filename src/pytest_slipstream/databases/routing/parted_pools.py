@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from pytest_slipstream.databases.routing.door import Entrance
+from pytest_slipstream.databases.routing.entrance import Entrance
 from pytest_slipstream.databases.routing.ownership import Ownership
 
 

@@ -27,7 +27,8 @@ from pytest_slipstream.databases.routing.drivers.asyncpg_transport import Transp
 from pytest_slipstream.databases.routing.drivers.asyncpg_wire import Wire
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Door
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 ENGINE = "postgresql"
 

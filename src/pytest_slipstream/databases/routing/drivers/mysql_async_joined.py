@@ -22,7 +22,8 @@ from pytest_slipstream.databases.routing.statements import Kind
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Door
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _COM_INIT_DB, _COM_QUERY, _COM_PING = 0x02, 0x03, 0x0E
 _SESSION = (

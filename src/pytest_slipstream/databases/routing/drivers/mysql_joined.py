@@ -20,7 +20,8 @@ from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Door
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _INDIFFERENT = frozenset(
     ("cursorclass", "autocommit", "password", "passwd", "connect_timeout", "program_name", "conv")

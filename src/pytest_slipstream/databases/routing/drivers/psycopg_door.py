@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_slipstream.databases.routing.drivers import Patch
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Door, Entrance
+    from pytest_slipstream.databases.routing.door import Door
     from pytest_slipstream.databases.routing.drivers.classes import Classes
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 ENGINE = "postgresql"
 _INDIFFERENT = frozenset(("application_name", "connect_timeout", "password"))

@@ -26,7 +26,7 @@ from pytest_slipstream.databases.routing.transactions import Texts
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _READ_COMMITTED = psycopg.IsolationLevel.READ_COMMITTED
 _ACTIVE = pq.TransactionStatus.ACTIVE

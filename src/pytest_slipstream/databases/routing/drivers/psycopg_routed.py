@@ -24,7 +24,7 @@ from pytest_slipstream.databases.routing.drivers.psycopg_joined import (
 from pytest_slipstream.databases.routing.physical import TestConnection
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 
 class TestSession(psycopg.Connection[Any]):

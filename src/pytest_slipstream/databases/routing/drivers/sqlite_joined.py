@@ -23,7 +23,7 @@ from pytest_slipstream.databases.routing.statements import Kind
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 _DML = re.compile(
     r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL

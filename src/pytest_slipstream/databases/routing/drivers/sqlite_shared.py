@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_slipstream.databases.routing.transactions import Texts
 from pytest_slipstream.databases.routing.uncontained import Uncontained
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.routing.door import Entrance
-    from pytest_slipstream.databases.routing.drivers.sqlite_joined import JoinedConnection
+    from pytest_slipstream.databases.routing.entrance import Entrance
 
 SHARED_CALLS = (
     "create_function",
@@ -39,6 +38,13 @@ def let_go(cursors: Iterable[sqlite3.Cursor]) -> None:
     for cursor in tuple(cursors):
         with suppress(sqlite3.ProgrammingError):  # another thread's: closing will say it
             sqlite3.Cursor.close(cursor)
+
+
+class Application(Protocol):
+    """A connection of the application's, as far as the test's must be like it."""
+
+    calls: tuple[tuple[str, tuple[Any, ...], dict[str, Any]], ...]
+    text_factory: Any
 
 
 class Shared:
@@ -88,7 +94,7 @@ class Shared:
             return frozenset()
         return frozenset(self.connection.execute("PRAGMA foreign_key_check").fetchall())
 
-    def prepare(self, application: JoinedConnection) -> None:
+    def prepare(self, application: Application) -> None:
         """Register what the application registered on its own connection; take its texts' type."""
         calls = application.calls
         done = self._prepared.get(id(application), 0)
