@@ -208,15 +208,15 @@ class PostgresqlEngine:
 
         if remark is None:
             return
+        used = msgspec.structs.replace(remark, used_at=clock.unix())
         try:
-            self._administration.execute("SET lock_timeout = '20ms'")
-            self._comment(template, msgspec.structs.replace(remark, used_at=clock.unix()))
+            self._administration.execute(
+                f"SET LOCAL lock_timeout = '20ms'; {_comment(template, used)}"
+            )
         except SessionError as error:
             if error.sqlstate != LOCK_NOT_AVAILABLE:
                 raise
             # Somebody copies it at this moment, and has noted that.
-        finally:
-            self._administration.execute("SET lock_timeout = 0")
 
     def begin_build(self, template: str) -> Address:
         """An empty database with the configured extensions, under the build's name.
@@ -254,17 +254,9 @@ class PostgresqlEngine:
             self._administration.warm(name)  # copies of its files are warm, too
         self._administration.shut(name)
         now = clock.unix()
-        self._comment(
-            name,
-            Remark(database=database, fingerprint=fingerprint, created_at=now, used_at=now),
-        )
+        remark = Remark(database=database, fingerprint=fingerprint, created_at=now, used_at=now)
+        self._administration.execute(_comment(name, remark))
         self._administration.rename(name, template)
-
-    def _comment(self, name: str, remark: Remark) -> None:
-        from pytest_slipstream.databases.engines.postgresql.sessions import identifier, literal
-
-        said = literal(msgspec.json.encode(remark).decode())
-        self._administration.execute(f"COMMENT ON DATABASE {identifier(name)} IS {said}")
 
     def abandon_build(self, template: str) -> None:
         """Drop the half-built database."""
@@ -299,6 +291,13 @@ class PostgresqlEngine:
             return kind(self.address(name), template, self._administration, spare)
         except SessionError as error:
             raise unmakeable(name, str(error).strip().splitlines()[-1]) from error
+
+
+def _comment(name: str, remark: Remark) -> str:
+    from pytest_slipstream.databases.engines.postgresql.sessions import identifier, literal
+
+    said = literal(msgspec.json.encode(remark).decode())
+    return f"COMMENT ON DATABASE {identifier(name)} IS {said}"
 
 
 def read_remark(comment: object) -> Remark | None:

@@ -273,7 +273,7 @@ def _by_libpq(path: Path | None) -> Callable[[bytes], Connection]:
 
         try:
             return Libpq(path).connect
-        except OSError:  # made for another system; psycopg has its own
+        except (MemoryError, OSError):  # made for another system, or one that allows no callbacks
             pass
     connect: Callable[[bytes], Connection] = psycopg_module().pq.PGconn.connect
     return connect
