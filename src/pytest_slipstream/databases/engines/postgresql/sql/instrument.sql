@@ -149,8 +149,10 @@ BEGIN
     END IF;
     EXECUTE format(
         'CREATE OR REPLACE FUNCTION _slipstream.moved() '
-        'RETURNS TABLE (relation oid, last_value bigint, is_called boolean) LANGUAGE sql STABLE AS %L',
-        coalesce(reading, 'SELECT NULL::oid, NULL::bigint, NULL::boolean WHERE false'));
+        'RETURNS TABLE (relation oid, last_value bigint, is_called boolean) LANGUAGE plpgsql AS %L',
+        format('#variable_conflict use_column %s BEGIN %s; END', E'\n',
+               CASE WHEN EXISTS (SELECT FROM _slipstream.sequence)
+                    THEN 'RETURN QUERY ' || reading ELSE 'RETURN' END));
 END $$;
 
 CREATE FUNCTION _slipstream.digest_of(target text) RETURNS text LANGUAGE plpgsql AS $$
