@@ -10,6 +10,7 @@ from typing import NamedTuple
 from benchmarks import (
     comparing,
     in_flight,
+    memoising,
     mysql,
     postgresql,
     processes,
@@ -40,6 +41,7 @@ GROUPS = {
     "drift": Group(postgresql.drift, 5000, 500),
     "sqlite": Group(sqlite.strategies, 100, 20),
     "mysql": Group(mysql.strategies, 60, 10),
+    "memoise": Group(memoising.pairs, 60, 10),
     "rollback": Group(rollback.fixtures, 7, 2),
     "start": Group(processes.starting, 11, 3),
     "each-test": Group(processes.each_test, 7, 2),

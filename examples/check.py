@@ -1,4 +1,5 @@
-"""Runs every example: the half with slipstream in three ways, the hand-written half once.
+"""Runs every example: the half with slipstream in three ways, the hand-written half as it is and,
+where there is a directory `unchanged`, with the switches that make it faster.
 
 CI runs this. It fails when a run does, when the two halves do not run the same tests, or when an
 example falls behind half of the ratio it promises: one run of each on a shared machine says no
@@ -33,7 +34,8 @@ class Example(NamedTuple):
     """An example: its number of tests, and how many times slower its hand-written half must be.
 
     ``way`` is the way of `AFTER` that it is compared with. ``own`` is how many tests the half with
-    slipstream has besides; ``lanes`` chooses lanes.
+    slipstream has besides; ``lanes`` chooses lanes. ``unchanged`` is how many times slower the
+    hand-written half must be than itself with the switch, where there is such a directory.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Example(NamedTuple):
     way: str = "after"
     own: int = 0
     lanes: tuple[str, ...] = ()
+    unchanged: float = 0.0
 
 
 EXAMPLES = (
@@ -49,7 +52,7 @@ EXAMPLES = (
     if has_mysql(os.environ)
     else Example("fastapi_sqlmodel", 113, 1.0, own=2, lanes=("--lane", "fast")),
     Example("fastapi_roles", 236, 10.0),
-    Example("flask_peewee", 316, 10.0, "after, two workers"),
+    Example("flask_peewee", 316, 10.0, "after, two workers", unchanged=3.0),
     Example("event_system", 26, 5.0),
 )
 
@@ -93,6 +96,15 @@ def check(example: Example, server: dict[str, str], *, sliced: bool) -> list[str
     slice_options = SLICE.get(example.name, ()) if sliced else ()
     before = run(example.name, "before", *slice_options, environment=server)
     observe("before", before, None if slice_options else example.tests)
+    if example.unchanged:
+        unchanged = run(example.name, "unchanged", *slice_options, environment=server)
+        observe("unchanged", unchanged, before.passed)
+        slower = before.tests_s / unchanged.tests_s
+        print(f"{example.name}: {slower:.1f} times slower without the switch", flush=True)
+        if slower < example.unchanged / 2:
+            problems.append(
+                f"{example.name}: should be {example.unchanged:g} times slower without the switch"
+            )
     if not problems and not slice_options:
         slower = before.tests_s / after[example.way].tests_s
         print(f"{example.name}: {slower:.1f} times slower before", flush=True)

@@ -40,11 +40,11 @@ def run(example: str, half: str, *options: str, environment: dict[str, str]) -> 
 
     Args:
         example: The example's directory.
-        half: ``before`` or ``after``.
+        half: ``before``, ``after``, or ``unchanged``: the first with a switch only.
         options: For pytest.
         environment: Added to this process's.
     """
-    plugins = PLUGINS[example] + ((SLIPSTREAM,) if half == "after" else ())
+    plugins = PLUGINS[example] + ((SLIPSTREAM,) if half != "before" else ())
     command = [sys.executable, "-m", "pytest", "--color=no"]
     command += [word for plugin in plugins for word in ("-p", plugin)]
     command += [*options, half]

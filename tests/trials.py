@@ -81,7 +81,10 @@ class Trial:
         return [sys.executable, "-m", "pytest", *together, *arguments]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "TRIAL_RECORD": str(self.directory / "record.json")}
+        inherited = {  # but not which of pytest-xdist's workers the tests themselves run on
+            name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")
+        }
+        return {**inherited, "TRIAL_RECORD": str(self.directory / "record.json")}
 
     def run(self, *arguments: str, concurrency: int | None = None) -> Run:
         (self.directory / "record.json").unlink(missing_ok=True)

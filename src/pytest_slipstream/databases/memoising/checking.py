@@ -12,9 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
-
 from pytest_slipstream.databases.audit import compare
 from pytest_slipstream.databases.engines.sqlite import content, pages
 from pytest_slipstream.databases.memoising import sqlite
@@ -52,18 +49,29 @@ class Checking:
         self._times: Counter[str] = Counter()
         self._found = False
 
-    def begin(self, call: Operation, on: OnDriver) -> Callable[[], None]:
-        """Before an operation is replaced: what is to be called when that is done.
+    def is_due(self, label: str) -> bool:
+        """Whether an operation, which is about to be replaced, is to be compared.
 
         Raises:
             UnknownResultError: A difference was found in this run.
         """
         if self._found:
             raise UnknownResultError("a difference that was found earlier in the run")
-        self._times[call.label] += 1
-        times = self._times[call.label]
-        if not (self._audit or (self._sample and times & (times - 1) == 0)):
+        self._times[label] += 1
+        times = self._times[label]
+        return self._audit or (self._sample and times & (times - 1) == 0)
+
+    def begin(self, call: Operation, on: OnDriver) -> Callable[[], None]:
+        """Before an operation is replaced on SQLite: what is to be called when that is done.
+
+        Raises:
+            UnknownResultError: A difference was found in this run.
+        """
+        if not self.is_due(call.label):
             return lambda: None
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import StaticPool
+
         before = on(sqlite.copied)
         if before is None:
             raise UnknownResultError("a database that somebody writes")
@@ -72,22 +80,40 @@ class Checking:
             engine = create_engine("sqlite://", creator=lambda: before, poolclass=StaticPool)
             with engine.begin() as connection:
                 call.as_written(connection)
-            found = compare(content.digest(before), on(content.digest))
-            self._ledger.checked(call.label)
-            if found:
-                self._differs(call, found)
-                on(lambda database: pages.copy(before, database))
+            right = content.digest(before)
+            self.compare(
+                call.label,
+                right,
+                on(content.digest),
+                put_right=lambda: on(lambda database: pages.copy(before, database)),
+            )
             engine.dispose()
-            if found and self._audit:
-                raise IsolationError(
-                    f"what was restored for {call.label} differs from what it makes: "
-                    f"{'; '.join(found)}",
-                    hint="run without `--slipstream-memoize`, and report this as a defect of "
-                    "slipstream",
-                )
 
         return check
 
-    def _differs(self, call: Operation, found: tuple[str, ...]) -> None:
+    def compare(
+        self,
+        label: str,
+        right: dict[str, str],
+        restored: dict[str, str],
+        *,
+        put_right: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hold what was restored to what the slow way made.
+
+        Raises:
+            IsolationError: They differ, and this is an audit.
+        """
+        self._ledger.checked(label)
+        found = compare(right, restored)
+        if not found:
+            return
         self._found = True
-        self._ledger.differed(call.label, found)
+        self._ledger.differed(label, found)
+        put_right()
+        if self._audit:
+            raise IsolationError(
+                f"what was restored for {label} differs from what it makes: {'; '.join(found)}",
+                hint="run without `--slipstream-memoize`, and report this as a defect of "
+                "slipstream",
+            )

@@ -5,6 +5,7 @@ The invariant: results are of the metadata as it is now.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -12,7 +13,13 @@ from sqlalchemy.schema import sort_tables_and_constraints
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import Snapshot
+from pytest_slipstream.databases.memoising.postgresql import Parking
 from pytest_slipstream.databases.memoising.sqlite import Results
+
+try:
+    from sqlalchemy.engine.mock import MockConnection
+except ImportError:  # SQLAlchemy 1.3
+    MockConnection = None  # type: ignore[assignment,misc]
 
 _FRUITLESS = 5
 """After so many copies of a metadata that did not last until their next use, it is left alone."""
@@ -23,11 +30,15 @@ class Known:
 
     Args:
         metadata: The metadata.
+        create_all: SQLAlchemy's own.
     """
 
-    def __init__(self, metadata: MetaData) -> None:
+    def __init__(self, metadata: MetaData, create_all: Callable[..., None]) -> None:
         self.results: Results = {}
+        self.parkings: dict[Hashable, Parking] = {}
         self._metadata = metadata
+        self._create_all = create_all
+        self._statements: list[str] | None = None
         self._snapshot: Snapshot | None = None
         self._problem: UnknownResultError | None = None
         self._copies = 0
@@ -56,7 +67,6 @@ class Known:
             raise UnknownResultError("tables of another metadata")
 
     def _copy(self, dialect: Any) -> None:
-        self.results.clear()
         self._copies += 1
         tables = list(self._metadata.tables.values())
         try:
@@ -65,8 +75,23 @@ class Known:
             if any(table.schema for table in tables):
                 raise UnknownResultError("a table in a schema of its own")
             self._snapshot = Snapshot(self._metadata, dialect)
+            self._forget_unless_same(dialect)
         except UnknownResultError as problem:  # for good: to look anew each time is what costs
             self._problem = problem
             raise
         in_order = sort_tables_and_constraints(tables)  # type: ignore[no-untyped-call]
         self._has_cycle = any(keys for table, keys in in_order if table is None)
+
+    def _forget_unless_same(self, dialect: Any) -> None:
+        """SQLAlchemy notes things in its own objects, which does not change what is sent."""
+        statements: list[str] = []
+
+        def note(statement: Any, *values: Any, **options: Any) -> None:
+            statements.append(str(statement.compile(dialect=dialect)))
+
+        if MockConnection is not None:
+            self._create_all(self._metadata, MockConnection(dialect, note), checkfirst=False)
+        if self._statements is None or MockConnection is None or statements != self._statements:
+            self.results.clear()
+            self.parkings.clear()
+        self._statements = statements

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.ledger import Ledger
 from pytest_slipstream.import_hook import ImportHook
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.checking import Checking
+    from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+    from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
@@ -29,7 +35,8 @@ class Memoising:
         self._audit = audit
         self._sample = int(testrun_uid[:8], 16) % CHECKS_EVERY == 0
         self._undo: list[Callable[[], None]] = []
-        self._hook = ImportHook({"sqlalchemy": self._meet_sqlalchemy})
+        self._hook = ImportHook({"sqlalchemy": self._meet_sqlalchemy, "peewee": self._meet_peewee})
+        self._checking: Checking | None = None
 
     def put_up(self) -> None:
         """Replace the operations, now or when their library is imported."""
@@ -46,10 +53,22 @@ class Memoising:
         self._ledger.report(emit)
 
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.checking import Checking
         from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
 
-        checking = Checking(self._ledger, audit=self._audit, sample=self._sample)
-        calls = MetadataCalls(self._ledger, checking)
+        self._stand_in(MetadataCalls(self._ledger, self._check()))
+
+    def _meet_peewee(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
+
+        self._stand_in(PeeweeCalls(self._ledger, self._check()))
+
+    def _stand_in(self, calls: MetadataCalls | PeeweeCalls) -> None:
         calls.put_up()
         self._undo.append(calls.take_down)
+
+    def _check(self) -> Checking:
+        from pytest_slipstream.databases.memoising.checking import Checking
+
+        if self._checking is None:
+            self._checking = Checking(self._ledger, audit=self._audit, sample=self._sample)
+        return self._checking

@@ -61,7 +61,7 @@ class Snapshot:
         self._copies = [_copy(found) for found in walk.containers]
         self._collections = [(found, getattr(found, _ORDERED)) for found in walk.collections]
         self._asked = [(found, _spelt(found, dialect)) for found in walk.asked]
-        self._listeners = list(_listeners(metadata))
+        self._listeners = list(listeners(metadata))
         for listener in self._listeners:
             if not _is_known(listener):
                 raise UnknownResultError(f"an event listener, {_name(listener)}")
@@ -76,13 +76,18 @@ class Snapshot:
             )
         except (TypeError, UnknownResultError):  # a new clause, which has no truth value
             return False
-        return unchanged and list(_listeners(self._metadata)) == self._listeners
+        return unchanged and list(listeners(self._metadata)) == self._listeners
 
 
 def dialect_key(dialect: Any) -> tuple[object, ...]:
     """Everything plain that a dialect was configured with: two with the same key compile alike."""
     plain = (str, int, bool, type(None), tuple)
-    options = ((k, v) for k, v in sorted(vars(dialect).items()) if isinstance(v, plain))
+    options = (
+        (name, value)
+        for name, value in sorted(vars(dialect).items())
+        # What a descriptor has cached is derived from the rest, and is there when it was needed.
+        if isinstance(value, plain) and not hasattr(getattr(type(dialect), name, None), "__get__")
+    )
     return (type(dialect), dialect.ddl_compiler, dialect.preparer, repr(tuple(options)))
 
 
@@ -184,7 +189,8 @@ def _compiled_by_user(dialect: str) -> str | None:
     return None
 
 
-def _listeners(metadata: MetaData) -> Iterator[Any]:
+def listeners(metadata: MetaData) -> Iterator[Any]:
+    """All that is called or sent when the metadata or one of its tables is made or dropped."""
     for target in (metadata, *metadata.tables.values()):
         for name in _LISTENED_TO:
             yield from getattr(target.dispatch, name)

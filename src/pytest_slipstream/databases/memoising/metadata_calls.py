@@ -21,8 +21,15 @@ from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import dialect_key
-from pytest_slipstream.databases.memoising.sqlite_drivers import OnDriver, on_driver
+from pytest_slipstream.databases.memoising.postgresql import Operation
+from pytest_slipstream.databases.memoising.postgresql_calls import enter
+from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
+from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 
+Learn = Callable[[], None]
+"""Keeps what an operation came to, after it has run as it is written."""
+
+PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 NAMES = ("create_all", "drop_all")
 KEPT = 16
 """How many metadatas are remembered, each with its copy, its results and their images."""
@@ -38,11 +45,12 @@ class Call(msgspec.Struct, frozen=True):
     metadata: MetaData
     tables: tuple[Table, ...] | None
     checkfirst: Any
+    product: str
 
     @property
     def label(self) -> str:
         """What the summary calls it."""
-        return f"{self.name} on SQLite"
+        return f"{self.name} on {PRODUCTS.get(self.product, self.product)}"
 
     @property
     def operation(self) -> tuple[object, ...]:
@@ -64,6 +72,7 @@ class MetadataCalls:
         self._checking = checking
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
+        self._places = Places()
         self._originals: dict[str, Callable[..., None]] = {}
 
     def put_up(self) -> None:
@@ -77,6 +86,7 @@ class MetadataCalls:
         for name, original in self._originals.items():
             setattr(MetaData, name, original)
         self._originals.clear()
+        self._places.leave()
 
     def _replacement(self, name: str, original: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(original)
@@ -84,15 +94,19 @@ class MetadataCalls:
             metadata: MetaData, bind: Any = None, tables: Any = None, checkfirst: Any = True
         ) -> None:
             chosen = None if tables is None else tuple(tables)
-            call = Call(name, original, metadata, chosen, checkfirst)
-            if isinstance(bind, Engine) and bind.dialect.name == "sqlite":
+            dialect = getattr(bind, "dialect", None)
+            product = "its own bind" if dialect is None else dialect.name
+            call = Call(name, original, metadata, chosen, checkfirst, product)
+            if product not in PRODUCTS:
+                self._ledger.as_written(call.label, "another product")
+                call.as_written(bind)
+            elif isinstance(bind, Engine):
                 with bind.begin() as connection:
                     self._run(call, connection)
-            elif isinstance(bind, Connection) and bind.dialect.name == "sqlite":
+            elif isinstance(bind, Connection):
                 _begin_by_itself(bind)
                 self._run(call, bind)
             else:
-                self._ledger.as_written(name, "not on SQLite")
                 call.as_written(bind)
 
         return replacement
@@ -105,28 +119,58 @@ class MetadataCalls:
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
             return
+        run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
         try:
-            on = _driver_of(connection)
+            _refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
-            check = self._checking.begin(call, on)
-            before = on(lambda database: sqlite.redo(database, call.operation, known.results))
+            learn = run(call, connection, known)
         except UnknownResultError as reason:
             self._ledger.as_written(call.label, str(reason))
             call.as_written(connection)
             return
-        if before is None:
+        if learn is None:
             self._ledger.replaced(call.label, clock.seconds() - started)
-            check()
             return
         call.as_written(connection)
         self._ledger.made(call.label, clock.seconds() - started)
-        on(lambda database: sqlite.record(database, call.operation, before, known.results))
+        learn()
+
+    def _run_sqlite(self, call: Call, connection: Connection, known: Known) -> Learn | None:
+        on = on_driver(connection)
+        check = self._checking.begin(call, on)
+        before = on(lambda database: sqlite.redo(database, call.operation, known.results))
+        if before is None:
+            check()
+            return None
+        return lambda: on(
+            lambda database: sqlite.record(database, call.operation, before, known.results)
+        )
+
+    def _run_postgresql(self, call: Call, connection: Connection, known: Known) -> Learn | None:
+        session, state = enter(self._places, connection, call.metadata)
+        key = (state.identity, state.surroundings, call.operation[1])
+        parking = known.parkings.setdefault(key, self._places.parking())
+        operation = Operation(call.name == "create_all", call.operation)
+        check = PostgresqlCheck(session, functools.partial(self._checking.is_due, call.label))
+        started = clock.seconds()
+        before = parking.redo(session, state, operation, check)
+        restoring_s = clock.seconds() - started
+        if before is None:
+            return None
+
+        def learn() -> None:
+            parking.record(session, operation, before)
+            if before.restored is not None:
+                self._ledger.replaced(call.label, restoring_s)
+                self._checking.compare(call.label, check.content(), before.restored)
+
+        return learn
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
         key = (id(metadata), dialect_key(dialect))
         if key not in self._known:
-            self._known[key] = Known(metadata)
+            self._known[key] = Known(metadata, self._originals["create_all"])
             while len(self._known) > KEPT:
                 del self._known[next(iter(self._known))]
         return self._known[key]
@@ -139,8 +183,8 @@ def _begin_by_itself(connection: Connection) -> None:
         connection._autobegin()
 
 
-def _driver_of(connection: Connection) -> OnDriver:
-    """The way to the driver's connection, where nobody looks at the statements sent to it."""
+def _refuse_listeners(connection: Connection) -> None:
+    """Nobody may look at the statements that are sent."""
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
     if any(getattr(dispatch, name) for name in _STATEMENTS) or any(
         getattr(of_dialect, name) for name in _CURSORS
@@ -148,4 +192,3 @@ def _driver_of(connection: Connection) -> OnDriver:
         raise UnknownResultError("an event listener for the engine's statements")
     if "schema_translate_map" in connection.get_execution_options():
         raise UnknownResultError("a schema_translate_map")
-    return on_driver(connection)

@@ -7,6 +7,7 @@ out: a copy that was made anew equals one that was cleaned.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 
 from psycopg import sql
@@ -15,7 +16,7 @@ from pytest_slipstream.databases.engines.postgresql import connections
 from pytest_slipstream.databases.engines.protocol import Address
 
 _STORING = """
-SELECT n.nspname, c.relname, c.relkind
+SELECT n.nspname, c.relname, c.relkind::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'S') AND c.relpersistence <> 't'
   AND (c.relkind <> 'm' OR c.relispopulated)
@@ -38,15 +39,23 @@ def digest(address: Address) -> dict[str, str]:
     Args:
         address: The database, as a role that may read all of it.
     """
-    catalogue = (resources.files(__package__) / "sql" / "digest.sql").read_bytes()
     with connections.read(address) as connection:
         connection.execute("SET lock_timeout = '5s'")
-        found = {str(key): str(value) for key, value in connection.execute(catalogue)}
-        storing = connection.execute(_STORING).fetchall()
-        parts = [_part(str(schema), str(name), str(kind)) for schema, name, kind in storing]
-        if parts:
-            union = sql.SQL(" UNION ALL ").join(parts)
-            found |= {str(key): str(value) for key, value in connection.execute(union)}
+        return digest_by(lambda query: connection.execute(query.encode()).fetchall())
+
+
+def digest_by(rows: Callable[[str], Iterable[Sequence[object]]]) -> dict[str, str]:
+    """The same over somebody's session; text is as the session's settings make it.
+
+    Args:
+        rows: Sends a query as it is.
+    """
+    catalogue = (resources.files(__package__) / "sql" / "digest.sql").read_text()
+    found = {str(key): str(value) for key, value in rows(catalogue)}
+    parts = [_part(str(schema), str(name), str(kind)) for schema, name, kind in rows(_STORING)]
+    if parts:
+        union = sql.SQL(" UNION ALL ").join(parts).as_string(None)
+        found |= {str(key): str(value) for key, value in rows(union)}
     return found
 
 

@@ -1,0 +1,108 @@
+"""Memoised schema work beside itself as it is written: 30 tables made and dropped for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import psycopg
+from examples.server import empty_database
+from sqlalchemy import Engine, MetaData, StaticPool, create_engine, text
+
+from benchmarks.measuring import Contender, Findings, Target, in_turns, isolation, rows
+from benchmarks.schema import WRITTEN, tables
+from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.databases.urls import url
+
+NEVER_SAMPLED = "00000001" + "0" * 24
+OTHER = "hand_written_too"
+
+
+def in_memory() -> Engine:
+    """A new engine for each test, as SQLModel's manual shows."""
+    return create_engine("sqlite://", poolclass=StaticPool)
+
+
+@contextmanager
+def create_and_drop(
+    create: Callable[..., None], drop: Callable[..., None], new_engine: Callable[[], Engine]
+) -> Iterator[Engine]:
+    engine = new_engine()
+    create(engine)
+    yield engine
+    drop(engine)
+
+
+def write(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for table in WRITTEN:
+            connection.execute(text(f"INSERT INTO {table} (name) VALUES ('written')"))
+
+
+def read(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(f"SELECT * FROM {WRITTEN[0]}"))
+
+
+def ways(
+    product: str, plain: Callable[[], Engine], memoised: Callable[[], Engine]
+) -> list[Contender]:
+    """Both ways, with a test that writes and with one that reads only."""
+    found = []
+    own, ours = tables(30), tables(30)
+    methods: list[Any] = [MetaData.create_all, MetaData.drop_all]
+    as_written = [partial(method.__wrapped__, own) for method in methods]
+    replaced = [partial(method, ours) for method in methods]
+    for what, body in (("a test that writes 3", write), ("a test that reads", read)):
+        for name, (create, drop), new_engine in (
+            ("as written", as_written, plain),
+            ("memoised", replaced, memoised),
+        ):
+            fixture = partial(create_and_drop, create, drop, new_engine)
+            found.append(Contender(f"{product}, {what}: {name}", fixture, body))
+    return found
+
+
+@contextmanager
+def servers() -> Iterator[tuple[Engine, Engine]]:
+    """Two empty databases of one PostgreSQL server."""
+    with empty_database() as address, ExitStack() as stack:
+        maintenance = url(address, driver="")
+        connection = stack.enter_context(psycopg.connect(maintenance, autocommit=True))
+        connection.execute(f"DROP DATABASE IF EXISTS {OTHER} WITH (FORCE)".encode())
+        connection.execute(f"CREATE DATABASE {OTHER}".encode())
+        here = create_engine(url(address, driver="psycopg"))
+        there = create_engine(here.url.set(database=OTHER))
+        yield here, there
+        here.dispose()
+        there.dispose()
+        connection.execute(f"DROP DATABASE {OTHER} WITH (FORCE)".encode())
+
+
+def pairs(rounds: int) -> Findings:
+    """A create_all and a drop_all, on SQLite in memory and on PostgreSQL."""
+    memoising = Memoising(NEVER_SAMPLED, audit=False)
+    memoising.put_up()
+    with servers() as (here, there):
+        contenders = [
+            *ways("SQLite in memory", in_memory, in_memory),
+            *ways("PostgreSQL", lambda: here, lambda: there),
+        ]
+        try:
+            in_turns(contenders, 4)  # until everything is known
+            costs = in_turns(contenders, rounds)
+        finally:
+            memoising.take_down()
+    sqlite, postgresql = (
+        isolation(costs[f"{product}, a test that reads: memoised"]) * 1e3
+        for product in ("SQLite in memory", "PostgreSQL")
+    )
+    return Findings(
+        rows("create_all and drop_all of 30 tables for each test", costs),
+        (
+            Target("a memoised pair on SQLite in memory", sqlite, 0.5, "ms"),
+            Target("a memoised pair on PostgreSQL", postgresql, 3.0, "ms"),
+        ),
+    )

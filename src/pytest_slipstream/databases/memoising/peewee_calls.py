@@ -1,0 +1,231 @@
+"""Peewee's ``create_tables`` and ``drop_tables`` on PostgreSQL, each done once and then restored.
+
+The invariant: models are told apart by the statements that Peewee makes of them.
+Whatever is not Peewee's own way to make or drop a table runs as it is written.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from operator import is_
+from typing import Any
+
+import peewee as typed_peewee
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising.checking import Checking
+from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking
+from pytest_slipstream.databases.memoising.postgresql_places import (
+    Places,
+    PostgresqlCheck,
+    drop_own,
+)
+
+peewee: Any = typed_peewee  # the types leave out what it makes its statements with
+NAMES = ("create_tables", "drop_tables")
+_OPTIONS = {
+    "create_tables": {"safe"},
+    "drop_tables": {"safe", "cascade", "restrict", "drop_sequences"},
+}
+_METHODS = ("create_table", "drop_table", "table_exists")
+
+
+class PeeweeSession:
+    """A Database's connection of this thread."""
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        """The rows of a query, which is sent as it is."""
+        found: Sequence[Sequence[Any]] = self._execute(query).fetchall()
+        return found
+
+    def run(self, statement: str) -> None:
+        """Send a statement as it is."""
+        self._execute(statement)
+
+    def _execute(self, statement: str) -> Any:
+        cursor = self._database.cursor()
+        with peewee.__exception_wrapper__:
+            cursor.execute(statement)
+        return cursor
+
+
+class PeeweeCalls:
+    """Stands in for the two methods from `put_up` to `take_down`."""
+
+    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+        self._ledger = ledger
+        self._checking = checking
+        self._places = Places()
+        self._statements = Statements()
+        self._seen: set[Hashable] = set()
+        self._parkings: dict[Hashable, Parking] = {}
+        self._originals: dict[str, Callable[..., None]] = {}
+
+    def put_up(self) -> None:
+        """Replace the methods."""
+        for name in NAMES:
+            self._originals[name] = original = vars(peewee.Database)[name]
+            setattr(peewee.Database, name, self._replacement(name, original))
+
+    def take_down(self) -> None:
+        """Put them back."""
+        for name, original in self._originals.items():
+            setattr(peewee.Database, name, original)
+        self._originals.clear()
+        self._places.leave()
+
+    def _replacement(self, name: str, original: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(original)
+        def replacement(database: Any, models: Any, **options: Any) -> None:
+            given = list(models)
+
+            def as_written() -> None:
+                original(database, given, **options)
+
+            if isinstance(database, peewee.PostgresqlDatabase):
+                self._run(name, database, given, options, as_written)
+            else:
+                self._ledger.as_written(name, "another product")
+                as_written()
+
+        return replacement
+
+    def _run(
+        self,
+        name: str,
+        database: Any,
+        models: list[Any],
+        options: dict[str, Any],
+        as_written: Callable[[], None],
+    ) -> None:
+        """Replace the call, or let it run and learn from it."""
+        started = clock.seconds()
+        label = f"{name} on PostgreSQL"
+        session = PeeweeSession(database)
+        operation = Operation(name == "create_tables", tuple(sorted(options.items())))
+        check = PostgresqlCheck(session, functools.partial(self._checking.is_due, label))
+        parking: Parking | None = None
+        before: Before | None = None
+        try:
+            _refuse(name, database, models, options)
+            statements = self._statements.of(models)
+            if statements in self._seen:  # once in a run is nothing to learn from
+                with database.atomic():
+                    parking, before = self._redo(database, session, statements, operation, check)
+            self._seen.add(statements)
+        except UnknownResultError as reason:
+            self._ledger.as_written(label, str(reason))
+            as_written()
+            return
+        if parking is not None and before is None:
+            self._ledger.replaced(label, clock.seconds() - started)
+            return
+        as_written()
+        self._ledger.made(label, clock.seconds() - started)
+        if parking is not None and before is not None:
+            with database.atomic():
+                parking.record(session, operation, before)
+                if before.restored is not None:
+                    self._ledger.replaced(label, 0.0)
+                    self._checking.compare(label, check.content(), before.restored)
+
+    def _redo(
+        self,
+        database: Any,
+        session: PeeweeSession,
+        statements: Hashable,
+        operation: Operation,
+        check: PostgresqlCheck,
+    ) -> tuple[Parking, Before | None]:
+        host = database.connect_params.get("host")
+        state = self._places.enter(session, host, lambda: functools.partial(_leave, database))
+        key = (state.identity, state.surroundings, statements)
+        parking = self._parkings.setdefault(key, self._places.parking())
+        return parking, parking.redo(session, state, operation, check)
+
+
+def _leave(database: Any) -> None:
+    # A database that is gone, or does not answer any more, has none of slipstream's schemas.
+    with suppress(peewee.PeeweeException, OSError), peewee.__exception_wrapper__:
+        drop_own(peewee.PostgresqlDatabase._connect(database))  # past a pool
+
+
+class Statements:
+    """What Peewee would send to make models' tables.
+
+    To make them anew at each call would cost most of what memoising saves. So all values that
+    models and fields consist of are kept, and compared by identity: whatever is assigned, appended
+    or removed since is seen.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[tuple[int, ...], tuple[list[Any], Hashable]] = {}
+
+    def of(self, models: list[Any]) -> Hashable:
+        """The statements, as a value that can be compared."""
+        key = tuple(map(id, models))
+        values = _values(models)
+        noted = self._noted.get(key)
+        if noted is not None and len(noted[0]) == len(values) and all(map(is_, noted[0], values)):
+            return noted[1]
+        made: list[Hashable] = []
+        for model in peewee.sort_models(models):
+            contexts = [model._schema._create_table(), *model._schema._create_indexes()]
+            made += [(sql, repr(values)) for sql, values in (each.query() for each in contexts)]
+        if all(_is_peewees(type(field)) for model in models for field in model._meta.sorted_fields):
+            # With what making them has cached; a field of the project's own is asked each time.
+            self._noted[key] = _values(models), tuple(made)
+        return tuple(made)
+
+
+def _values(models: list[Any]) -> list[Any]:
+    """All values of models and their fields, and what stands in their collections."""
+    found: list[Any] = []
+    for model in models:
+        for holder in (model._meta, *model._meta.sorted_fields):
+            values = list(vars(holder).values())
+            found.append(holder)
+            found += values
+            for value in values:
+                if isinstance(value, list | tuple):
+                    found += value
+                elif isinstance(value, dict):
+                    found += value
+                    found += value.values()
+    return found
+
+
+def _is_peewees(kind: type) -> bool:
+    modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    return modules <= {"peewee", "playhouse", "builtins"}
+
+
+def _refuse(name: str, database: Any, models: list[Any], options: dict[str, Any]) -> None:
+    """Everything must be Peewee's own.
+
+    Raises:
+        UnknownResultError: The project has a way of its own to make or drop tables.
+    """
+    if not options.keys() <= _OPTIONS[name]:
+        raise UnknownResultError(f"the options {', '.join(sorted(options))}")
+    if not _is_peewees(type(database)):
+        raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
+    if getattr(database, "query_hooks", ()):
+        raise UnknownResultError("a hook for the Database's statements")
+    for model in models:
+        schema = model._schema
+        if type(schema) is not peewee.SchemaManager or any(
+            getattr(model, method).__func__ is not getattr(peewee.Model, method).__func__
+            for method in _METHODS
+        ):
+            raise UnknownResultError(f"the model {model.__name__}, which makes its own table")
+        if getattr(schema.database, "obj", schema.database) is not database:
+            raise UnknownResultError(f"the model {model.__name__} of another Database")
+        if model._meta.temporary or any(field.sequence for field in model._meta.sorted_fields):
+            raise UnknownResultError(f"the temporary table or sequence of {model.__name__}")

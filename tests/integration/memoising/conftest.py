@@ -1,0 +1,46 @@
+"""Databases of a PostgreSQL server for programs that make and drop their own tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from memoised import Compared, NewDatabase
+from pytest_slipstream.databases import servers
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.settings import DatabaseSettings
+
+
+@pytest.fixture(scope="session")
+def new_database(
+    shared_cache_dir: Path, require_postgresql: None
+) -> Generator[NewDatabase, None, None]:
+    """Makes empty databases, as a project's own server has them."""
+    from psycopg import connect
+
+    from pytest_slipstream.databases.urls import url
+
+    server = servers.of(DatabaseSettings(engine="postgresql"), cache_dir=shared_cache_dir)
+    server.open(lambda message: None)
+    maintenance = url(server.address(server.maintenance_database), driver="")
+    numbers = itertools.count()
+    made: list[str] = []
+
+    def new() -> Address:
+        made.append(f"own_{next(numbers)}_{id(made)}")
+        connection.execute(f"CREATE DATABASE {made[-1]}".encode())
+        return server.address(made[-1])
+
+    with connect(maintenance, autocommit=True) as connection:
+        yield new
+        for name in made:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+    server.close()
+
+
+@pytest.fixture
+def compared(new_database: NewDatabase) -> Compared:
+    return Compared(new_database)
