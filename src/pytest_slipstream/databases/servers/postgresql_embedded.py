@@ -16,6 +16,7 @@ from pytest_slipstream.databases.servers.clusters import tool_error
 from pytest_slipstream.databases.servers.endpoints import LOOPBACK
 from pytest_slipstream.databases.servers.postgresql_binaries import Binaries, find_binaries
 from pytest_slipstream.databases.servers.postgresql_copy import reachable
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.databases.servers.privileges import Account
 from pytest_slipstream.databases.servers.product import Product, State
 from pytest_slipstream.errors import ServerError
@@ -177,8 +178,7 @@ class EmbeddedPostgresql(Product[Binaries]):
 
     def accepts(self, address: Address) -> bool:
         """False while it recovers from the death of one of its processes."""
-        import psycopg
-
+        psycopg = psycopg_module()
         try:
             psycopg.connect(
                 host=address.socket_dir,

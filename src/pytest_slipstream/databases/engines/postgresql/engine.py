@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.engines.postgresql.administration import Administration
 
 _OLDEST = 140000
+# No connection; connection exception, insufficient resources, operator intervention, system error.
+_REFUSES = ("", "08", "53", "57", "58")
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
@@ -290,7 +292,9 @@ class PostgresqlEngine:
         try:
             return kind(self.address(name), template, self._administration, spare)
         except SessionError as error:
-            raise unmakeable(name, str(error).strip().splitlines()[-1]) from error
+            if error.sqlstate[:2] not in _REFUSES:
+                raise
+            raise unmakeable(name, str(error).splitlines()[-1]) from error
 
 
 def _comment(name: str, remark: Remark) -> str:
