@@ -60,8 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shares_build:
-        from pytest_slipstream.running import scheduled
-
+        with garbage.paused():
+            from pytest_slipstream.running import scheduled
         if run is None:
             scheduled.register(configured, config)
         else:
