@@ -14,7 +14,8 @@ def newest_run(here: Path) -> Path:
         SlipstreamError: There is none.
     """
     records = here / ".slipstream" / "runs"
-    runs = sorted(records.glob("*/"), key=lambda run: run.stat().st_mtime_ns)
+    found = (path for path in records.glob("*") if path.is_dir())
+    runs = sorted(found, key=lambda run: run.stat().st_mtime_ns)
     if not runs:
         raise SlipstreamError(f"there is no run record in {records}", hint="run pytest here first")
     return runs[-1]
