@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from _pytest import runner as runner_module
 from _pytest import warnings as warnings_plugin
 from _pytest.assertion import util as assertion_util
 from _pytest.capture import CaptureFixture, CaptureIO, CaptureManager, MultiCapture, SysCapture
+from _pytest.config import create_terminal_writer
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from _pytest.fixtures import FixtureDef, SubRequest, get_scope_node, get_scope_package
 from _pytest.logging import LogCaptureFixture, LogCaptureHandler, LoggingPlugin, catching_logs
@@ -278,6 +280,27 @@ def redirect_faults(config: pytest.Config, descriptor: int) -> None:
     """Write Python's fatal errors there, not where this process began."""
     if fault_handler_stderr_fd_key in config.stash:
         os.dup2(descriptor, config.stash[fault_handler_stderr_fd_key])
+
+
+class _Unhooked:
+    """A plugin without its hooks."""
+
+    def __init__(self, plugin: Any) -> None:
+        self._plugin = plugin
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plugin, name)
+
+
+def silence_terminal(config: pytest.Config) -> None:
+    """Leave the terminal's reporter there for who asks for it, but let it hear and say nothing.
+
+    Before pytest 9, comparisons are explained by its writer.
+    """
+    reporter = config.pluginmanager.unregister(name="terminalreporter")
+    if reporter is not None:
+        reporter._tw = create_terminal_writer(config, io.StringIO())
+        config.pluginmanager.register(_Unhooked(reporter), "terminalreporter")
 
 
 def note_failed_subtest(config: pytest.Config, report: Any) -> None:

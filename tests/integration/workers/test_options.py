@@ -97,12 +97,10 @@ def test_it(n):
 def test_last_failed_and_failed_first(some: Trial) -> None:
     some.run("--workers=2")
     ran(some)
-    some.run("--workers=2", "--ff")
-    order = list(ran(some).items())
+    some.run("--workers=1", "--ff")  # of two, the faster one takes from the other's end
+    order = list(ran(some))
+    assert order[:2] == [3, 13]
     assert len(order) == 20
-    for worker in ("gw0", "gw1"):
-        failed = [number in (3, 13) for number, by in order if by == worker]
-        assert failed == sorted(failed, reverse=True), order
     some.run("--workers=2", "--lf")
     assert set(ran(some)) == {3, 13}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_slipstream.running.pytest_internals import silence_terminal
 from pytest_slipstream.running.workers import process
 from pytest_slipstream.running.workers.channel import Channel
 from pytest_slipstream.running.workers.messages import Collected, Ended
@@ -48,7 +49,7 @@ class SpawnedWorker:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """The terminal is the parent's."""
-        config.pluginmanager.unregister(name="terminalreporter")
+        silence_terminal(config)
         process.set_log_file(config, self._worker_input["workerid"])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
