@@ -15,6 +15,7 @@ test: servers $(VENV)/test
 servers:
 	@$(call needed,mariadbd mysqld,mariadb-server-core,MariaDB)
 	@$(call needed,redis-server,redis-server,Redis)
+	@$(call needed,chromium,chromium,Chromium)
 
 # One of these commands, the package that has it, and its name.
 define needed

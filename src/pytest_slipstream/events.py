@@ -130,6 +130,81 @@ class TestRan(Event, frozen=True):
     seconds: float
 
 
+class TestTimed(Event, frozen=True):
+    """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
+
+    ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
+    teardown of each by itself; ``spent``, on slipstream's work for the test and on the test's
+    connections; and the rest, which pytest and its plugins took around the phases.
+
+    ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
+    worked, for whichever test where tests overlap. ``wider_seconds``: how much of ``fixtures`` is
+    wider ones'. ``counts``: statements, commits and so on, by their name. ``marks``: names of
+    markers.
+    """
+
+    __test__ = False
+
+    node_id: str
+    outcome: str
+    began: float
+    seconds: float
+    own: tuple[float, float, float]
+    cpu_seconds: float
+    wider_seconds: float = 0.0
+    fixtures: dict[str, tuple[float, float]] = {}
+    spent: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    marks: tuple[str, ...] = ()
+
+
+class StatementsTimed(Event, frozen=True):
+    """The statements of a test by their text: how often each ran, and its seconds in all."""
+
+    node_id: str
+    statements: dict[str, tuple[int, float]]
+
+
+class ProcessTimed(Event, frozen=True):
+    """The stages of a process that collected tests, which follow one another.
+
+    ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
+    interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
+    module in them, and ``running_seconds``. What follows lasts until the process's `RunFinished`.
+    """
+
+    began: float
+    starting_seconds: float
+    conftest_seconds: float
+    collecting_seconds: float
+    running_seconds: float
+    imports: dict[str, float] = {}
+
+
+class MemorySeen(Event, frozen=True):
+    """What pytest and its workers have together, and their database servers. ``kind``: PSS, RSS."""
+
+    kind: str
+    own_bytes: int
+    server_bytes: int = 0
+
+
+class BudgetBroken(Event, frozen=True):
+    """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
+
+    ``fails``: it fails the run; else it is a warning, for the reason ``spared``. ``why``: what the
+    seconds of a test went to.
+    """
+
+    budget: str
+    limit: str
+    seen: str
+    node_id: str = ""
+    fails: bool = True
+    spared: str = ""
+    why: str = ""
+
+
 class LayerPushed(Event, frozen=True):
     """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
 
@@ -320,6 +395,11 @@ AnyEvent = (
     | LeftoverFound
     | TestCleaned
     | TestRan
+    | TestTimed
+    | StatementsTimed
+    | ProcessTimed
+    | MemorySeen
+    | BudgetBroken
     | LayerPushed
     | LayerPopped
     | TraceFound

@@ -60,8 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shares_build:
-        from pytest_slipstream.running import scheduled
-
+        with garbage.paused():
+            from pytest_slipstream.running import scheduled
         if run is None:
             scheduled.register(configured, config)
         else:
@@ -133,7 +133,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(session.exitstatus))
+            session.exitstatus = session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

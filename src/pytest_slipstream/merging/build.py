@@ -60,7 +60,7 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
         (history_file.read(file) for part in counting for file in part.histories),
         History(),
     )
-    happened = [event for run in verdict.counted for event in _told(run)]
+    happened = [event for run in verdict.counted for event in told(run)]
     happened.sort(key=lambda event: event.at)
     end = _end(verdict, counting, suites)
     data = [file for part in counting for file in part.coverage]
@@ -105,7 +105,7 @@ def _absent(parts: Sequence[Part]) -> list[str]:
     ]
 
 
-def _told(run: MachineRun) -> list[events.AnyEvent]:
+def told(run: MachineRun) -> list[events.AnyEvent]:
     """The events of a run; each of its processes gets a name of its own among all machines."""
     where = f"{kind(run.started)}, {named(run)}"
     return [
