@@ -85,6 +85,22 @@ def test_killed_stopped_and_cut_off_machines_lose_nothing(trial: Trial, network:
     assert f"{count} tests, 0 failed" in merged.stdout
 
 
+def test_what_a_lost_machine_s_workers_reported_is_taken_over(trial: Trial) -> None:
+    count = trial.write_gated("a", "b")
+    trial.open("b")
+    killed = trial.start("1", *WORKERS, "--slipstream-lease", "3")
+    trial.at_gate("a")
+    trial.until("1", lambda machine: machine.tests >= 9)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL
+    trial.open("a")
+    other = trial.start("2", *WORKERS, "-v")
+    assert other.wait() == 0, other.output
+    assert "tests that the lost machine 1 ran are reported here" in other.output
+    assert other.reported().total() == count
+    assert trial.merge().returncode == 0
+
+
 def test_a_machine_that_comes_back_after_the_end_does_not_count(trial: Trial) -> None:
     count = trial.write_gated("a", "b")
     machines = [trial.start(name, *LEASE, *WORKERS) for name in ("1", "2")]

@@ -131,19 +131,21 @@ class Withheld:
 
     def _packed(self, tests: Sequence[Sequence[HookCall]]) -> bytes:
         """Reports as the queue keeps them for the machine that takes over this one's."""
-        hook = self._config.hook
         packed = [
             (
                 _node_id(calls[0][2]),
                 calls[0][2].get("location"),
-                [
-                    hook.pytest_report_to_serializable(config=self._config, report=report)
-                    for report in _reports(calls)
-                ],
+                [self._serialised(report) for report in _reports(calls)],
             )
             for calls in tests
         ]
         return zlib.compress(json.dumps(packed, default=repr).encode(), 1)
+
+    def _serialised(self, report: Any) -> dict[str, Any]:
+        serialise = self._config.hook.pytest_report_to_serializable
+        data: dict[str, Any] = serialise(config=self._config, report=report)
+        data.pop("node", None)  # the worker that ran the test: nobody's elsewhere
+        return data
 
     def adopt(self, machine: str, results: Sequence[bytes]) -> None:
         """Report the tests that a lost machine ran and acknowledged."""
