@@ -189,6 +189,10 @@ class MemorySeen(Event, frozen=True):
     server_bytes: int = 0
 
 
+OVER_BUDGET = 10
+"""The exit status of a run in which nothing failed but a budget. pytest's own end at 5."""
+
+
 class BudgetBroken(Event, frozen=True):
     """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
 
@@ -203,6 +207,11 @@ class BudgetBroken(Event, frozen=True):
     fails: bool = True
     spared: str = ""
     why: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is broken, in a line."""
+        return f"{self.node_id} {self.budget} {self.seen}, limit {self.limit}".strip()
 
 
 class LayerPushed(Event, frozen=True):

@@ -14,9 +14,6 @@ from pytest_slipstream import events
 from pytest_slipstream.settings import BudgetSettings
 from pytest_slipstream.settings.quantities import seconds, share, size_bytes
 
-EXIT_STATUS = 10
-"""Of a run whose tests passed and whose budgets did not. pytest's own end at 5."""
-
 _COUNTED = {
     "queries": "queries",
     "commits": "commits",

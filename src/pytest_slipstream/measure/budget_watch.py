@@ -15,7 +15,7 @@ from pytest_slipstream import events, record
 from pytest_slipstream.clock import clock
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.measure import allowances
-from pytest_slipstream.measure.budget import EXIT_STATUS, Known, broken, observed
+from pytest_slipstream.measure.budget import Known, broken, observed
 from pytest_slipstream.measure.memory import MemoryWatch
 from pytest_slipstream.scheduling import history_file
 from pytest_slipstream.scheduling.durations import join, typical
@@ -87,7 +87,7 @@ class BudgetWatch:
         for one in found:
             self._record.write(one)
         fails = exit_status == 0 and any(one.fails for one in found)
-        return EXIT_STATUS if fails else exit_status
+        return events.OVER_BUDGET if fails else exit_status
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what is wrong."""

@@ -38,14 +38,18 @@ class Verdict(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
     def exit_status(self, failures: int = 0) -> int:
-        """Of the build: 2 where it is not whole, 1 where something failed, 0 where all passed.
+        """Of the build: 2 where it is not whole, 1 where something failed, `events.OVER_BUDGET`
+        where only a budget did, 0 where all passed.
 
         Args:
             failures: Tests that failed by what else is known.
         """
         if self.problems:
             return 2
-        return int(failures > 0 or any(run.exit_status for run in self.counted))
+        ended = {run.exit_status for run in self.counted}
+        if failures or ended - {0, events.OVER_BUDGET}:
+            return 1
+        return events.OVER_BUDGET if events.OVER_BUDGET in ended else 0
 
 
 def judge(runs: Iterable[MachineRun]) -> Verdict:
@@ -96,7 +100,7 @@ def _ends(runs: Iterable[MachineRun]) -> Iterator[str]:
     for run in runs:
         if run.exit_status is None:
             yield f"{named(run)} did not end: its process was killed, or its machine was lost"
-        elif run.exit_status > 1:
+        elif run.exit_status not in (0, 1, events.OVER_BUDGET):
             reason = _ENDS.get(run.exit_status, "a plugin's own")
             yield f"{named(run)} ended with exit status {run.exit_status}, {reason}"
 

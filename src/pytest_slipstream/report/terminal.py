@@ -239,9 +239,8 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
 def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
     found = _only(events.BudgetBroken, happened)
     for one in [*(e for e in found if e.fails), *(e for e in found if not e.fails)][: 3 * _SHOWN]:
-        said = f"{one.node_id} {one.budget} {one.seen}, limit {one.limit}".strip()
-        warning = f"over budget, a warning because {one.spared}: {said}"
-        yield f"budget broken: {said}" if one.fails else warning
+        warning = f"over budget, a warning because {one.spared}: {one.said}"
+        yield f"budget broken: {one.said}" if one.fails else warning
         if one.why:
             yield f"  {one.why}"
     if len(found) > 3 * _SHOWN:
