@@ -62,11 +62,12 @@ class Statements:
         from sqlalchemy import event
         from sqlalchemy.engine.default import DefaultDialect
 
-        for name, listener in (
-            ("before_cursor_execute", self._before),
-            ("after_cursor_execute", self._after),
+        for name, listener, returns in (
+            ("before_cursor_execute", self._before, True),
+            ("after_cursor_execute", self._after, False),
         ):
-            event.listen(module.Engine, name, listener)
+            # One that returns is not wrapped, so that memoising knows it for slipstream's.
+            event.listen(module.Engine, name, listener, retval=returns)
             self._undo.append(partial(event.remove, module.Engine, name, listener))
         for name, counted_as in CALLS.items():
             original = vars(DefaultDialect).get(name)
@@ -85,8 +86,9 @@ class Statements:
 
         return call
 
-    def _before(self, *told: Any) -> None:
+    def _before(self, *told: Any) -> tuple[Any, Any]:
         told[4]._slipstream_began = clock.seconds(), clock.processor()
+        return told[2], told[3]
 
     def _after(self, *told: Any) -> None:
         began = getattr(told[4], "_slipstream_began", None)
