@@ -1,4 +1,7 @@
-"""A clean, real database for every test, at the price of a rollback."""
+"""A clean, real database for every test, at the price of a rollback.
+
+PYTEST_DONT_REWRITE: a spawned worker imports this package first, and pytest would warn of that.
+"""
 
 from typing import TYPE_CHECKING, Any
 
