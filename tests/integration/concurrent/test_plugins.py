@@ -233,6 +233,7 @@ async def test_short(of):
 """
 
 
+@pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="pytest keeps no queue of them")
 def test_what_nobody_can_catch_is_of_the_test_that_it_comes_from(trial: Trial) -> None:
     trial.add("it", UNCAUGHT)
     arguments = ("-p", "no:randomly", "-Werror::pytest.PytestUnraisableExceptionWarning")
