@@ -13,17 +13,24 @@ test: servers $(VENV)/test
 
 # The Debian packages that tests need, where they may be installed; elsewhere those tests are skipped.
 servers:
-	@PATH=$$PATH:/usr/sbin; command -v mariadbd mysqld >/dev/null || \
-	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
-	apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; } || \
-	echo "There is no MariaDB, and it may not be installed: tests that need it are skipped."
+	@$(call needed,mariadbd mysqld,mariadb-server-core,MariaDB)
+	@$(call needed,redis-server,redis-server,Redis)
+	@$(call needed,chromium,chromium,Chromium)
+
+# One of these commands, the package that has it, and its name.
+define needed
+PATH=$$PATH:/usr/sbin; command -v $(1) >/dev/null || \
+{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+apt-get install -y -qq --no-install-recommends $(2) >/dev/null; } || \
+echo "There is no $(3), and it may not be installed: tests that need it are skipped."
+endef
 
 $(VENV)/demo: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet '.[demo]'
 	touch $@
 
 $(VENV)/test: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --editable '.[mysql,peewee,postgresql,sqlalchemy]' --group test
+	$(BIN)/pip install --quiet --editable '.[mysql,peewee,postgresql,queue,sqlalchemy]' --group test
 	touch $@
 
 # --group came with pip 25.1.

@@ -17,7 +17,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 
 def _install(session: nox.Session, *constraints: str) -> None:
     session.install("--upgrade", "pip")  # --group came with pip 25.1
-    session.install("-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "test", *constraints)
+    session.install(
+        "-e", ".[mysql,peewee,postgresql,queue,sqlalchemy]", "--group", "test", *constraints
+    )
 
 
 @nox.session(python=False)
@@ -49,7 +51,8 @@ def _floors() -> list[str]:
     """
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["postgresql"], *extras["mysql"]]
+    needed = [extras[name] for name in ("postgresql", "mysql", "queue")]
+    declared = [*project["dependencies"], *(text for extra in needed for text in extra)]
     found = (re.match(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", text) for text in declared)
     drivers = ['asyncpg==0.28.0; python_version < "3.12"']  # whose pool is another one
     return [*(f"{match[1]}=={match[2]}" for match in found if match), *drivers]
@@ -59,7 +62,7 @@ def _floors() -> list[str]:
 def lint(session: nox.Session) -> None:
     """Style, types, floors."""
     session.install("--upgrade", "pip")
-    session.install("-e", ".[mysql,peewee,postgresql,sqlalchemy]", "--group", "lint")
+    session.install("-e", ".[mysql,peewee,postgresql,queue,sqlalchemy]", "--group", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

@@ -14,6 +14,7 @@ from benchmarks import (
     mysql,
     postgresql,
     processes,
+    queueing,
     results,
     rollback,
     scheduling,
@@ -54,6 +55,7 @@ GROUPS = {
     "shards": Group(sharding.shards, 1, 1),
     "workers": Group(workers.whole_runs, 3, 1),
     "planning": Group(scheduling.planning, 5, 2),
+    "queue": Group(queueing.queue, 2000, 200),
     "compare": Group(comparing.with_itself, 40, 10),
 }
 

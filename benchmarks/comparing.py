@@ -38,6 +38,7 @@ def _compare(suite: Path) -> Verdict:
     both = measure([side, side], turns, limit_s=600.0, show=lambda turn, remaining_s: None)
     verdict = judge(*both, differences(*both))
     print(
-        f"{verdict.word}: {verdict.effect:.1%}, A/A {verdict.control:.1%}, p {verdict.p_value:.2g}"
+        f"{verdict.word}: {verdict.effect:.1%}, A/A {verdict.control:.1%}, p {verdict.p_value:.2g}",
+        flush=True,
     )
     return verdict

@@ -53,7 +53,7 @@ def shards(_: int) -> Findings:
     rows: list[Row] = []
     targets: list[Target] = []
     for project in PROJECTS:
-        known = _durations(project)
+        known = recorded(project)
         chance = random.Random(1)
         taken = {name: s * chance.lognormvariate(0, VARIES) for name, s in known.items()}
         found = {"slipstream": _ours(known)}
@@ -75,7 +75,7 @@ def _bound_s(seconds: dict[str, float]) -> float:
     return max(math.fsum(seconds.values()) / SHARDS, *seconds.values())
 
 
-def _durations(project: Project) -> dict[str, float]:
+def recorded(project: Project) -> dict[str, float]:
     """Seconds by node id, in files of sizes that differ as they do."""
     chance = random.Random(project.name)
     usual = [chance.gauss(project.mean, project.between) for _ in range(project.files)]

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_slipstream.settings import LANE_OPTIONS, OPTIONS, PLACEHOLDERS, Option
+from pytest_slipstream.settings import BUDGET_OPTIONS, LANE_OPTIONS, OPTIONS, PLACEHOLDERS, Option
 
 PAGE = Path(__file__).parent / "reference" / "configuration.md"
 
@@ -64,13 +64,26 @@ The options below stand in the file alone.
 
 """
 
+BUDGET = """\
+## Budgets
+
+The table `[tool.slipstream.budget]` says what the run and its tests
+[may take](../guides/budgets.md). Durations are written `500ms`, `1.5s`, `3m` or `1h`; sizes
+`800MB`, `6GB` or `2GiB`.
+
+The options below stand in the file alone.
+
+"""
+
 
 def page() -> str:
     """The page's text."""
     top = "".join(_entry(option) for option in OPTIONS if not option.of_database)
     of_database = "".join(_entry(option) for option in OPTIONS if option.of_database)
     of_lane = "".join(_entry(option, in_file_only=True) for option in LANE_OPTIONS)
-    parts = (HEAD, "## For the whole run\n\n", top, DATABASES, of_database, LANES, of_lane)
+    budget = "".join(_entry(option, in_file_only=True) for option in BUDGET_OPTIONS)
+    of_run = (HEAD, "## For the whole run\n\n", top)
+    parts = (*of_run, DATABASES, of_database, LANES, of_lane, BUDGET, budget)
     return "".join(parts).rstrip() + "\n"
 
 

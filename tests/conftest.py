@@ -105,6 +105,16 @@ def require_mysql() -> None:
         _not_installed(missing)
 
 
+@pytest.fixture(scope="session")
+def require_redis() -> None:
+    """Skip a test that needs a Redis server where there is none; or fail, as above."""
+    missing = [] if importlib.util.find_spec("redis") else ["redis"]
+    if shutil.which("redis-server") is None:
+        missing.append("redis-server (Debian: redis-server)")
+    if missing:
+        _not_installed(missing)
+
+
 def _not_installed(missing: list[str]) -> NoReturn:
     reason = f"not installed: {', '.join(missing)}"
     if os.environ.get("SLIPSTREAM_REQUIRE_SERVERS") == "1":

@@ -15,7 +15,7 @@ import pytest
 # time that a run takes to start. Runs by `subprocess` alone have them, as users do.
 WITHOUT_UNUSED_PLUGINS = tuple(
     argument
-    for plugin in ("faker", "hypothesispytest", "pytest_postgresql")
+    for plugin in ("ctrf", "faker", "hypothesispytest", "pytest_postgresql")
     for argument in ("-p", f"no:{plugin}")
 )
 

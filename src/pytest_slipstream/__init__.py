@@ -1,6 +1,6 @@
 """A clean, real database for every test, at the price of a rollback.
 
-PYTEST_DONT_REWRITE: a spawned worker imports this package first, and pytest would warn of that.
+PYTEST_DONT_REWRITE: a spawned worker imports this before pytest, which would warn of it.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,19 +10,26 @@ import time
 
 
 class Clock:
-    """Wall-clock time as it was when the clock was made, carried on by a performance counter."""
+    """Wall-clock time as it was when the clock was made, carried on by a performance counter.
+
+    Attributes:
+        seconds: Returns seconds from an arbitrary start, for differences.
+        processor: Returns the seconds that the processor has worked for this process, in all its
+            threads.
+    """
 
     def __init__(self) -> None:
-        self._counter = time.perf_counter
-        self._offset = time.time() - self._counter()
-
-    def seconds(self) -> float:
-        """Seconds from an arbitrary start, for differences."""
-        return self._counter()
+        self.seconds = time.perf_counter
+        self.processor = time.process_time
+        self._offset = time.time() - self.seconds()
 
     def unix(self) -> float:
         """Unix time in seconds."""
-        return self._offset + self._counter()
+        return self._offset + self.seconds()
+
+    def unix_of(self, seconds: float) -> float:
+        """Unix time of what `seconds` said."""
+        return self._offset + seconds
 
 
 clock = Clock()

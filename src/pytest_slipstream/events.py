@@ -130,6 +130,90 @@ class TestRan(Event, frozen=True):
     seconds: float
 
 
+class TestTimed(Event, frozen=True):
+    """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
+
+    ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
+    teardown of each by itself; ``spent``, on slipstream's work for the test and on the test's
+    connections; and the rest, which pytest and its plugins took around the phases.
+
+    ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
+    worked, for whichever test where tests overlap. ``wider_seconds``: how much of ``fixtures`` is
+    wider ones'. ``counts``: statements, commits and so on, by their name. ``marks``: names of
+    markers.
+    """
+
+    __test__ = False
+
+    node_id: str
+    outcome: str
+    began: float
+    seconds: float
+    own: tuple[float, float, float]
+    cpu_seconds: float
+    wider_seconds: float = 0.0
+    fixtures: dict[str, tuple[float, float]] = {}
+    spent: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    marks: tuple[str, ...] = ()
+
+
+class StatementsTimed(Event, frozen=True):
+    """The statements of a test by their text: how often each ran, and its seconds in all."""
+
+    node_id: str
+    statements: dict[str, tuple[int, float]]
+
+
+class ProcessTimed(Event, frozen=True):
+    """The stages of a process that collected tests, which follow one another.
+
+    ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
+    interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
+    module in them, and ``running_seconds``. What follows lasts until the process's `RunFinished`.
+    """
+
+    began: float
+    starting_seconds: float
+    conftest_seconds: float
+    collecting_seconds: float
+    running_seconds: float
+    imports: dict[str, float] = {}
+
+
+class MemorySeen(Event, frozen=True):
+    """What pytest and its workers have together, and their database servers. ``kind``: PSS, RSS."""
+
+    kind: str
+    own_bytes: int
+    server_bytes: int = 0
+
+
+OVER_BUDGET = 10
+"""The exit status of a run in which nothing failed but a budget. pytest's own end at 5."""
+
+
+class BudgetBroken(Event, frozen=True):
+    """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
+
+    ``fails``: it fails the run; else it is a warning, for the reason ``spared``. ``why``: what the
+    seconds of a test went to.
+    """
+
+    budget: str
+    limit: str
+    seen: str
+    node_id: str = ""
+    fails: bool = True
+    spared: str = ""
+    why: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is broken, in a line."""
+        return f"{self.node_id} {self.budget} {self.seen}, limit {self.limit}".strip()
+
+
 class LayerPushed(Event, frozen=True):
     """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
 
@@ -245,6 +329,45 @@ class ShardChosen(Event, frozen=True):
     elsewhere: dict[str, tuple[str, ...]] = {}
 
 
+class QueueJoined(Event, frozen=True):
+    """This process pulls the tests of a build from a queue. ``collected``: node ids, by file."""
+
+    build: str
+    machine: str
+    digest: str
+    collected: dict[str, tuple[str, ...]] = {}
+
+
+class TestRequeued(Event, frozen=True):
+    """A test failed here and is run again on another machine, which reports it."""
+
+    __test__ = False
+
+    node_id: str
+    text: str
+
+
+class TestFlaky(Event, frozen=True):
+    """A test passed here after it had failed on other machines."""
+
+    __test__ = False
+
+    node_id: str
+    failed_on: str
+
+
+class QueueLeft(Event, frozen=True):
+    """This process pulls no more.
+
+    ``reported``: node ids, by file, those included that a lost machine ran. ``adopted``: how many
+    these are, by machine. ``problem``: why what it reported does not count, or nothing.
+    """
+
+    reported: dict[str, tuple[str, ...]] = {}
+    adopted: dict[str, int] = {}
+    problem: str = ""
+
+
 class RunFinished(Event, frozen=True):
     """A process of the run ended. ``server_seconds``: how long it held its servers."""
 
@@ -281,6 +404,11 @@ AnyEvent = (
     | LeftoverFound
     | TestCleaned
     | TestRan
+    | TestTimed
+    | StatementsTimed
+    | ProcessTimed
+    | MemorySeen
+    | BudgetBroken
     | LayerPushed
     | LayerPopped
     | TraceFound
@@ -293,6 +421,10 @@ AnyEvent = (
     | AsyncTestRan
     | LoopBlocked
     | ShardChosen
+    | QueueJoined
+    | TestRequeued
+    | TestFlaky
+    | QueueLeft
     | RunFinished
     | BuildMerged
 )

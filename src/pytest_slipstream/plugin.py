@@ -59,9 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
         run.register(config)
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
-    if configured.records_durations or configured.shard is not None:
-        from pytest_slipstream.running import scheduled
-
+    if configured.records_durations or configured.shares_build:
+        with garbage.paused():
+            from pytest_slipstream.running import scheduled
         if run is None:
             scheduled.register(configured, config)
         else:
@@ -105,6 +105,10 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     if worker is not None:
         config.stash[_RUN].run_as_spawned(session, worker, overlapping)
         return True
+    queue = config.pluginmanager.get_plugin("slipstream-queue")
+    if queue is not None:
+        config.stash[_RUN].run_from_queue(session, queue, overlapping)
+        return True
     if configured.workers and config.stash[_RUN].run_on_workers(session, overlapping):
         return True
     if not overlapping:
@@ -129,7 +133,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
         return (yield)
     finally:
         if _RUN in session.config.stash:
-            session.config.stash[_RUN].finish(int(session.exitstatus))
+            session.exitstatus = session.config.stash[_RUN].finish(int(session.exitstatus))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

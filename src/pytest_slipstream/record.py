@@ -7,6 +7,7 @@ test result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -29,11 +30,14 @@ class Record:
     def __init__(self, directory: Path, worker: str) -> None:
         self.directory = directory
         self.worker = worker
+        self.listeners: list[Callable[[Event], None]] = []
         self.problem: str | None = None
         self._file: IO[bytes] | None = None
 
     def write(self, event: Event) -> None:
-        """Append one event; after the first failure, nothing more is tried."""
+        """Tell the listeners, and append; after the first failure, no more is appended."""
+        for listener in self.listeners:
+            listener(event)
         if self.problem is not None:
             return
         stamped = msgspec.structs.replace(event, worker=self.worker, at=clock.unix())

@@ -14,6 +14,8 @@ import msgspec
 import pytest
 
 from pytest_slipstream import __version__, events, record
+from pytest_slipstream.accounting.account import Account
+from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
@@ -24,14 +26,18 @@ from pytest_slipstream.databases.routing.pools import Pools
 from pytest_slipstream.databases.sources import verdicts
 from pytest_slipstream.identity import VARIABLE, identify
 from pytest_slipstream.progress import Progress
+from pytest_slipstream.report.at_end import ReportsAtEnd
 from pytest_slipstream.report.terminal import Summary
 from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
-from pytest_slipstream.settings import Settings
+from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.measure.budget_watch import BudgetWatch
+    from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
     from pytest_slipstream.running.workers.spawned import SpawnedWorker
+    from pytest_slipstream.running.workers.starting import Parts
     from pytest_slipstream.unchanged import Unchanged
 
 RECORDS_KEPT = 20
@@ -52,6 +58,9 @@ class Run:
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
+        self._account = Account(self.record.write, detail=settings.detail)
+        self._statements = Statements(self._account.charge)
+        self.record.listeners.append(self._account.heard)
         self._progress = Progress()
         self.door = Door(self.record.write)
         self._pools = Pools(self.door.ownership)
@@ -68,6 +77,8 @@ class Run:
         self._hooks: DatabaseHooks | None = None
         self._factories: SeededFactories | None = None
         self._unchanged: Unchanged | None = None
+        self._budgets: BudgetWatch | None = None
+        self._reports: ReportsAtEnd | None = None
         if settings.speeds_up_unchanged:
             from pytest_slipstream.unchanged import Unchanged
 
@@ -77,6 +88,7 @@ class Run:
                 for database in self.lanes.databases:
                     database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
+        self._statements.put_up()
         self._sockets = frozenset[int]()
         if settings.workers:
             from pytest_slipstream.running.workers import fork_safety
@@ -99,6 +111,17 @@ class Run:
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
+            self._reports = ReportsAtEnd(self.settings, config.rootpath, self.record)
+            manager.register(self._reports, "slipstream-reports")
+            self._register_budgets(config)
+        manager.register(self._account, "slipstream-account")
+
+    def _register_budgets(self, config: pytest.Config) -> None:
+        if self.settings.budget != BudgetSettings():
+            from pytest_slipstream.measure.budget_watch import BudgetWatch
+
+            self._budgets = BudgetWatch(self.settings, config.rootpath, self.record)
+            config.pluginmanager.register(self._budgets, "slipstream-budgets")
 
     def _register_databases(self, config: pytest.Config) -> None:
         manager = config.pluginmanager
@@ -124,6 +147,7 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
+        self._account.running = starting.running
         if self._hooks is None:
             starting.run_tests(session, self.settings, self.record.write, source=source)
             return
@@ -146,17 +170,44 @@ class Run:
         """
         from pytest_slipstream.running.workers import starting as workers
 
-        return workers.run_tests(
-            session,
-            self.settings,
-            workers.Parts(
-                run_overlapping=self._run_in_loop(session) if overlapping else None,
-                testrun_uid=self.owner.testrun_uid,
-                become=self._become_worker,
-                end=self._end_worker,
-                sweep=self._sweep,
-                sockets_before=self._sockets,
-            ),
+        return workers.run_tests(session, self.settings, self._parts(session, overlapping))
+
+    def run_from_queue(
+        self, session: pytest.Session, queueing: Queueing, overlapping: bool
+    ) -> None:
+        """Run what the queue hands out, on workers or here.
+
+        Args:
+            session: pytest's.
+            queueing: This machine's part in the build.
+            overlapping: Whether each process runs them in the run loop.
+        """
+        run: Callable[[Source], None] | None = None
+        if self.settings.workers:
+            from pytest_slipstream.running.workers import starting as workers
+
+            parts = self._parts(session, overlapping)
+            parts = msgspec.structs.replace(parts, apart=queueing.apart)
+            with queueing.apart():
+                run = workers.runner(session, self.settings, parts)
+        if run is None:
+            from pytest_slipstream.running.queued import starting
+
+            run = (
+                self._run_in_loop(session) if overlapping else starting.one_after_the_other(session)
+            )
+        queueing.run(session, run)
+
+    def _parts(self, session: pytest.Session, overlapping: bool) -> Parts:
+        from pytest_slipstream.running.workers.starting import Parts
+
+        return Parts(
+            run_overlapping=self._run_in_loop(session) if overlapping else None,
+            testrun_uid=self.owner.testrun_uid,
+            become=self._become_worker,
+            end=self._end_worker,
+            sweep=self._sweep,
+            sockets_before=self._sockets,
         )
 
     def run_as_spawned(
@@ -173,6 +224,7 @@ class Run:
         os.environ.pop(VARIABLE, None)
         self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
         self.record.continue_as(worker_id)
+        self._account.continue_as_worker()
         self.lanes.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)
@@ -206,13 +258,24 @@ class Run:
         """Seconds spent on servers, templates and slots so far, by whichever test came first."""
         return sum(database.preparing_s for database in self.lanes.databases)
 
-    def finish(self, exit_status: int) -> None:
-        """Drop the slots and let go of the servers; what fails there is reported by pytest."""
+    def finish(self, exit_status: int) -> int:
+        """Drop the slots and let go of the servers; what fails there is reported by pytest.
+
+        Returns:
+            The exit status of the run, which a budget may change.
+        """
         if self._unchanged is not None:
             self._unchanged.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
+        self._account.finish()
+        reporting = self.owner.worker == "main"  # a forked worker has its parent's plugins
+        if self._budgets is not None and reporting:
+            exit_status = self._budgets.judge(exit_status)
         self.record.write(events.RunFinished(exit_status=exit_status, server_seconds=seconds))
+        if self._reports is not None and reporting:
+            self._reports.finish(self.owner.testrun_uid)
+        return exit_status
 
     def _close_databases(self) -> None:
         errors = []
@@ -231,6 +294,7 @@ class Run:
         finally:
             if self._unchanged is not None:
                 self._unchanged.close()
+            self._statements.take_down()
             self.door.take_down()
             self._pools.close()
             self.record.close()

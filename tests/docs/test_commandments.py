@@ -17,7 +17,7 @@ from pytest_slipstream.databases import engines, naming
 from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
 from pytest_slipstream.settings import DatabaseSettings
-from pytest_slipstream.settings.model import EngineName
+from pytest_slipstream.settings.database_model import EngineName
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/strict-sqlite.md").read_text(encoding="utf-8")
 DATABASES = {

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from pytest_slipstream import __version__
+from pytest_slipstream.cli.budget import budget
 from pytest_slipstream.cli.ci import ci
 from pytest_slipstream.cli.compare import compare
 from pytest_slipstream.cli.db import db
@@ -21,6 +22,8 @@ from pytest_slipstream.cli.durations import durations
 from pytest_slipstream.cli.init import init
 from pytest_slipstream.cli.measure import measure
 from pytest_slipstream.cli.merge import merge
+from pytest_slipstream.cli.queue import queue
+from pytest_slipstream.cli.report import report
 from pytest_slipstream.cli.shards import shards
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 
@@ -39,9 +42,12 @@ app.command()(measure)
 app.command()(compare)
 app.command()(shards)
 app.command()(merge)
+app.add_typer(budget, name="budget")
+app.add_typer(report, name="report")
 app.add_typer(ci, name="ci")
 app.add_typer(db, name="db")
 app.add_typer(durations, name="durations")
+app.add_typer(queue, name="queue")
 
 
 def _show_version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pytest_slipstream import events
 from pytest_slipstream.merging import build, parts
-from pytest_slipstream.report.build import GITHUB_LIMIT_BYTES, markdown, within
+from pytest_slipstream.report.build import GITHUB_LIMIT_BYTES, broken, markdown, within
 from pytest_slipstream.settings import load
 
 
@@ -32,7 +32,8 @@ def merge(
     """Join run records, JUnit files, duration histories and coverage data of CI machines.
 
     The exit status is the build's: 0 if all passed, 1 if something failed, 2 if the build is not
-    whole: a shard is missing or did not end, or the shards were not split alike.
+    whole: a shard is missing or did not end, or the shards were not split alike; 10 if only a
+    budget was broken.
     """
     durations_file = load(Path.cwd(), {}, os.environ).durations_file
     parts.refuse_nested(directories)
@@ -42,7 +43,7 @@ def merge(
         _add(summary, markdown(happened))
     end = happened[-1]
     assert isinstance(end, events.BuildMerged)
-    _show(end, output)
+    _show(end, [one.said for one in broken(happened)], output)
     raise typer.Exit(end.exit_status)
 
 
@@ -52,11 +53,12 @@ def _add(summary: Path, text: str) -> None:
         file.write(within(text, GITHUB_LIMIT_BYTES - there))
 
 
-def _show(end: events.BuildMerged, output: Path) -> None:
+def _show(end: events.BuildMerged, over_budget: list[str], output: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     lines = [
         *(f"note: {note}" for note in end.notes),
         *(f"failed: {name}" for name in end.failed),
+        *(f"budget broken: {said}" for said in over_budget),
         *(f"problem: {problem}" for problem in end.problems),
         f"{end.tests} tests, {len(end.failed)} failed, {end.skipped} skipped; "
         f"merged into {output}; exit status {end.exit_status}",

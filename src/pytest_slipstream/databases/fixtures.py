@@ -142,6 +142,7 @@ class AsyncSessions:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
         """Hand the fixture to anyio where the test is anyio's."""
+        __tracebackhide__ = True
         if fixturedef.argname != "async_db_session" or fixturedef.baseid:
             return (yield)
         if not inspect.isasyncgenfunction(fixturedef.func):  # the run loop made it synchronous

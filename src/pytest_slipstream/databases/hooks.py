@@ -157,6 +157,7 @@ class DatabaseHooks:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Wrapper:
         """Tell what a wider fixture writes from what the test's own fixtures write."""
+        __tracebackhide__ = True
         turn = self._turns.get(request._pyfuncitem)
         if fixturedef.scope == "function":
             self._begin_body(turn)
@@ -201,6 +202,7 @@ class DatabaseHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """A test without fixtures of its own begins here."""
+        __tracebackhide__ = True
         self._begin_body(self._turns.get(item))
         return (yield)
 
@@ -256,6 +258,7 @@ class DatabaseHooks:
 
         So the wider fixtures' finalizers find the data that the fixtures made.
         """
+        __tracebackhide__ = True
         turn = self._turns.get(item)
         if turn is None or not (
             turn.in_flight or self._layers.any_ended(self._surviving(item, nextitem))
@@ -378,6 +381,7 @@ class CleanAfterTest:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Wrapper:
         """Clean after the last finalizer."""
+        __tracebackhide__ = True
         try:
             result = yield
         except (KeyboardInterrupt, pytest.exit.Exception):

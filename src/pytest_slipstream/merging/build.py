@@ -17,8 +17,9 @@ from pytest_slipstream import events, record
 from pytest_slipstream.clock import clock
 from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.merging import coverage_data, junit, whole
+from pytest_slipstream.merging.naming import named
 from pytest_slipstream.merging.parts import MachineRun, Part
-from pytest_slipstream.merging.verdict import Verdict, judge, kind, named
+from pytest_slipstream.merging.verdict import Verdict, judge, kind
 from pytest_slipstream.scheduling import history_file
 from pytest_slipstream.scheduling.durations import History, merged
 
@@ -43,12 +44,12 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
         SlipstreamError: Something cannot be read, or the target not be written.
     """
     verdict = judge(run for part in parts for run in part.runs)
-    if not verdict.counted:
+    if not (verdict.counted or verdict.problems):
         places = ", ".join(str(part.directory) for part in parts)
         raise SlipstreamError(
             f"there is no run record in {places}",
             hint="a machine leaves it in .slipstream/runs, if a database is configured or "
-            "pytest was called with --shard; hidden files must be among what CI keeps",
+            "pytest was called with --shard or --queue; hidden files must be among what CI keeps",
         )
     counting = [
         part for part in parts if not part.runs or any(run in verdict.counted for run in part.runs)
@@ -59,7 +60,7 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
         (history_file.read(file) for part in counting for file in part.histories),
         History(),
     )
-    happened = [event for run in verdict.counted for event in _told(run)]
+    happened = [event for run in verdict.counted for event in told(run)]
     happened.sort(key=lambda event: event.at)
     end = _end(verdict, counting, suites)
     data = [file for part in counting for file in part.coverage]
@@ -104,7 +105,7 @@ def _absent(parts: Sequence[Part]) -> list[str]:
     ]
 
 
-def _told(run: MachineRun) -> list[events.AnyEvent]:
+def told(run: MachineRun) -> list[events.AnyEvent]:
     """The events of a run; each of its processes gets a name of its own among all machines."""
     where = f"{kind(run.started)}, {named(run)}"
     return [

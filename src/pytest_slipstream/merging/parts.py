@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from pytest_slipstream.scheduling.shards import Shard, parse
 _SQLITE = b"SQLite format 3\0"
 _ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)[\s/>]")
 _LOOKED_AT_BYTES = 1024
+_E = TypeVar("_E", bound=events.Event)
 
 
 class MachineRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,12 +32,16 @@ class MachineRun(msgspec.Struct, frozen=True, kw_only=True):
         directory: The record's.
         started: Of the process that reports.
         chosen: Which shard it was; None for a run that was not sharded.
+        joined: Which build's queue it pulled from; None for a run that pulled from none.
+        left: What it reported for that build; None if it did not come so far.
         exit_status: pytest's; None for a run that did not end.
     """
 
     directory: Path
     started: events.RunStarted
     chosen: events.ShardChosen | None = None
+    joined: events.QueueJoined | None = None
+    left: events.QueueLeft | None = None
     exit_status: int | None = None
 
     @property
@@ -136,8 +142,14 @@ def _run(directory: Path) -> MachineRun | None:
     return MachineRun(
         directory=directory,
         started=started,
-        chosen=next((one for one in happened if isinstance(one, events.ShardChosen)), None),
+        chosen=_first(happened, events.ShardChosen),
+        joined=_first(happened, events.QueueJoined),
+        left=_first(happened, events.QueueLeft),
         exit_status=next(
             (event.exit_status for event in own if isinstance(event, events.RunFinished)), None
         ),
     )
+
+
+def _first(happened: Iterable[events.AnyEvent], kind: type[_E]) -> _E | None:
+    return next((event for event in happened if isinstance(event, kind)), None)

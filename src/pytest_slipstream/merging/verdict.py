@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from pytest_slipstream import events
+from pytest_slipstream.merging.naming import listed, named, node_ids
 from pytest_slipstream.merging.parts import MachineRun
-from pytest_slipstream.scheduling.durations import join
+from pytest_slipstream.merging.queue_verdict import pulled
 
-_SHOWN = 10
 _ENDS = {
     2: "interrupted",
     3: "an internal error",
@@ -38,14 +38,18 @@ class Verdict(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
     def exit_status(self, failures: int = 0) -> int:
-        """Of the build: 2 where it is not whole, 1 where something failed, 0 where all passed.
+        """Of the build: 2 where it is not whole, 1 where something failed, `events.OVER_BUDGET`
+        where only a budget did, 0 where all passed.
 
         Args:
             failures: Tests that failed by what else is known.
         """
         if self.problems:
             return 2
-        return int(failures > 0 or any(run.exit_status for run in self.counted))
+        ended = {run.exit_status for run in self.counted}
+        if failures or ended - {0, events.OVER_BUDGET}:
+            return 1
+        return events.OVER_BUDGET if events.OVER_BUDGET in ended else 0
 
 
 def judge(runs: Iterable[MachineRun]) -> Verdict:
@@ -58,15 +62,18 @@ def judge(runs: Iterable[MachineRun]) -> Verdict:
     notes: list[str] = []
     for name, members in sorted(groups.items()):
         sharded, replaced = _newest(members)
-        whole = [run for run in members if run.chosen is None]
+        queued = pulled([run for run in members if run.joined], sharded)
+        whole = [run for run in members if run.chosen is None and run.joined is None]
         prefix = f"{name}: " if len(groups) > 1 else ""
         notes += [
             f"{prefix}shard {run.shard} ran again later; {run.directory} does not count"
             for run in replaced
         ]
-        found = [*_ends([*whole, *sharded]), *_shards(sharded)]
+        notes += [f"{prefix}{note}" for note in queued.notes]
+        ran = [*whole, *sharded, *queued.counted]
+        found = [*_ends(ran), *queued.problems, *_shards([] if queued.judged else sharded)]
         problems += [f"{prefix}{problem}" for problem in found]
-        counted += [*whole, *sharded]
+        counted += ran
     return Verdict(tuple(counted), tuple(problems), tuple(notes))
 
 
@@ -74,11 +81,6 @@ def kind(started: events.RunStarted) -> str:
     """What runs of one kind have in common: their shards belong together."""
     lanes = " and ".join(name for name, engines in started.lanes.items() if engines)
     return f"{lanes}{', ' if lanes else ''}Python {started.python}, {started.system}"
-
-
-def named(run: MachineRun) -> str:
-    """How messages call a run."""
-    return f"shard {run.shard}" if run.shard else f"the run {run.started.testrun_uid[:8]}"
 
 
 def _newest(runs: Iterable[MachineRun]) -> tuple[list[MachineRun], list[MachineRun]]:
@@ -98,7 +100,7 @@ def _ends(runs: Iterable[MachineRun]) -> Iterator[str]:
     for run in runs:
         if run.exit_status is None:
             yield f"{named(run)} did not end: its process was killed, or its machine was lost"
-        elif run.exit_status > 1:
+        elif run.exit_status not in (0, 1, events.OVER_BUDGET):
             reason = _ENDS.get(run.exit_status, "a plugin's own")
             yield f"{named(run)} ended with exit status {run.exit_status}, {reason}"
 
@@ -120,8 +122,8 @@ def _shards(runs: Sequence[MachineRun]) -> Iterator[str]:
     for run in runs:
         expected |= Counter(_collected(run))
         ran += Counter(_own(run))
-    yield from _tests("ran on no machine", expected - ran)
-    yield from _tests("ran on more than one machine", ran - expected)
+    yield from listed("ran on no machine", expected - ran)
+    yield from listed("ran on more than one machine", ran - expected)
 
 
 def _differences(runs: Sequence[MachineRun]) -> Iterator[str]:
@@ -146,16 +148,9 @@ def _differences(runs: Sequence[MachineRun]) -> Iterator[str]:
             (other, first, collected - reference),
         ):
             same = same and not surplus
-            yield from _tests(f"collected by {named(more)} and not by {named(less)}", surplus)
+            yield from listed(f"collected by {named(more)} and not by {named(less)}", surplus)
     if same:
         yield "all collected the same tests, so they read different duration histories"
-
-
-def _tests(what: str, tests: Counter[str]) -> Iterator[str]:
-    if tests:
-        names = sorted(tests)
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        yield f"{what}: {tests.total()} tests: {', '.join(names[:_SHOWN])}{more}"
 
 
 def _digest(run: MachineRun) -> str:
@@ -163,11 +158,9 @@ def _digest(run: MachineRun) -> str:
 
 
 def _own(run: MachineRun) -> Iterator[str]:
-    here = run.chosen.here if run.chosen else {}
-    return (join(file, rest) for file, rests in here.items() for rest in rests)
+    return node_ids(run.chosen.here if run.chosen else {})
 
 
 def _collected(run: MachineRun) -> Iterator[str]:
     yield from _own(run)
-    elsewhere = run.chosen.elsewhere if run.chosen else {}
-    yield from (join(file, rest) for file, rests in elsewhere.items() for rest in rests)
+    yield from node_ids(run.chosen.elsewhere if run.chosen else {})

@@ -14,7 +14,7 @@ GITHUB_LIMIT_BYTES = 1024 * 1024
 
 _SHOWN = 100
 _CUT = "\n… cut here: the rest is in the merged run record.\n"
-_VERDICTS = {0: "passed", 1: "failed", 2: "is not whole"}
+_VERDICTS = {0: "passed", 1: "failed", 2: "is not whole", events.OVER_BUDGET: "is over budget"}
 
 
 def markdown(happened: Sequence[events.AnyEvent]) -> str:
@@ -24,6 +24,11 @@ def markdown(happened: Sequence[events.AnyEvent]) -> str:
         happened: The merged record's events.
     """
     return "".join(f"{line}\n" for line in _lines(happened))
+
+
+def broken(happened: Sequence[events.AnyEvent]) -> list[events.BudgetBroken]:
+    """The budgets that fail the build."""
+    return [one for one in happened if isinstance(one, events.BudgetBroken) and one.fails]
 
 
 def within(text: str, limit_bytes: int) -> str:
@@ -43,6 +48,7 @@ def _lines(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             yield ""
             yield from _listed("Not whole", build.problems)
             yield from _listed("Failed", [f"`{name}`" for name in build.failed])
+            yield from _listed("Over budget", [one.said for one in broken(happened)])
             if build.tests:
                 yield f"{build.tests} tests, {len(build.failed)} failed, {build.skipped} skipped"
                 yield ""

@@ -12,6 +12,8 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, record
+from pytest_slipstream.report.seconds import Account, account, overlap
+from pytest_slipstream.report.statements import slowest
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -32,7 +34,7 @@ class Summary:
             return
         happened = record.read(self._record.directory)
         lines = list(render(happened))
-        kept = list(_kept(happened))
+        kept = [*_budgets(happened), *_kept(happened)]
         if kept or (self._shown and lines):
             terminalreporter.section("slipstream", sep="-")
         for line in [*(lines if self._shown else ()), *kept]:
@@ -40,7 +42,7 @@ class Summary:
 
 
 def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
-    """The block's lines, without those on kept databases; none where no database was used."""
+    """The block's lines, without those on budgets and on kept databases."""
     started = _only(events.RunStarted, happened)
     for name in dict.fromkeys(name for event in started for name in event.databases):
         own = [event for event in happened if getattr(event, "database", None) == name]
@@ -79,6 +81,11 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             f"{event.node_id}: {event.seconds:.1f} s"
             for event in _only(events.LoopBlocked, happened)
         ],
+    )
+    yield from _seconds(account(happened))
+    yield from _listed(
+        "statements, the slowest first",
+        [one.told for one in slowest(happened)],
     )
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
@@ -154,16 +161,20 @@ def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
         yield from (f"  {count} {reason}" for reason, count in reasons.most_common(_SHOWN))
 
 
-def overlap(spans: Iterable[tuple[float, float]]) -> tuple[int, float]:
-    """How many of some spans of time overlap at most, and how long they cover time together."""
-    edges = sorted(edge for begin, end in spans for edge in ((begin, 1), (end, -1)))
-    now, most, covered, since = 0, 0, 0.0, 0.0
-    for at, step in edges:
-        if now:
-            covered += at - since
-        now, since = now + step, at
-        most = max(most, now)
-    return most, covered
+def _seconds(spent: Account) -> Iterator[str]:
+    """Where the seconds went: what took a hundredth of them or more."""
+    if not spent.total_s:
+        return
+    workers = f"{spent.workers} workers" if spent.workers > 1 else "one process"
+    yield f"where {spent.total_s:.1f} s of {workers} went:"
+    yield from (
+        f"  {100 * seconds / spent.total_s:3.0f} %  {seconds:.2f} s  {name}"
+        for name, seconds in spent.buckets.items()
+        if seconds >= 0.01 * spent.total_s
+    )
+    for key, seconds in list(spent.fixtures.items())[:3]:
+        if sum(seconds) >= 0.01 * spent.total_s:
+            yield f"         of which {sum(seconds):.2f} s in the fixture {key.lstrip(':')}"
 
 
 def _changes(own: Sequence[events.Event]) -> Iterator[str]:
@@ -223,6 +234,17 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
         yield from (f"  {entry}" for entry in entries[:_SHOWN])
     if len(entries) > _SHOWN:
         yield f"  … and {len(entries) - _SHOWN} more, all in the run record"
+
+
+def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
+    found = _only(events.BudgetBroken, happened)
+    for one in [*(e for e in found if e.fails), *(e for e in found if not e.fails)][: 3 * _SHOWN]:
+        warning = f"over budget, a warning because {one.spared}: {one.said}"
+        yield f"budget broken: {one.said}" if one.fails else warning
+        if one.why:
+            yield f"  {one.why}"
+    if len(found) > 3 * _SHOWN:
+        yield f"  … and {len(found) - 3 * _SHOWN} more, all in the run record"
 
 
 def _kept(happened: Iterable[events.Event]) -> Iterator[str]:

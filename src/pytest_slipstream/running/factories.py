@@ -76,6 +76,7 @@ class SeededFactories:
         self, fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
     ) -> Generator[None, Any, Any]:
         """A wider fixture gets its own data, whichever test is the first to use it."""
+        __tracebackhide__ = True
         if fixturedef.scope == "function":
             return (yield)
         before = self._take()

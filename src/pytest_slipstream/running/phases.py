@@ -28,19 +28,23 @@ class Phases:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Phase:
         """The first fixture up to the test function."""
+        __tracebackhide__ = True
         return (yield from self._phase(item, "setup"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Phase:
         """The test function."""
+        __tracebackhide__ = True
         return (yield from self._phase(item, "call"))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Phase:
         """The finalizers."""
+        __tracebackhide__ = True
         return (yield from self._phase(item, "teardown"))
 
     def _phase(self, item: pytest.Item, phase: str) -> Phase:
+        __tracebackhide__ = True
         flight = CURRENT.get()
         if flight is None or flight.item is not item or flight.task is None:
             return (yield)

@@ -71,6 +71,7 @@ class Reports:
             kwargs: Mapping[str, object],
             firstresult: bool,
         ) -> Any:
+            __tracebackhide__ = True
             if hook_name in _HELD:
                 flight = overlapping()
                 if flight is not None:

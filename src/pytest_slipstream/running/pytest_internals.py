@@ -15,7 +15,6 @@ import io
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -275,9 +274,11 @@ def fresh_capture(config: pytest.Config) -> None:
     """In a process that was forked between two tests: capture into files of its own."""
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
     if capture is not None and capture._global_capturing is not None:
-        with warnings.catch_warnings():  # its files are the parent's, and nobody closes them
-            warnings.simplefilter("ignore", ResourceWarning)
-            capture._global_capturing = None  # suspended: the streams are those of the process
+        before = capture._global_capturing
+        capture._global_capturing = None  # suspended: the streams are those of the process
+        for stream in (before.in_, before.out, before.err):
+            if stream is not None and hasattr(stream, "tmpfile"):
+                stream.tmpfile.close()  # left to the garbage collector, it would be a warning
         capture.start_global_capturing()
         capture.suspend_global_capture(in_=True)
 

@@ -1,4 +1,4 @@
-"""Registers what a run needs of scheduling: the recording of durations, the shard."""
+"""Registers what a run needs of scheduling: the recording of durations, the shard, the queue."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.stopwatch import Stopwatch
 from pytest_slipstream.settings import Settings
 
+SHARD = "slipstream_shard"
+"""By what name the parent tells a worker that it has spawned which shard is run."""
+HIDDEN: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""Environment variables that tests do not see; spawned workers are given them."""
+_HIDDEN = ("SLIPSTREAM_QUEUE", "SLIPSTREAM_BUILD", "SLIPSTREAM_MACHINE")
+
 
 def register(
     settings: Settings,
@@ -23,26 +29,44 @@ def register(
     """Register the rooms that this process needs.
 
     Args:
-        settings: Say what is recorded, and which shard is run.
+        settings: Say what is recorded, and which shard is run or which queue is pulled from.
         config: pytest's.
         emit: Takes the events, where there is a run record.
         preparing_s: Seconds spent on databases so far, which are no test's own.
 
     Raises:
-        ConfigurationError: There is no such shard.
+        ConfigurationError: There is no such shard, or the queue refuses.
     """
     manager = config.pluginmanager
     path = config.rootpath / settings.durations_file
     history = RunHistory(path, path)
-    if settings.shard is not None:
-        from pytest_slipstream.running.sharding import Sharding
+    shard = None
+    told = getattr(config, "workerinput", None)
+    named = settings.shard or (told or {}).get(SHARD)
+    if named is not None:
         from pytest_slipstream.scheduling.shards import parse
 
-        shard = parse(settings.shard, os.environ)
+        shard = parse(named, os.environ)
+    elif settings.queue is not None and told is None and not config.option.collectonly:
+        from pytest_slipstream.running.queued import starting
+
+        shard = starting.register(settings, config, history, emit)
+    if settings.queue is not None:
+        _hide_queue(config)
+    if shard is not None:
+        from pytest_slipstream.running.sharding import Sharding
+
         history = RunHistory(path, path.with_suffix(f".{shard.number}-of-{shard.count}.json"))
         manager.register(Sharding(shard, history, emit), "slipstream-shard")
     manager.register(history, "slipstream-history")
     if settings.records_durations:
         manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
-        if not hasattr(config, "workerinput"):
+        if told is None:
             manager.register(DurationRecorder(history), "slipstream-durations")
+
+
+def _hide_queue(config: pytest.Config) -> None:
+    """A test that starts a pytest of its own does not join the build with it."""
+    hidden = {name: os.environ.pop(name) for name in _HIDDEN if name in os.environ}
+    config.stash[HIDDEN] = hidden
+    config.add_cleanup(lambda: os.environ.update(hidden))

@@ -48,6 +48,7 @@ class SetupTree(SetupState):
 
     def setup(self, item: pytest.Item) -> None:
         """Set up the collectors of a test that are not set up yet, and the test."""
+        __tracebackhide__ = True
         self.hold(item)  # again, where a test runs a second time
         for node in item.listchain():
             if node in self.stack:

@@ -34,6 +34,7 @@ class Sharding:
         self, shard: Shard, history: RunHistory, emit: Callable[[events.Event], None]
     ) -> None:
         self._shard = shard
+        self.name = str(shard)
         self._history = history
         self._emit = emit
         self._line = ""

@@ -16,6 +16,12 @@ from pytest_slipstream.settings import Settings
 DEFAULT_LIMIT = 16
 
 
+def running() -> pytest.Item | None:
+    """The test whose code is running, among those in flight."""
+    flight = CURRENT.get()
+    return None if flight is None else flight.item
+
+
 def run_tests(
     session: pytest.Session,
     settings: Settings,

@@ -59,19 +59,23 @@ class Stopwatch:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Wrapper:
         """Measure the set-up."""
+        __tracebackhide__ = True
         return (yield from self._phase())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self) -> Wrapper:
         """Measure the test's body."""
+        __tracebackhide__ = True
         return (yield from self._phase())
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self) -> Wrapper:
         """Measure the teardown."""
+        __tracebackhide__ = True
         return (yield from self._phase())
 
     def _phase(self) -> Wrapper:
+        __tracebackhide__ = True
         self._inner_s = 0.0
         self._set_up, self._torn_down = {}, {}
         began = clock.seconds() - self._preparing_s()
@@ -83,6 +87,7 @@ class Stopwatch:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
         """Measure a wider fixture, and see to it that its teardown is measured."""
+        __tracebackhide__ = True
         if fixturedef.scope == "function":
             return (yield)
         key = fixture_key(fixturedef)

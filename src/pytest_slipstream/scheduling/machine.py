@@ -1,4 +1,4 @@
-"""The class of a machine: durations of one class can be compared."""
+"""This machine, and its class: durations of one class can be compared."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import sys
 
 def machine_class() -> str:
     """Of this machine: system, processor and how many processors this process may use."""
+    return f"{sys.platform}-{platform.machine().lower()}-{processors()}"
+
+
+def processors() -> int:
+    """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        processors = len(os.sched_getaffinity(0))
-    else:
-        processors = os.cpu_count() or 1
-    return f"{sys.platform}-{platform.machine().lower()}-{processors}"
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -47,6 +47,15 @@ class Sharing:
         taker.running_s = atom.seconds
         return atom
 
+    def look(self) -> bool:
+        """Whether one more worker would find something: never, beside those that began."""
+        return False
+
+    @property
+    def left(self) -> int:
+        """How many tests were not handed out, or came back."""
+        return sum(len(self._atoms[n].tests) for worker in self._workers for n in worker.queue)
+
     def lost(self, worker: int, unfinished: Sequence[Atom] = ()) -> None:
         """A worker is gone: what it had not begun is there for the others.
 

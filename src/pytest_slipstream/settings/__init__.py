@@ -6,22 +6,30 @@ is unknown, of a wrong type or without effect is a `ConfigurationError` that nam
 valid.
 """
 
-from pytest_slipstream.settings.loading import load
-from pytest_slipstream.settings.model import (
+from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.database_model import (
     DatabaseSettings,
     EngineName,
     IsolationName,
-    LaneSettings,
-    Settings,
     Sources,
 )
-from pytest_slipstream.settings.options import LANE_OPTIONS, OPTIONS, Option, register
+from pytest_slipstream.settings.loading import load
+from pytest_slipstream.settings.model import LaneSettings, Settings
+from pytest_slipstream.settings.options import (
+    BUDGET_OPTIONS,
+    LANE_OPTIONS,
+    OPTIONS,
+    Option,
+    register,
+)
 from pytest_slipstream.settings.verdicts import PLACEHOLDERS, database_key_problem
 
 __all__ = [
+    "BUDGET_OPTIONS",
     "LANE_OPTIONS",
     "OPTIONS",
     "PLACEHOLDERS",
+    "BudgetSettings",
     "DatabaseSettings",
     "EngineName",
     "IsolationName",

@@ -43,11 +43,13 @@ class Tables(msgspec.Struct, frozen=True):
         top: ``[tool.slipstream]`` itself.
         databases: The databases of all lanes; ``main`` of the lane ``real`` is ``real.main``.
         lanes: The lanes' tables, without their databases.
+        budget: ``[tool.slipstream.budget]``.
     """
 
     top: Table
     databases: dict[str, Table]
     lanes: dict[str, Table]
+    budget: Table
 
 
 def read(path: Path) -> Tables:
@@ -65,7 +67,13 @@ def read(path: Path) -> Tables:
         said = _databases(key, lane, lambda name: unknown_problem(name, own))
         for database, table in own.items():
             databases[f"{name}.{database}"] = inherited(table, said.get(database, {}))
-    return Tables(_given(ROOT, root, without=("databases", "lanes")), databases, lanes)
+    budget = as_table(f"{ROOT}.budget", root.get("budget", {}))
+    return Tables(
+        _given(ROOT, root, without=("databases", "lanes", "budget")),
+        databases,
+        lanes,
+        _given(f"{ROOT}.budget", budget),
+    )
 
 
 def inherited(database: Mapping[str, Given], lane: Mapping[str, Given]) -> Table:

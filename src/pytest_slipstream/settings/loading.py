@@ -17,16 +17,21 @@ import msgspec
 
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.settings import file
+from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.budget_verdicts import budget_problems
+from pytest_slipstream.settings.database_model import DatabaseSettings
 from pytest_slipstream.settings.file import ROOT, Given, Table, as_table
 from pytest_slipstream.settings.lane_verdicts import lane_problems
-from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
+from pytest_slipstream.settings.model import LaneSettings, Settings
 from pytest_slipstream.settings.options import (
+    BUDGET_OPTIONS,
     DATABASE_OPTIONS,
     LANE_OPTIONS,
     OPTIONS,
     TOP_OPTIONS,
     Option,
 )
+from pytest_slipstream.settings.queue_verdicts import queue_problems
 from pytest_slipstream.settings.verdicts import PRODUCTS, database_problems, shared
 
 _SWITCHES = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
@@ -62,7 +67,12 @@ def load(
         name: _standing(database, [lane.databases[name].engine for lane in lanes.values()])
         for name, database in _of_lane("", decoded).items()
     }
-    settings = Settings(databases=databases, lanes=lanes, **_decode(ROOT, tables.top, TOP_OPTIONS))
+    settings = Settings(
+        databases=databases,
+        lanes=lanes,
+        budget=_budget(tables.budget),
+        **_decode(ROOT, tables.top, TOP_OPTIONS),
+    )
     _judge(settings, tables.top)
     return settings
 
@@ -73,6 +83,9 @@ def _judge(settings: Settings, top: Table) -> None:
         origin = top[key].origin if key in top else f"{ROOT}.{key}"
         hint = _did_you_mean(settings.lane, settings.every_lane) if key == "lane" else None
         raise ConfigurationError(f"{origin} {problem}", hint=hint)
+    for key, problem in queue_problems(settings):
+        origin = top[key].origin if key in top else f"{ROOT}.{key}"
+        raise ConfigurationError(f"{origin} {problem}")
     for lane, of_lane in settings.every_lane.items():
         if found := shared(of_lane.databases, lambda database: database.env):
             variable, *databases = found
@@ -198,6 +211,13 @@ def _lane(name: str, table: Table, databases: Mapping[str, DatabaseSettings]) ->
     return LaneSettings(databases=_of_lane(name, databases), **{"marker": name, **values})
 
 
+def _budget(table: Table) -> BudgetSettings:
+    budget = BudgetSettings(**_decode(f"{ROOT}.budget", table, BUDGET_OPTIONS))
+    for key, problem in budget_problems(budget):
+        raise ConfigurationError(f"{ROOT}.budget.{key} {problem}")
+    return budget
+
+
 def _standing(database: DatabaseSettings, engines: Iterable[str]) -> DatabaseSettings:
     """Strict SQLite stands for the engine of the other lanes, if they have one between them."""
     real = set(engines) - {"sqlite"}
@@ -264,8 +284,8 @@ def _shown(value: object) -> str:
 
 def _tables_in(prefix: str) -> tuple[str, ...]:
     if prefix == ROOT:
-        return ("databases", "lanes")
-    return () if ".databases." in prefix else ("databases",)
+        return ("databases", "lanes", "budget")
+    return () if ".databases." in prefix or prefix.endswith(".budget") else ("databases",)
 
 
 def _elsewhere(key: str, prefix: str) -> str | None:

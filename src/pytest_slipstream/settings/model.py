@@ -13,149 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-EngineName = Literal["sqlite", "postgresql", "mysql"]
-IsolationName = Literal["reset", "rollback", "clone", "none"]
-Sources = tuple[str, ...]
-"""In a file, one text stands for a list of one."""
-
-_SQLITE = {"engine": ("sqlite",)}
-_STRICT = {**_SQLITE, "strict": (True,)}
-_SERVER = {"engine": ("postgresql", "mysql")}
-_EMBEDDED = {**_SERVER, "server": ("embedded",)}
-_POSTGRESQL = {"engine": ("postgresql",)}
-_EMBEDDED_POSTGRESQL = {**_POSTGRESQL, "server": ("embedded",)}
-
-
-class DatabaseSettings(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """One database: a table ``[tool.slipstream.databases.<name>]``."""
-
-    engine: Annotated[
-        EngineName, Meta(description="The database product; `mysql` is MySQL and MariaDB.")
-    ]
-    server: Annotated[
-        str,
-        Meta(
-            description="`embedded` (slipstream starts and stops it) or the URL of a running "
-            "server. SQLite has no server.",
-            extra=_SERVER,
-        ),
-    ] = "embedded"
-    schema: Annotated[
-        Sources,
-        Meta(
-            description="What makes the schema: `module:object` (SQLAlchemy MetaData, a SQLModel "
-            "or declarative base, Peewee models or their base class, a list of those, or a "
-            "callable that takes the URL, sync or async), `module:*` (the Peewee models of a "
-            "module), an Alembic ini file, a `.sql` file or a directory of them; several in order."
-        ),
-    ] = ()
-    seed: Annotated[
-        Sources,
-        Meta(
-            description="What fills the template once: `module:callable` that takes the URL (sync "
-            "or async: the URL's driver is of the same kind, unless it is empty), a `.sql` file or "
-            "a directory of them; several in order."
-        ),
-    ] = ()
-    isolation: Annotated[
-        IsolationName, Meta(description="How a slot is clean again for the next test.")
-    ] = "reset"
-    driver: Annotated[
-        str | None,
-        Meta(
-            description="The SQLAlchemy driver in `{url}` and in the `db_engine` fixtures, for "
-            "example `asyncpg`, `psycopg`, `aiosqlite`, `asyncmy`. Without it: `psycopg`, "
-            "`pymysql`, or plain `sqlite`."
-        ),
-    ] = None
-    env: Annotated[
-        dict[str, str],
-        Meta(
-            description="Environment variables set before your code is imported, with "
-            "placeholders such as `{url}`."
-        ),
-    ] = {}
-    tests: Annotated[
-        Literal["all", "marked"],
-        Meta(
-            description="Which tests own a slot: `all`, or only those that are `marked` with "
-            "`@pytest.mark.db` or use a slipstream fixture."
-        ),
-    ] = "all"
-    memory: Annotated[
-        bool,
-        Meta(
-            description="SQLite: keep the slot in memory, with one connection that all share.",
-            extra=_SQLITE,
-        ),
-    ] = False
-    strict: Annotated[
-        bool,
-        Meta(
-            description="SQLite: enforce foreign keys, and refuse values that a real engine would "
-            "refuse: of the wrong type, too long, out of range, no date.",
-            extra=_SQLITE,
-        ),
-    ] = False
-    stands_for: Annotated[
-        Literal["postgresql", "mysql"] | None,
-        Meta(
-            description="Strict SQLite: the engine of production, where the real ones differ; with "
-            "`mysql`, text is compared without regard to case. Without it, the engine that the "
-            "other lanes have for this database.",
-            extra=_STRICT,
-        ),
-    ] = None
-    tcp: Annotated[
-        bool,
-        Meta(
-            description="Embedded server: listen on 127.0.0.1 too, with a password, for clients "
-            "that cannot use a unix socket.",
-            extra=_EMBEDDED,
-        ),
-    ] = False
-    extensions: Annotated[
-        tuple[str, ...],
-        Meta(
-            description="PostgreSQL: extensions created in the template before the schema.",
-            extra=_POSTGRESQL,
-        ),
-    ] = ()
-    locale: Annotated[
-        str,
-        Meta(
-            description="Embedded PostgreSQL: the cluster's locale (the encoding is UTF8).",
-            extra=_EMBEDDED_POSTGRESQL,
-        ),
-    ] = "C.UTF-8"
-    server_options: Annotated[
-        dict[str, str],
-        Meta(
-            description="Embedded server: further settings, such as `{ max_connections = '400' }`.",
-            extra=_EMBEDDED,
-        ),
-    ] = {}
-    fingerprint: Annotated[
-        tuple[str, ...],
-        Meta(
-            description="Further files (glob patterns) on which the template depends and which "
-            "slipstream cannot see by following imports."
-        ),
-    ] = ()
-    keep_templates: Annotated[
-        int,
-        Meta(
-            ge=1,
-            description="How many templates of databases with this name stay on the server, those "
-            "of other projects included.",
-        ),
-    ] = 16
-    allow_remote: Annotated[
-        bool,
-        Meta(description="Allow a server URL whose host is not this machine.", extra=_SERVER),
-    ] = False
+from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.database_model import DatabaseSettings, Sources
 
 
 class LaneSettings(
@@ -306,6 +165,70 @@ class Settings(
             "the CI service's variables."
         ),
     ] = None
+    report: Annotated[
+        Sources,
+        Meta(
+            description="Write reports of the run, relative to pytest's rootdir: `FILE.html` "
+            "(extra `report`), `FILE.json` (a trace for Perfetto), `FILE.md`, or `github` for "
+            "GitHub's summary and annotations."
+        ),
+    ] = ()
+    detail: Annotated[
+        bool,
+        Meta(
+            description="Record the statements of each test by their text, through SQLAlchemy, and "
+            "show the slowest."
+        ),
+    ] = False
+    past_runs: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How many runs are kept, small, in `.slipstream/past` for "
+            "`slipstream report --trend`; 0 for none.",
+        ),
+    ] = 200
+    budget: Annotated[BudgetSettings, Meta(description="What the run and its tests may take.")] = (
+        BudgetSettings()
+    )
+    queue: Annotated[
+        str | None,
+        Meta(
+            description="Pull tests from a live queue that other machines pull from as well: the "
+            "URL of a Redis or Valkey server."
+        ),
+    ] = None
+    build: Annotated[
+        str | None,
+        Meta(
+            description="With a queue: the id of the build, the same on all its machines. Without "
+            "it, the CI service's variables are asked."
+        ),
+    ] = None
+    machine: Annotated[
+        str | None,
+        Meta(
+            description="With a queue: the name of this machine, the same when its CI job is run "
+            "again. Without it, the CI service's variables are asked."
+        ),
+    ] = None
+    lease: Annotated[
+        int,
+        Meta(
+            ge=2,
+            description="With a queue: after so many seconds of silence a machine is lost, and "
+            "others run its tests. The first machine of a build decides.",
+        ),
+    ] = 30
+    requeues: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="With a queue: how often a test that failed is run again on another "
+            "machine; if it passes there, it is reported as flaky. The first machine of a build "
+            "decides.",
+        ),
+    ] = 0
     summary: Annotated[
         bool, Meta(description="Print the block of databases, strategies and costs at the end.")
     ] = True
@@ -343,7 +266,14 @@ class Settings(
         return self.memoize or self.hashing == "cheap"
 
     @property
+    def shares_build(self) -> bool:
+        """Whether other machines run other tests of the build."""
+        return self.shard is not None or self.queue is not None
+
+    @property
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
-        by_itself = self.concurrency or self.shard is not None or self.speeds_up_unchanged
+        by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged
+        if self.report or self.detail or self.budget != BudgetSettings():
+            return True
         return bool(self.databases or self.workers or by_itself)

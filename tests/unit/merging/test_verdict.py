@@ -65,6 +65,8 @@ def whole(exit_status: int | None, *, lane: str = "real") -> MachineRun:
         ([run(1), run(2), run(3)], 0, 0),
         ([run(1), run(2, exit_status=1), run(3)], 0, 1),
         ([run(1), run(2), run(3)], 1, 1),
+        ([run(1), run(2, exit_status=events.OVER_BUDGET), run(3)], 0, events.OVER_BUDGET),
+        ([run(1), run(2, exit_status=events.OVER_BUDGET), run(3, exit_status=1)], 0, 1),
         ([run(1, exit_status=1), run(3)], 1, 2),
         ([run(1, 1), whole(0)], 0, 0),
         ([run(1, 1), whole(1)], 0, 1),

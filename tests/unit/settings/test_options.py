@@ -7,8 +7,10 @@ import pytest
 
 from projects import WITHOUT_UNUSED_PLUGINS
 from pytest_slipstream.settings import (
+    BUDGET_OPTIONS,
     LANE_OPTIONS,
     OPTIONS,
+    BudgetSettings,
     DatabaseSettings,
     LaneSettings,
     Settings,
@@ -18,11 +20,11 @@ from pytest_slipstream.settings import (
 def test_every_field_is_an_option_with_a_description():
     fields = {
         field.name
-        for struct in (Settings, DatabaseSettings, LaneSettings)
+        for struct in (Settings, DatabaseSettings, LaneSettings, BudgetSettings)
         for field in msgspec.structs.fields(struct)
     }
-    options = [*OPTIONS, *LANE_OPTIONS]
-    assert {option.name for option in options} == fields - {"databases", "lanes"}
+    options = [*OPTIONS, *LANE_OPTIONS, *BUDGET_OPTIONS]
+    assert {option.name for option in options} == fields - {"databases", "lanes", "budget"}
     assert all(option.description.endswith(".") for option in options)
 
 

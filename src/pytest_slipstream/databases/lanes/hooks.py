@@ -53,6 +53,7 @@ class LaneHooks:
 
         Right after pytest's own part, so that whoever cleans up after a test does it later.
         """
+        __tracebackhide__ = True
         try:
             return (yield)
         finally:

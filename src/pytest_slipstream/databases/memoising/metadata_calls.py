@@ -34,6 +34,7 @@ NAMES = ("create_all", "drop_all")
 KEPT = 16
 """How many metadatas are remembered, each with its copy, its results and their images."""
 _STATEMENTS = ("before_execute", "after_execute", "before_cursor_execute", "after_cursor_execute")
+_OWN = f"{__name__.partition('.')[0]}."
 _CURSORS = ("do_execute", "do_execute_no_params")
 
 
@@ -184,11 +185,15 @@ def _begin_by_itself(connection: Connection) -> None:
 
 
 def _refuse_listeners(connection: Connection) -> None:
-    """Nobody may look at the statements that are sent."""
+    """Nobody may look at the statements that are sent, but slipstream itself."""
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
-    if any(getattr(dispatch, name) for name in _STATEMENTS) or any(
-        getattr(of_dialect, name) for name in _CURSORS
-    ):
+    events = [getattr(dispatch, name) for name in _STATEMENTS]
+    events += [getattr(of_dialect, name) for name in _CURSORS]
+    if not all(_is_own(listener) for listeners in events for listener in listeners):
         raise UnknownResultError("an event listener for the engine's statements")
     if "schema_translate_map" in connection.get_execution_options():
         raise UnknownResultError("a schema_translate_map")
+
+
+def _is_own(listener: object) -> bool:
+    return str(getattr(listener, "__module__", "")).startswith(_OWN)

@@ -77,6 +77,11 @@ class EmbeddedServer:
         """The database for administrative connections."""
         return self._product.maintenance_database
 
+    @property
+    def client_library(self) -> Path | None:
+        """The library in C with which programs speak to it, if it lies beside the server's own."""
+        return self._product.client_library
+
     def address(self, database: str) -> Address:
         """Where ``database`` will be; with ``tcp``, the port is claimed by the first call."""
         self._fix_endpoint()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -32,6 +33,7 @@ class ExternalServer(ABC):
     """
 
     kind: Literal["external"] = "external"
+    client_library: Path | None = None
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._where = self._parse(settings.server)

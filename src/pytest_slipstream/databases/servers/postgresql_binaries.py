@@ -49,6 +49,13 @@ class Binaries(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.directory, "postgres")
 
     @property
+    def libpq(self) -> Path | None:
+        """The library that came with it, if it is in the usual place."""
+        libraries = Path(self.directory).parent / "lib"
+        places = (libraries / name for name in ("libpq.so.5", "libpq.5.dylib"))
+        return next((place for place in places if place.exists()), None)
+
+    @property
     def number(self) -> str:
         """The version as people write it: ``18.6``."""
         return self.text.partition(" ")[0]

@@ -1,4 +1,4 @@
-"""psycopg, which slipstream itself uses for PostgreSQL, whatever the application uses."""
+"""psycopg, by which slipstream reads and builds databases, whatever the application uses."""
 
 from __future__ import annotations
 

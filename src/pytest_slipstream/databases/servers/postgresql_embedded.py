@@ -16,6 +16,7 @@ from pytest_slipstream.databases.servers.clusters import tool_error
 from pytest_slipstream.databases.servers.endpoints import LOOPBACK
 from pytest_slipstream.databases.servers.postgresql_binaries import Binaries, find_binaries
 from pytest_slipstream.databases.servers.postgresql_copy import reachable
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.databases.servers.privileges import Account
 from pytest_slipstream.databases.servers.product import Product, State
 from pytest_slipstream.errors import ServerError
@@ -82,6 +83,11 @@ class EmbeddedPostgresql(Product[Binaries]):
     def identity(self) -> str:
         """Version, build and locale: a template made with another must not be used."""
         return f"embedded {self.build.identity} {self._settings.locale}"
+
+    @property
+    def client_library(self) -> Path | None:
+        """libpq, where the programs' directory has one beside it."""
+        return self.build.libpq
 
     @classmethod
     def socket_name(cls, port: int) -> str:
@@ -172,8 +178,7 @@ class EmbeddedPostgresql(Product[Binaries]):
 
     def accepts(self, address: Address) -> bool:
         """False while it recovers from the death of one of its processes."""
-        import psycopg
-
+        psycopg = psycopg_module()
         try:
             psycopg.connect(
                 host=address.socket_dir,

@@ -106,6 +106,11 @@ class Product(ABC, Generic[BuildT]):
         """The version alone."""
         return self.build.number
 
+    @property
+    def client_library(self) -> Path | None:
+        """The library in C with which programs speak to it, if it lies beside the server's own."""
+        return None
+
     def check(self) -> None:
         """See that the server could be started.
 

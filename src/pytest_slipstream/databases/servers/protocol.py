@@ -6,6 +6,7 @@ environment can carry a URL before anything has been started.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pytest_slipstream.databases.engines.protocol import Address, Progress, ServerInfo
@@ -21,6 +22,10 @@ class Server(Protocol):
     @property
     def maintenance_database(self) -> str:
         """The database for administrative connections: always there, never a test's."""
+
+    @property
+    def client_library(self) -> Path | None:
+        """The library in C with which programs speak to it, if it lies beside the server's own."""
 
     def address(self, database: str) -> Address:
         """Where ``database`` is or will be. Nothing is started or connected."""

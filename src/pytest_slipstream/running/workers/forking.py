@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ class Forking:
         testrun_uid: The run's.
         become: Called in each worker before its first test.
         end: Called in each worker after its last fixture.
+        apart: Entered around each fork: what cannot be copied is let go.
         overlapping: Whether a worker has several tests in flight.
     """
 
@@ -46,6 +48,7 @@ class Forking:
         testrun_uid: str,
         become: Become,
         end: Callable[[], None],
+        apart: Callable[[], contextlib.AbstractContextManager[None]],
         *,
         overlapping: bool,
     ) -> None:
@@ -55,17 +58,19 @@ class Forking:
         self._testrun_uid = testrun_uid
         self._become = become
         self._end = end
+        self._apart = apart
+        self._numbers = itertools.count()
         self._overlapping = overlapping
 
-    def start(self, number: int, others: Sequence[Worker]) -> Worker:
+    def start(self, others: Sequence[Worker]) -> Worker:
         """Fork one more worker."""
-        identity = Identity(f"gw{number}", self._count, self._testrun_uid)
+        identity = Identity(f"gw{next(self._numbers)}", self._count, self._testrun_uid)
         ours, theirs = Pipe()
         reading, writing = os.pipe()
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self._apart():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which were looked for
             pid = os.fork()
         if not pid:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import selectors
 import signal
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import pytest
 
@@ -30,22 +31,39 @@ from pytest_slipstream.running.workers.messages import (
 )
 from pytest_slipstream.running.workers.spawning import collected, difference
 from pytest_slipstream.running.workers.telling import Teller
-from pytest_slipstream.scheduling.sharing import Sharing
+from pytest_slipstream.scheduling.atoms import Atom
 
 GRACE_S = 10.0
 _LOOK_S = 0.2
 _FRUITLESS = 3
 
-StartWorker = Callable[[int, Sequence[Worker]], Worker]
-"""Given how many were started before and those that live, starts one more."""
+StartWorker = Callable[[Sequence[Worker]], Worker]
+"""Given those that live, starts one more."""
+
+
+class Atoms(Protocol):
+    """Decides which worker gets which atom; workers are known by number."""
+
+    def take(self, worker: int) -> Atom | None:
+        """The next atom for a worker; None where there is none for it now."""
+
+    def lost(self, worker: int, unfinished: Sequence[Atom]) -> None:
+        """A worker is gone; this is left of the atoms that it had begun."""
+
+    def look(self) -> bool:
+        """Whether one more worker would find something."""
+
+    @property
+    def left(self) -> int:
+        """How many tests are at hand and not handed out."""
 
 
 class Pool:
-    """Runs the collected tests on workers.
+    """Runs tests on workers.
 
     Args:
         session: pytest's.
-        sharing: Decides who gets which atom; positions are those of ``session.items``.
+        atoms: Decides who gets which atom; positions are those of ``session.items``.
         start: Starts a worker.
         teller: Makes the calls that report tests.
         write: Writes a line of a worker's output.
@@ -54,22 +72,21 @@ class Pool:
     def __init__(
         self,
         session: pytest.Session,
-        sharing: Sharing,
+        atoms: Atoms,
         start: StartWorker,
         teller: Teller,
         write: Callable[[str, str], None],
     ) -> None:
         self._session = session
         self._items = session.items
-        self._sharing = sharing
+        self._atoms = atoms
         self._start_worker = start
         self._teller = teller
         self._write = write
         self._counts_failures = bool(session.config.getvalue("maxfail"))
         self._workers: dict[Worker, None] = {}
         self._selector = selectors.DefaultSelector()
-        self._started = 0
-        self._not_given = len(session.items)
+        self._look_at = 0.0
         self._stopping = False
         self._fruitless = 0
         self._interrupted = False
@@ -79,7 +96,7 @@ class Pool:
         """How many workers were lost."""
 
     def run(self, count: int) -> None:
-        """Run all tests on ``count`` workers.
+        """Run tests on ``count`` workers until none is left.
 
         Raises:
             pytest.Session.Failed: As pytest's own loop does, when it is told to stop.
@@ -88,7 +105,7 @@ class Pool:
             with first_interrupt(self._interrupt):
                 for number in range(count):
                     self._start(number)
-                while self._workers and not self._interrupted:
+                while not self._interrupted and self._has_workers(count):
                     self._turn(_LOOK_S)
                 if self._interrupted:
                     self._end_interrupted()
@@ -98,12 +115,21 @@ class Pool:
         self._raise_as_told()
 
     def _start(self, number: int) -> None:
-        worker = self._start_worker(self._started, list(self._workers))
+        worker = self._start_worker(list(self._workers))
         worker.number = number
-        self._started += 1
         self._workers[worker] = None
         self._selector.register(worker.connection.fileno(), selectors.EVENT_READ, worker)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)
+
+    def _has_workers(self, count: int) -> bool:
+        """Whether any works; where fewer than ``count`` do and there is more, one is started."""
+        now = clock.seconds()
+        if len(self._workers) < count and not self._stopping and now >= self._look_at:
+            if self._atoms.look():
+                self._start(len(self._workers))
+            else:
+                self._look_at = now + _LOOK_S
+        return bool(self._workers)
 
     def _turn(self, timeout_s: float) -> None:
         """Take what one or several workers have to say."""
@@ -163,11 +189,11 @@ class Pool:
             worker.send(Proceed())
 
     def _give(self, worker: Worker) -> None:
-        atom = None if self._stopping else self._sharing.take(worker.number)
+        atom = None if self._stopping else self._atoms.take(worker.number)
         if atom is not None:
             worker.give(atom)
-            self._not_given -= len(atom.tests)
         worker.send(Work(atom.tests if atom is not None else ()))
+        self._stop_if_told()
 
     def _report(self, worker: Worker, ran: Ran) -> None:
         position = next(
@@ -227,8 +253,7 @@ class Pool:
         for position, since in running:
             self._report_crash(worker, status, position, since)
         begun = [atom for atom in worker.atoms if not worker.left.keys().isdisjoint(atom.tests)]
-        self._sharing.lost(worker.number, [crashes.rest(atom, worker.left) for atom in begun])
-        self._not_given += len(worker.left)
+        self._atoms.lost(worker.number, [crashes.rest(atom, worker.left) for atom in begun])
         self._stop_if_told()
         lost = f"the worker {worker.id} {crashes.ended(status)}"
         self._fruitless = 0 if running else self._fruitless + 1
@@ -237,7 +262,7 @@ class Pool:
             self._stop()
         elif not running and not worker.left and worker.reported:
             self._complaint = self._complaint or f"{lost} after its last test"
-        if self._not_given and not self._stopping:
+        if self._atoms.left and not self._stopping:
             self._start(worker.number)
 
     def _report_crash(self, worker: Worker, status: int, position: int, since: float) -> None:
@@ -279,8 +304,8 @@ class Pool:
             if self._bad_end.how == "interrupted":
                 raise KeyboardInterrupt
             raise RuntimeError(f"in a worker:\n{self._bad_end.text}")
-        if self._not_given and not self._stopping:
-            self._complaint = f"{self._not_given} tests were left when the last worker ended"
+        if self._atoms.left and not self._stopping:
+            self._complaint = f"{self._atoms.left} tests were left when the last worker ended"
         self._session.shouldfail = self._session.shouldfail or self._complaint
         if self._session.shouldfail:
             raise self._session.Failed(self._session.shouldfail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pytest_slipstream.running.scheduled import HIDDEN, SHARD
 from pytest_slipstream.running.workers.handle import Worker
 from pytest_slipstream.running.workers.messages import Begin
 from pytest_slipstream.running.workers.process import Identity
@@ -32,19 +34,20 @@ class Spawning:
         self._config = config
         self._count = count
         self._testrun_uid = testrun_uid
+        self._numbers = itertools.count()
         self._base: Path | None = None
         if config.pluginmanager.has_plugin("tmpdir"):
             self._base = config._tmp_path_factory.getbasetemp()
 
-    def start(self, number: int, others: Sequence[Worker]) -> Worker:
+    def start(self, others: Sequence[Worker]) -> Worker:
         """Spawn one more worker."""
-        identity = Identity(f"gw{number}", self._count, self._testrun_uid)
+        identity = Identity(f"gw{next(self._numbers)}", self._count, self._testrun_uid)
         ours, theirs = Pipe()
         reading, writing = os.pipe()
         process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.spawned", str(theirs.fileno())],
             cwd=self._config.invocation_params.dir,
-            env={**os.environ, **identity.variables()},
+            env=os.environ | self._config.stash.get(HIDDEN, {}) | identity.variables(),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=writing,
@@ -62,6 +65,9 @@ class Spawning:
         seed = config.getoption("randomly_seed", None)
         if seed is not None:
             told["randomly_seed"] = seed
+        sharding = config.pluginmanager.get_plugin("slipstream-shard")
+        if sharding is not None:
+            told[SHARD] = sharding.name
         if config.pluginmanager.has_plugin("_cov"):
             told["cov_master_host"] = socket.gethostname()
             told["cov_master_topdir"] = os.fspath(config.invocation_params.dir)

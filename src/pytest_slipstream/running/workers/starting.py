@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -11,22 +11,25 @@ import pytest
 
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
+from pytest_slipstream.running.sources import Source
 from pytest_slipstream.running.workers import fork_safety, process
 from pytest_slipstream.running.workers.choosing import choose, reason_for_none
 from pytest_slipstream.running.workers.forking import Become, Forking, frozen
-from pytest_slipstream.running.workers.pool import Pool, StartWorker
+from pytest_slipstream.running.workers.pool import Atoms, Pool, StartWorker
+from pytest_slipstream.running.workers.pulled import Pulled
 from pytest_slipstream.running.workers.spawning import Spawning
 from pytest_slipstream.running.workers.telling import Teller
 from pytest_slipstream.running.workers.worker import RunTests, one_after_the_other
 from pytest_slipstream.scheduling.atoms import atoms
 from pytest_slipstream.scheduling.estimates import Estimates
-from pytest_slipstream.scheduling.machine import machine_class
+from pytest_slipstream.scheduling.machine import machine_class, processors
 from pytest_slipstream.scheduling.plan import plan
 from pytest_slipstream.scheduling.prediction import Start, described, predict
 from pytest_slipstream.scheduling.sharing import Sharing
 from pytest_slipstream.scheduling.suite import Suite
 from pytest_slipstream.settings import Settings
 
+RunSource = Callable[[Source], None]
 FORK = Start(once_s=0.05, each_s=0.03)
 
 
@@ -39,6 +42,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         become: Called in each worker before its first test, with its id.
         end: Called in each worker after its last fixture.
         sockets_before: The sockets that were open before the project's code was imported.
+        apart: Entered around each fork: what cannot be copied is let go.
         sweep: Called in the parent when workers were lost, to drop what they left.
     """
 
@@ -48,6 +52,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     end: Callable[[], None]
     sweep: Callable[[], None]
     sockets_before: Collection[int] = ()
+    apart: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 
 def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool:
@@ -64,31 +69,58 @@ def run_tests(session: pytest.Session, settings: Settings, parts: Parts) -> bool
     costs = FORK if forks else Start(once_s=0.0, each_s=process.age_s())
     known, unmeasured = _suite(session, settings)
     assert settings.workers is not None
-    chosen = choose(known, settings.workers, _processors(), costs)
+    chosen = choose(known, settings.workers, processors(), costs)
     _say(config, described(predict(known, 0, costs), chosen, unmeasured))
     if not chosen.workers:
         return False
     found = atoms(known, chosen.workers)
     sharing = Sharing(known, found, plan(known, found, chosen.workers))
-    start = (_forking if forks else _spawning)(session, parts, chosen.workers)
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:
-        terminal.showfspath = False  # modules alternate: their names would fill the screen
-    pool = Pool(session, sharing, start, Teller(session, parts.testrun_uid), _writer(config))
-    try:
-        with frozen():
-            pool.run(min(chosen.workers, len(found)))
-    finally:
-        if pool.lost:
-            parts.sweep()
+    start = _starting(session, parts, chosen.workers, forks=forks)
+    _run(session, parts, sharing, start, min(chosen.workers, len(found)))
     return True
 
 
-def _spawning(session: pytest.Session, parts: Parts, count: int) -> StartWorker:
-    return Spawning(session.config, count, parts.testrun_uid).start
+def runner(session: pytest.Session, settings: Settings, parts: Parts) -> RunSource | None:
+    """What runs the tests of a source on workers; None where that is not to be.
+
+    Nobody knows what the source will hand out, so nothing is predicted: ``auto`` is one worker for
+    each processor.
+    """
+    config = session.config
+    if flag := reason_for_none(vars(config.option)):
+        _say(config, f"{flag} runs the tests in sequence, without workers")
+        return None
+    count = settings.workers if isinstance(settings.workers, int) else processors()
+    if settings.workers == "auto" and count == 1:
+        return None
+    start = _starting(session, parts, count, forks=_forks(config, settings, parts))
+    _say(config, f"{count} workers run what is pulled")
+
+    def run(source: Source) -> None:
+        _run(session, parts, Pulled(source, session.items), start, count)
+
+    return run
 
 
-def _forking(session: pytest.Session, parts: Parts, count: int) -> StartWorker:
+def _run(
+    session: pytest.Session, parts: Parts, shared: Atoms, start: StartWorker, count: int
+) -> None:
+    config = session.config
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        terminal.showfspath = False  # modules alternate: their names would fill the screen
+    pool = Pool(session, shared, start, Teller(session, parts.testrun_uid), _writer(config))
+    try:
+        with frozen():
+            pool.run(count)
+    finally:
+        if pool.lost:
+            parts.sweep()
+
+
+def _starting(session: pytest.Session, parts: Parts, count: int, *, forks: bool) -> StartWorker:
+    if not forks:
+        return Spawning(session.config, count, parts.testrun_uid).start
     process.prepare_to_fork(session.config)
     return Forking(
         session,
@@ -97,6 +129,7 @@ def _forking(session: pytest.Session, parts: Parts, count: int) -> StartWorker:
         parts.testrun_uid,
         parts.become,
         parts.end,
+        parts.apart,
         overlapping=parts.run_overlapping is not None,
     ).start
 
@@ -141,12 +174,6 @@ def _suite(session: pytest.Session, settings: Settings) -> tuple[Suite, int]:
 def _failed_before(config: pytest.Config) -> dict[str, bool]:
     cache = getattr(config, "cache", None)
     return cache.get("cache/lastfailed", {}) if cache is not None else {}
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _say(config: pytest.Config, line: str) -> None:

@@ -60,6 +60,7 @@ class Telling:
             kwargs: Mapping[str, object],
             firstresult: bool,
         ) -> Any:
+            __tracebackhide__ = True
             if hook_name in _TOLD:
                 self._tell(hook_name, kwargs)
                 return []

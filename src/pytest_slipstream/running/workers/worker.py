@@ -121,6 +121,7 @@ def _knowing_next(pulling: Pulling) -> Callable[[HookExecution], HookExecution]:
             kwargs: Mapping[str, object],
             firstresult: bool,
         ) -> Any:
+            __tracebackhide__ = True
             if hook_name == "pytest_runtest_teardown" and kwargs["nextitem"] is None:
                 kwargs = {**kwargs, "nextitem": pulling.next()}
             return execute(hook_name, methods, kwargs, firstresult)

@@ -10,11 +10,15 @@ import hashlib
 from importlib import resources
 
 import msgspec
-import psycopg
-from psycopg import sql
 
-from pytest_slipstream.databases.engines.postgresql import sessions
-from pytest_slipstream.databases.engines.protocol import Address, Leftover
+from pytest_slipstream.databases.engines.postgresql.sessions import (
+    DEADLOCK_DETECTED,
+    LOCK_NOT_AVAILABLE,
+    Session,
+    SessionError,
+    literal,
+)
+from pytest_slipstream.databases.engines.protocol import Leftover
 
 _FILES = ("recording", "instrument", "snapshots", "leftovers", "clean", "layers")
 _PREPARE = "PREPARE slipstream_clean AS SELECT _slipstream.clean($1, $2)"
@@ -45,31 +49,37 @@ def _scripts() -> list[bytes]:
     return [(directory / f"{name}.sql").read_bytes() for name in _FILES]
 
 
-def install(address: Address) -> None:
-    """Add slipstream's own objects to a built template."""
-    with sessions.clean_in(address) as connection, connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = 0")
-        for script in _scripts():
-            connection.execute(script)
-        connection.execute("SELECT _slipstream.finish()")
+def install(session: Session) -> None:
+    """Add slipstream's own objects to a built template.
+
+    Args:
+        session: Of `Sessions.clean_in`, in the template; closed at the end.
+    """
+    session.execute("SET lock_timeout = 0")
+    try:
+        # Statements that are sent together are one transaction.
+        session.execute(b"\n".join([*_scripts(), b"SELECT _slipstream.finish()"]))
+    finally:
+        session.close()
 
 
 class Cleaner:
-    """The session that cleans one slot.
+    """What cleans one slot.
 
     Args:
-        address: The slot, fresh from its template.
+        session: Of `Sessions.clean_in`, in the slot; it is this object's from now on.
+        mark: Where the next call starts from; None when the slot is fresh from its template.
     """
 
-    def __init__(self, address: Address, mark: str | None = None) -> None:
-        self._connection = sessions.clean_in(address)
-        self._connection.execute(_PREPARE)
+    def __init__(self, session: Session, mark: str | None = None) -> None:
+        self._session = session
+        self._session.execute(_PREPARE)
         self._mark = mark or str(self._value("SELECT _slipstream.begin()::text"))
 
     @property
     def lost(self) -> bool:
         """Whether the connection is gone."""
-        return self._connection.closed
+        return self._session.lost
 
     @property
     def mark(self) -> str:
@@ -78,13 +88,15 @@ class Cleaner:
 
     def close(self) -> None:
         """End the session."""
-        self._connection.close()
+        self._session.close()
 
     def clean(self) -> Found:
         """Put back what changed."""
         try:
             found = self._clean(b"f")
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        except SessionError as error:
+            if error.sqlstate not in (LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED):
+                raise
             # A transaction of a wider fixture is in the way; it cannot go on as it is.
             found = self._clean(b"t")
         if found.grown:
@@ -92,45 +104,41 @@ class Cleaner:
         return found
 
     def _clean(self, everyone: bytes) -> Found:
-        """By libpq itself: a cursor takes longer than the server, where a test wrote nothing."""
-        result = self._connection.pgconn.exec_prepared(
-            b"slipstream_clean", [self._mark.encode(), everyone]
+        return self._take(
+            self._session.execute_prepared(b"slipstream_clean", [self._mark.encode(), everyone])
         )
-        if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
-            raise psycopg.errors.error_from_result(result)
-        return self._take(result.get_value(0, 0) or b"")
 
     def touched(self) -> tuple[str, ...]:
         """Tables with committed writes."""
-        rows = self._connection.execute("SELECT * FROM _slipstream.touched()", prepare=True)
+        rows = self._session.execute("SELECT * FROM _slipstream.touched()")
         return tuple(str(name) for (name,) in rows)
 
     def push_layer(self, number: int) -> Found:
         """Take what was written as a layer."""
-        return self._call("SELECT _slipstream.push_layer(%s, %s)", self._mark, number)
+        return self._call("SELECT _slipstream.push_layer($1, $2)", self._mark, number)
 
     def pop_layer(self, number: int) -> None:
         """Take a layer out; the next `clean` puts back what it held."""
-        grown = self._value("SELECT _slipstream.pop_layer(%s)", number)
-        if isinstance(grown, list) and grown:
-            self._vacuum(tuple(str(target) for target in grown))
+        grown = self._session.execute("SELECT unnest(_slipstream.pop_layer($1))", number)
+        if grown:
+            self._vacuum(tuple(str(target) for (target,) in grown))
 
     def export_layer(self, number: int) -> str:
         """What a layer holds."""
-        return str(self._value("SELECT _slipstream.export_layer(%s)", number))
+        return str(self._value("SELECT _slipstream.export_layer($1)", number))
 
     def import_layer(self, exported: str) -> None:
         """Lay a layer on top; the next `clean` makes the slot hold it."""
-        self._connection.execute("SELECT _slipstream.import_layer(%s)", (exported,))
+        self._session.execute("SELECT _slipstream.import_layer($1)", exported)
 
     def roll_back_prepared(self) -> tuple[Leftover, ...]:
         """Roll back transactions prepared for two-phase commit; only a client can."""
-        rows = self._connection.execute(
-            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()", prepare=True
+        rows = self._session.execute(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
         )
         names = [str(name) for (name,) in rows]
         for name in names:
-            self._connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(name))
+            self._session.execute(f"ROLLBACK PREPARED {literal(name)}")
         return tuple(Leftover(kind="transaction", detail=f"prepared as {name!r}") for name in names)
 
     def _call(self, query: str, *values: object) -> Found:
@@ -143,16 +151,17 @@ class Cleaner:
         return found
 
     def _value(self, query: str, *values: object) -> object:
-        cursor = self._connection.execute(query, values or None, prepare=True)
-        row = cursor.fetchone()
-        assert row is not None
-        return row[0]
+        ((value,),) = self._session.execute(query, *values)
+        return value
 
     def _vacuum(self, targets: tuple[str, ...]) -> None:
         """Remove dead rows. Not possible inside of a function, hence from here."""
         options = "INDEX_CLEANUP ON, SKIP_LOCKED ON"
-        if self._connection.info.server_version >= _SKIP_STATISTICS_FROM:
+        if self._session.server_version >= _SKIP_STATISTICS_FROM:
             options += ", SKIP_DATABASE_STATS ON"
         command = f"VACUUM ({options}) {', '.join(targets)}"
-        self._connection.execute(command.encode())
-        self._connection.execute("SELECT _slipstream.vacuumed(%s)", (list(targets),))
+        self._session.execute(command)
+        names = msgspec.json.encode(targets).decode()
+        self._session.execute(
+            "SELECT _slipstream.vacuumed(ARRAY(SELECT jsonb_array_elements_text($1)))", names
+        )

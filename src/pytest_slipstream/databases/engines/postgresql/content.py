@@ -12,7 +12,7 @@ from importlib import resources
 
 from psycopg import sql
 
-from pytest_slipstream.databases.engines.postgresql import sessions
+from pytest_slipstream.databases.engines.postgresql import connections
 from pytest_slipstream.databases.engines.protocol import Address
 
 _STORING = """
@@ -39,7 +39,7 @@ def digest(address: Address) -> dict[str, str]:
     Args:
         address: The database, as a role that may read all of it.
     """
-    with sessions.read(address) as connection:
+    with connections.read(address) as connection:
         connection.execute("SET lock_timeout = '5s'")
         return digest_by(lambda query: connection.execute(query.encode()).fetchall())
 

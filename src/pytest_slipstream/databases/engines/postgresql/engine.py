@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.engines.postgresql.administration import Administration
 
 _OLDEST = 140000
+# No connection; connection exception, insufficient resources, operator intervention, system error.
+_REFUSES = ("", "08", "53", "57", "58")
 
 
 class Remark(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +91,6 @@ class PostgresqlEngine:
             ServerError: It cannot be reached, is too old, or the role may not create databases.
         """
         self._progress = progress
-        psycopg_module()
         info = self._server.open(progress)
         try:
             self._opened = self._administer()
@@ -106,10 +107,12 @@ class PostgresqlEngine:
 
     def _administer(self) -> Administration:
         from pytest_slipstream.databases.engines.postgresql.administration import Administration
+        from pytest_slipstream.databases.engines.postgresql.sessions import Sessions
 
         return Administration(
             self.address(self._server.maintenance_database),
             lambda: self._server.restart(self._progress),
+            Sessions(self._server.client_library),
         )
 
     def _check(self) -> None:
@@ -145,9 +148,10 @@ class PostgresqlEngine:
 
     def connect(self, address: Address) -> Any:
         """A new psycopg connection, autocommit off."""
-        from pytest_slipstream.databases.engines.postgresql import sessions
+        psycopg_module()
+        from pytest_slipstream.databases.engines.postgresql import connections
 
-        return sessions.connect(address)
+        return connections.connect(address)
 
     def run_script(self, address: Address, sql: str) -> None:
         """Run a text of SQL statements, each as psql would.
@@ -155,6 +159,7 @@ class PostgresqlEngine:
         Raises:
             ScriptError: A statement failed, or a transaction was left open at the end.
         """
+        psycopg_module()
         from pytest_slipstream.databases.engines.postgresql import script
 
         script.run(address, sql)
@@ -165,7 +170,7 @@ class PostgresqlEngine:
         """All published templates on the server, of every project."""
         rows = self._administration.execute(
             "SELECT datname, shobj_description(oid, 'pg_database'), pg_database_size(oid) "
-            "FROM pg_database WHERE starts_with(datname, %s) AND NOT datallowconn",
+            "FROM pg_database WHERE starts_with(datname, $1) AND NOT datallowconn",
             f"{naming.PREFIX}t_",
         )
         return [
@@ -189,7 +194,7 @@ class PostgresqlEngine:
         """Whether it is published; if so, it is marked as used now and not dropped meanwhile."""
         self._administration.share("use", template)
         rows = self._administration.execute(
-            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1",
             template,
         )
         if not rows:
@@ -198,17 +203,22 @@ class PostgresqlEngine:
         return True
 
     def _note_use(self, template: str, remark: Remark | None) -> None:
-        import psycopg
+        from pytest_slipstream.databases.engines.postgresql.sessions import (
+            LOCK_NOT_AVAILABLE,
+            SessionError,
+        )
 
         if remark is None:
             return
+        used = msgspec.structs.replace(remark, used_at=clock.unix())
         try:
-            self._administration.execute("SET lock_timeout = '20ms'")
-            self._comment(template, msgspec.structs.replace(remark, used_at=clock.unix()))
-        except psycopg.errors.LockNotAvailable:
-            return  # Somebody copies it at this moment, and has noted that.
-        finally:
-            self._administration.execute("SET lock_timeout = 0")
+            self._administration.execute(
+                f"SET LOCAL lock_timeout = '20ms'; {_comment(template, used)}"
+            )
+        except SessionError as error:
+            if error.sqlstate != LOCK_NOT_AVAILABLE:
+                raise
+            # Somebody copies it at this moment, and has noted that.
 
     def begin_build(self, template: str) -> Address:
         """An empty database with the configured extensions, under the build's name.
@@ -242,23 +252,13 @@ class PostgresqlEngine:
 
             self._administration.shut(name)
             self._administration.reopen(name)
-            cleaner.install(self.address(name))
+            cleaner.install(self._administration.sessions.clean_in(self.address(name)))
+            self._administration.warm(name)  # copies of its files are warm, too
         self._administration.shut(name)
         now = clock.unix()
-        self._comment(
-            name,
-            Remark(database=database, fingerprint=fingerprint, created_at=now, used_at=now),
-        )
+        remark = Remark(database=database, fingerprint=fingerprint, created_at=now, used_at=now)
+        self._administration.execute(_comment(name, remark))
         self._administration.rename(name, template)
-
-    def _comment(self, name: str, remark: Remark) -> None:
-        from psycopg import sql
-
-        self._administration.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(name), msgspec.json.encode(remark).decode()
-            )
-        )
 
     def abandon_build(self, template: str) -> None:
         """Drop the half-built database."""
@@ -278,9 +278,8 @@ class PostgresqlEngine:
         Raises:
             ServerError: The server lets nobody in any more.
         """
-        import psycopg
-
         from pytest_slipstream.databases.engines.postgresql.plain_slot import PlainSlot
+        from pytest_slipstream.databases.engines.postgresql.sessions import SessionError
         from pytest_slipstream.databases.engines.postgresql.slot import PostgresqlSlot
         from pytest_slipstream.databases.engines.postgresql.spare import Spare
 
@@ -292,8 +291,17 @@ class PostgresqlEngine:
         spare = Spare(name, self._administer)
         try:
             return kind(self.address(name), template, self._administration, spare)
-        except psycopg.OperationalError as error:
-            raise unmakeable(name, str(error).strip().splitlines()[-1]) from error
+        except SessionError as error:
+            if error.sqlstate[:2] not in _REFUSES:
+                raise
+            raise unmakeable(name, str(error).splitlines()[-1]) from error
+
+
+def _comment(name: str, remark: Remark) -> str:
+    from pytest_slipstream.databases.engines.postgresql.sessions import identifier, literal
+
+    said = literal(msgspec.json.encode(remark).decode())
+    return f"COMMENT ON DATABASE {identifier(name)} IS {said}"
 
 
 def read_remark(comment: object) -> Remark | None:

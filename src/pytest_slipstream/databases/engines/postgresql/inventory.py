@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import psycopg
-
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.engine import read_remark
+from pytest_slipstream.databases.engines.postgresql.sessions import SessionError, Sessions
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.holdings import Holding, Reached, kind_of, refuse_alive
 from pytest_slipstream.errors import ServerError, SlipstreamError
 
 _ALL = """
 SELECT datname, pg_database_size(oid), shobj_description(oid, 'pg_database')
-FROM pg_database WHERE starts_with(datname, %s) ORDER BY datname
+FROM pg_database WHERE starts_with(datname, $1) ORDER BY datname
 """
 
 
@@ -30,9 +29,9 @@ class PostgresqlStock:
         self._server = server
         try:
             self._administration = Administration(
-                server.address(server.maintenance_database), self._gone
+                server.address(server.maintenance_database), self._gone, Sessions(None)
             )
-        except psycopg.OperationalError as error:
+        except SessionError as error:
             raise ServerError(f"{title} cannot be reached: {error}") from error
 
     def _gone(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from pytest_slipstream.databases.engines.postgresql import sessions
+from pytest_slipstream.databases.engines.postgresql import connections
 from pytest_slipstream.databases.engines.protocol import Address, ScriptError
 
 # PostgreSQL manual, 4.1 Lexical Structure.
@@ -95,7 +95,7 @@ def run(address: Address, script: str) -> None:
         ScriptError: A statement failed, or the script ends within a transaction.
     """
     last = Statement("", 1)
-    with sessions.connect(address, autocommit=True) as connection:
+    with connections.connect(address, autocommit=True) as connection:
         for statement in split(script):
             last = statement
             try:
@@ -114,7 +114,7 @@ def run(address: Address, script: str) -> None:
             )
 
 
-def _run(connection: sessions.Connection, statement: Statement) -> None:
+def _run(connection: connections.Connection, statement: Statement) -> None:
     text = statement.text.encode()
     if statement.data is None:
         connection.execute(text)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import psycopg
 
-from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
 from pytest_slipstream.databases.engines.postgresql.cleaner import Cleaner, Found
+from pytest_slipstream.databases.engines.postgresql.sessions import SessionError
 from pytest_slipstream.databases.engines.postgresql.spare import Spare
 from pytest_slipstream.databases.engines.protocol import Address, Cleaning, Leftover, unlayable
+from pytest_slipstream.databases.servers.postgresql_driver import psycopg_module
 from pytest_slipstream.errors import IsolationError
 
 
@@ -62,7 +62,7 @@ class PostgresqlSlot:
             if self._administration.has_prepared_transactions:
                 prepared = self._cleaner.roll_back_prepared()
             found = self._cleaner.clean()
-        except psycopg.Error as error:
+        except SessionError as error:
             what = (
                 "the connection to the slot was lost" if self._cleaner.lost else "cleaning failed"
             )
@@ -122,9 +122,12 @@ class PostgresqlSlot:
         """End slipstream's own session in the slot."""
         self._cleaner.close()
 
+    def _enter(self, mark: str | None = None) -> Cleaner:
+        return Cleaner(self._administration.sessions.clean_in(self.address), mark)
+
     def _begin(self, layers: list[Layer]) -> None:
         """Enter a slot that was just made, and lay layers on it."""
-        self._cleaner = Cleaner(self.address)
+        self._cleaner = self._enter()
         for layer in layers:
             self._cleaner.import_layer(layer.exported)
         found = self._cleaner.clean()
@@ -172,7 +175,7 @@ class PostgresqlSlot:
             self._administration.clone(self.name, name)
         finally:
             self._administration.reopen(self.name)
-            self._cleaner = Cleaner(self.address, mark)
+            self._cleaner = self._enter(mark)
         return name
 
     def pop_layer(self, depth: int = 0) -> Cleaning:
@@ -192,7 +195,7 @@ class PostgresqlSlot:
                 above = self._layers[index]
                 exported = "" if above.ddl else self._cleaner.export_layer(above.number)
                 self._layers[index] = msgspec.structs.replace(above, exported=exported)
-        except psycopg.Error as error:
+        except SessionError as error:
             return Cleaning(cannot=f"taking a layer out failed: {_first_line(error)}")
         cleaning = self.clean()
         for index in range(at, len(self._layers)):
@@ -227,7 +230,7 @@ class PostgresqlSlot:
             for layer in layers:
                 self._cleaner.import_layer(layer.exported)
             cannot = self.clean().cannot
-        except psycopg.Error as error:
+        except SessionError as error:
             cannot = _first_line(error)
         self._layers = list(layers)
         if cannot is not None:
@@ -235,6 +238,9 @@ class PostgresqlSlot:
 
     def digest(self) -> dict[str, str]:
         """The whole content, independent of how cleaning works."""
+        psycopg_module()
+        from pytest_slipstream.databases.engines.postgresql import content
+
         return content.digest(self.address)
 
     def keep(self, name: str) -> Address:
@@ -248,6 +254,9 @@ class PostgresqlSlot:
 
     def close(self) -> None:
         """Drop the slot and what was prepared for it."""
+        if self._administration.superuser:
+            # DROP DATABASE sleeps for 100 ms when it meets a session that is just ending.
+            self._administration.end_sessions(self.name)
         self._leave()
         for layer in self._layers:
             if layer.base is not None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import psycopg
-
 from pytest_slipstream.databases.engines.postgresql.administration import Administration
+from pytest_slipstream.databases.engines.postgresql.sessions import SessionError
 
 
 class Spare:
@@ -51,7 +50,7 @@ class Spare:
         coming, self._coming = self._coming, None
         try:
             return coming.result()
-        except psycopg.Error:
+        except SessionError:
             return None  # The slot is made in the foreground, where the error shows if it stays.
 
     def drop(self, name: str) -> None:

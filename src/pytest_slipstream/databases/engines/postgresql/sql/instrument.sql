@@ -77,8 +77,27 @@ BEGIN
     FROM unnest(ARRAY['_slipstream.change', '_slipstream.ddl', '_slipstream.snapshot',
                       '_slipstream.holding', '_slipstream.position', '_slipstream.sequence',
                       'pg_catalog.pg_largeobject']::regclass[]) AS oid;
+    PERFORM _slipstream.instrument_deletion();
     PERFORM _slipstream.instrument_sequences();
     PERFORM _slipstream.instrument_materialized();
+END $$;
+
+-- Makes _slipstream.delete_rows(): deletes the rows of a table that are not older than a transaction,
+-- nor of another one; all rows, where they are NULL. A branch for each table is planned once in a
+-- session, while an EXECUTE is planned each time. Parameters by number: a column may have any name.
+CREATE FUNCTION _slipstream.instrument_deletion() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    branches text := (
+        SELECT string_agg(format(
+            'WHEN %s THEN IF $2 IS NULL THEN DELETE FROM ONLY %2$s; '
+            'ELSE DELETE FROM ONLY %2$s WHERE age(xmin) <= age($2) AND xmin <> $3; END IF;',
+            relation, target), E'\n')
+        FROM _slipstream.relation WHERE relation = ANY (members) AND obstacle IS NULL);
+BEGIN
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION _slipstream.delete_rows(oid, xid, xid) '
+        'RETURNS void LANGUAGE plpgsql AS %L',
+        concat('BEGIN ', 'CASE $1 ' || branches || ' END CASE; ', 'END'));
 END $$;
 
 CREATE FUNCTION _slipstream.definition(asked oid) RETURNS text LANGUAGE sql STABLE AS $$

@@ -1,0 +1,276 @@
+"""Measures where the seconds of this process go, and writes one event for each test and one at
+the end.
+
+The invariant: nothing that a test or a plugin does reaches the figures but by taking time: the
+clock is the run's own, and a test that is not known is not measured.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_slipstream import events
+from pytest_slipstream.accounting.process_start import age_s
+from pytest_slipstream.accounting.turn import Interval, Turn
+from pytest_slipstream.clock import clock
+
+if TYPE_CHECKING:
+    from unittest import TestCase
+
+Wrapper = Generator[None, Any, Any]
+
+_WORK: dict[type[events.Event], str] = {
+    events.ServerReady: "server",
+    events.TemplateReady: "template",
+    events.SlotReady: "slot",
+    events.TestCleaned: "cleaning",
+    events.LayerPushed: "layers",
+    events.LayerPopped: "layers",
+}
+_PARAMETER = "get_direct_param_fixture_func"
+"""pytest's function of what is a parameter and no fixture."""
+
+_CHARACTERS = 300
+_AHEAD = frozenset(("server", "template", "slot"))
+
+
+class Account:
+    """Registered last in each process that runs tests, so that it encloses what others do.
+
+    Args:
+        emit: Takes the events.
+        detail: Whether statements are told apart by their text.
+
+    Attributes:
+        running: Tells whose code is running, where tests overlap.
+    """
+
+    def __init__(self, emit: Callable[[events.Event], None], *, detail: bool = False) -> None:
+        self._emit = emit
+        self._detail = detail
+        self._configured_at = clock.seconds()
+        self._age_s = age_s()
+        self._started_at = self._configured_at
+        self._collecting_s = 0.0
+        self._running_at: float | None = None
+        self._ended_at: float | None = None
+        self._imports: dict[str, float] = {}
+        self._turns: dict[pytest.Item, Turn] = {}
+        self.running: Callable[[], pytest.Item | None] = lambda: None
+
+    def _current(self) -> Turn | None:
+        """The running test; None while tests overlap for what none of them is known to do."""
+        item = self.running()
+        if item is not None:
+            return self._turns.get(item)
+        return next(iter(self._turns.values())) if len(self._turns) == 1 else None
+
+    # What is told.
+
+    def heard(self, event: events.Event) -> None:
+        """Slipstream did something for the running test; listens to the record."""
+        kind = _WORK.get(type(event))
+        if kind is None:
+            return
+        seconds = getattr(event, "seconds", 0.0)
+        turn = self._current() or (self._ahead(seconds) if kind in _AHEAD else None)
+        if turn is not None:
+            turn.charge(kind, seconds, takes_over=True)
+
+    def _ahead(self, seconds: float) -> Turn | None:
+        """A test in flight begins with what was made for it before pytest's protocol."""
+        item = self.running()
+        if item is None:
+            return None
+        return self._turns.setdefault(item, Turn(item.nodeid, clock.seconds() - seconds))
+
+    def charge(self, kind: str, seconds: float, cpu_s: float, statement: str) -> None:
+        """A connection of the application's did something for the running test."""
+        turn = self._current()
+        if turn is not None:
+            text = " ".join(statement.split())[:_CHARACTERS] if self._detail else ""
+            turn.charge(kind, seconds, cpu_s, statement=text)
+
+    # The stages of the process.
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """The conftests of the command line's directories are loaded."""
+        self._started_at = clock.seconds()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Wrapper:
+        """Measure the collection."""
+        began = clock.seconds()
+        try:
+            return (yield)
+        finally:
+            self._collecting_s = clock.seconds() - began
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
+        """Measure what importing a test module takes."""
+        load = getattr(collector, "_getobj", None) if isinstance(collector, pytest.Module) else None
+        if load is not None:
+            vars(collector)["_getobj"] = partial(self._imported, collector.nodeid, load)
+        return (yield)
+
+    def _imported(self, module: str, load: Callable[[], object]) -> object:
+        began = clock.seconds()
+        try:
+            return load()
+        finally:
+            took_s = clock.seconds() - began
+            self._imports[module] = self._imports.get(module, 0.0) + took_s
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Wrapper:
+        """Measure the run of all tests."""
+        self._running_at = clock.seconds()
+        try:
+            return (yield)
+        finally:
+            self._ended_at = clock.seconds()
+
+    def continue_as_worker(self) -> None:
+        """This process was forked to run tests; what was before is its parent's."""
+        self._age_s, self._collecting_s, self._imports = age_s(), 0.0, {}
+        self._configured_at = self._started_at = self._running_at = clock.seconds()
+
+    def finish(self) -> None:
+        """Write what the stages took, if tests were to be run."""
+        if self._running_at is not None:
+            ended_at = clock.seconds() if self._ended_at is None else self._ended_at
+            self._emit(
+                events.ProcessTimed(
+                    began=clock.unix_of(self._configured_at) - self._age_s,
+                    starting_seconds=self._age_s,
+                    conftest_seconds=self._started_at - self._configured_at,
+                    collecting_seconds=self._collecting_s,
+                    running_seconds=ended_at - self._running_at,
+                    imports={name: round(s, 6) for name, s in self._imports.items()},
+                )
+            )
+
+    # A test.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Wrapper:
+        """Measure a test, and write what it took."""
+        turn = self._turns.setdefault(item, Turn(item.nodeid, clock.seconds()))
+        try:
+            return (yield)
+        finally:
+            del self._turns[item]
+            self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
+            if statements := turn.statements():
+                self._emit(events.StatementsTimed(node_id=item.nodeid, statements=statements))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+        """Measure the set-up."""
+        __tracebackhide__ = True
+        return (yield from self._phase(item, "setup"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
+        """Measure the test's body, and what a TestCase's set-up takes in it."""
+        __tracebackhide__ = True
+        turn, case = self._turns.get(item), getattr(item, "instance", None)
+        unittest = sys.modules.get("unittest")  # not imported for suites that do without
+        if turn is not None and unittest is not None and isinstance(case, unittest.TestCase):
+            for end, name in enumerate(("setUp", "tearDown")):
+                vars(case)[name] = partial(_timed, turn, f"{item.nodeid}::{name}", end, case, name)
+        return (yield from self._phase(item, "call"))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
+        """Measure the teardown."""
+        __tracebackhide__ = True
+        return (yield from self._phase(item, "teardown"))
+
+    def _phase(self, item: pytest.Item, phase: str) -> Wrapper:
+        __tracebackhide__ = True
+        turn = self._turns.get(item)
+        if turn is None:
+            return (yield)
+        interval = Interval(turn, processor=phase == "call")
+        try:
+            return (yield)
+        finally:
+            if phase == "call":
+                own_s, cpu_s = interval.end_with_processor()
+                turn.cpu_s += cpu_s
+            else:
+                own_s = interval.end()
+            turn.phase(phase, own_s)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
+        """Measure a fixture, and see to it that its teardown is measured."""
+        __tracebackhide__ = True
+        turn = self._current()
+        if turn is None or getattr(fixturedef.func, "__name__", "") == _PARAMETER:
+            return (yield)
+        key = f"{fixturedef.baseid}::{fixturedef.argname}"
+        # Finalizers run last in, first out: these two enclose the fixture's own, if it has any.
+        wider = fixturedef.scope != "function"
+        teardown = _Teardown(key, wider, self._current)
+        fixturedef.addfinalizer(teardown.end)
+        before = len(fixturedef._finalizers)
+        interval = Interval(turn)
+        try:
+            return (yield)
+        finally:
+            turn.fixture(key, 0, interval.end(), wider=wider)
+            turn.count("fixture set-ups")
+            if len(fixturedef._finalizers) != before:
+                fixturedef.addfinalizer(teardown.begin)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Wrapper:
+        """Learn what became of the test."""
+        report: pytest.TestReport = yield
+        turn = self._turns.get(item)
+        if turn is not None and not report.passed:
+            failed = "failed" if report.when == "call" else "error"
+            turn.outcome = failed if report.failed else "skipped"
+        return report
+
+
+class _Teardown:
+    """Of a fixture, in whichever test it comes."""
+
+    def __init__(self, key: str, wider: bool, current: Callable[[], Turn | None]) -> None:
+        self._key = key
+        self._wider = wider
+        self._current = current
+        self._turn: Turn | None = None
+        self._interval: Interval | None = None
+
+    def begin(self) -> None:
+        """The fixture's own finalizers come now."""
+        self._turn = self._current()
+        if self._turn is not None:
+            self._interval = Interval(self._turn)
+
+    def end(self) -> None:
+        """They are over."""
+        if self._turn is not None and self._interval is not None:
+            self._turn.fixture(self._key, 1, self._interval.end(), wider=self._wider)
+            self._turn = self._interval = None
+
+
+def _timed(turn: Turn, key: str, end: int, case: TestCase, name: str) -> object:
+    """A TestCase's own set-up or teardown, which pytest runs as part of the body."""
+    __tracebackhide__ = True
+    interval = Interval(turn)
+    try:
+        return getattr(type(case), name)(case)
+    finally:
+        turn.fixture(key, end, interval.end())

@@ -1,0 +1,165 @@
+"""The seconds of one test, each counted once: in the innermost interval that it lies in.
+
+An interval is a phase or a fixture. A charge is time whose end alone is told, with its length: a
+statement, slipstream's own work. The invariant: whatever encloses an interval or a charge does not
+count its seconds again, so that all add up.
+"""
+
+from __future__ import annotations
+
+from pytest_slipstream import events
+from pytest_slipstream.clock import clock
+
+PHASES = {"setup": 0, "call": 1, "teardown": 2}
+_DIGITS = 6
+_STATEMENTS = 100
+
+
+class Turn:
+    """One test while it runs.
+
+    Args:
+        node_id: The test's.
+        began: When, by the run's clock.
+    """
+
+    def __init__(self, node_id: str, began: float) -> None:
+        self.node_id = node_id
+        self.began = began
+        self.outcome = "passed"
+        self.cpu_s = 0.0
+        self._own = [0.0, 0.0, 0.0]
+        self._fixtures: dict[str, list[float]] = {}
+        self._wider_s = 0.0
+        self._spent: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self.inner_s = 0.0
+        self.inner_cpu_s = 0.0
+        self._charges: list[tuple[float, str, float, str]] = []
+        self._statements: dict[str, list[float]] = {}
+        self._charged: list[tuple[float, float]] = []
+
+    def phase(self, phase: str, own_s: float) -> None:
+        """A phase is over."""
+        self._own[PHASES[phase]] += own_s
+        self._charges.clear()
+        self._charged.clear()
+
+    def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
+        """A fixture's set-up (``end`` 0) or teardown (1) is over."""
+        if wider:
+            self._wider_s += own_s
+        self._fixtures.setdefault(key, [0.0, 0.0])[end] += own_s
+
+    def charge(
+        self,
+        kind: str,
+        seconds: float,
+        cpu_s: float = 0.0,
+        *,
+        statement: str = "",
+        takes_over: bool = False,
+    ) -> None:
+        """Something that took so long has just ended.
+
+        Statements of several tasks of the test may overlap, and share their seconds.
+
+        Args:
+            kind: What it is counted as.
+            seconds: Of which those are its own that nothing was charged for.
+            cpu_s: How many of them the processor worked.
+            statement: Its text, if that is to be told apart.
+            takes_over: Whether what was charged within it was part of it.
+        """
+        ended = clock.seconds()
+        began = ended - seconds
+        own_s = seconds - self._already_charged(began, ended)
+        self.inner_s += own_s
+        self.inner_cpu_s += cpu_s
+        while takes_over and self._charges and self._charges[-1][0] >= began:
+            _, inner, inner_s, text = self._charges.pop()
+            self._spent[inner] -= inner_s
+            self._add_statement(text, -1, -inner_s)
+            self.count(inner, -1)
+            own_s += inner_s
+        self._charges.append((began, kind, own_s, statement))
+        self._add_statement(statement, 1, own_s)
+        self._spent[kind] = self._spent.get(kind, 0.0) + own_s
+        self.count(kind)
+
+    def _add_statement(self, text: str, times: int, seconds: float) -> None:
+        if text:
+            found = self._statements.setdefault(text, [0, 0.0])
+            found[0] += times
+            found[1] += seconds
+
+    def statements(self) -> dict[str, tuple[int, float]]:
+        """How often each ran, and its seconds; those that took longest, where there are many."""
+        found = [(text, int(ran), s) for text, (ran, s) in self._statements.items() if ran]
+        found.sort(key=lambda one: -one[2])
+        return {
+            text: (times, round(seconds, _DIGITS)) for text, times, seconds in found[:_STATEMENTS]
+        }
+
+    def _already_charged(self, began: float, ended: float) -> float:
+        """How many of these seconds something was charged for; from now on all of them."""
+        already_s, since = 0.0, began
+        while self._charged and self._charged[-1][1] > began:
+            earlier = self._charged.pop()
+            already_s += earlier[1] - max(earlier[0], began)
+            since = min(since, earlier[0])
+        self._charged.append((since, ended))
+        return already_s
+
+    def count(self, kind: str, times: int = 1) -> None:
+        """It happened so often."""
+        self._counts[kind] = self._counts.get(kind, 0) + times
+
+    def timed(self, marks: tuple[str, ...]) -> events.TestTimed:
+        """What was measured, when the test is over."""
+        seconds = clock.seconds() - self.began
+        own = [round(own_s, _DIGITS) for own_s in self._own]
+        return events.TestTimed(
+            node_id=self.node_id,
+            outcome=self.outcome,
+            began=clock.unix_of(self.began),
+            seconds=round(seconds, _DIGITS),
+            own=(own[0], own[1], own[2]),
+            cpu_seconds=round(self.cpu_s, _DIGITS),
+            wider_seconds=round(self._wider_s, _DIGITS),
+            fixtures={
+                key: (round(set_up_s, _DIGITS), round(torn_down_s, _DIGITS))
+                for key, (set_up_s, torn_down_s) in self._fixtures.items()
+            },
+            spent={kind: round(s, _DIGITS) for kind, s in self._spent.items() if s > 0},
+            counts={kind: times for kind, times in self._counts.items() if times},
+            marks=marks,
+        )
+
+
+class Interval:
+    """A stretch of a test's time that begins now."""
+
+    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_turn")
+
+    def __init__(self, turn: Turn, *, processor: bool = False) -> None:
+        self._turn = turn
+        self._outer_s, turn.inner_s = turn.inner_s, 0.0
+        self._outer_cpu_s, turn.inner_cpu_s = turn.inner_cpu_s, 0.0
+        self._cpu_began = clock.processor() if processor else 0.0
+        self._began = clock.seconds()
+
+    def end(self) -> float:
+        """Its own seconds, without what lay within it."""
+        took_s = clock.seconds() - self._began
+        own_s = max(0.0, took_s - self._turn.inner_s)
+        self._turn.inner_s = self._outer_s + took_s
+        return own_s
+
+    def end_with_processor(self) -> tuple[float, float]:
+        """The same, and how much of it the processor worked."""
+        cpu_s = clock.processor() - self._cpu_began
+        inner_cpu_s = self._turn.inner_cpu_s
+        own_s = self.end()
+        self._turn.inner_cpu_s = self._outer_cpu_s + cpu_s
+        return own_s, min(own_s, max(0.0, cpu_s - inner_cpu_s))

@@ -1,0 +1,1 @@
+"""The live queue on Redis or Valkey Streams: machines pull a build's atoms from it."""

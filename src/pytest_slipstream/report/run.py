@@ -1,0 +1,159 @@
+"""A run as reports show it: one value, computed from the record's events.
+
+The invariant: every figure of every report is computed here or in `seconds`; renderers only lay
+them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pytest_slipstream import events
+from pytest_slipstream.report.seconds import Account, account
+from pytest_slipstream.report.statements import Statement, slowest
+
+PARTS = ("set-up", "body", "teardown", "cleaning", "pytest")
+"""What a test's seconds are split into on a timeline, in this order."""
+
+_BEFORE = ("server", "template", "slot", "layers")
+
+
+class Test(msgspec.Struct, frozen=True):
+    """One test.
+
+    Args:
+        began: Unix time.
+        parts: Seconds of each of `PARTS`.
+        row: Where it is drawn: tests of one worker that overlap are in rows of their own.
+    """
+
+    __test__ = False
+
+    node_id: str
+    worker: str
+    outcome: str
+    began: float
+    seconds: float
+    parts: tuple[float, ...]
+    row: int
+
+
+class RunReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a report shows of a run."""
+
+    exit_status: int | None
+    began: float
+    seconds: float
+    tests: tuple[Test, ...]
+    rows: tuple[str, ...]
+    account: Account
+    outcomes: dict[str, int]
+    started: tuple[events.RunStarted, ...]
+    servers: tuple[events.ServerReady, ...]
+    cleaned: tuple[events.TestCleaned, ...]
+    leftovers: tuple[events.LeftoverFound, ...]
+    statements: tuple[Statement, ...]
+    memory: tuple[events.MemorySeen, ...]
+    budgets: tuple[events.BudgetBroken, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What became of the run, in one word or two."""
+        if self.exit_status is None:
+            return "did not end"
+        if any(one.fails for one in self.budgets) and not self.failed:
+            return "budget broken"
+        return "passed" if self.exit_status in (0, 5) else "failed"
+
+    @property
+    def failed(self) -> tuple[Test, ...]:
+        """The tests that failed or had errors."""
+        return tuple(test for test in self.tests if test.outcome in ("failed", "error"))
+
+    @property
+    def slowest(self) -> tuple[Test, ...]:
+        """All tests, the slowest first."""
+        return tuple(sorted(self.tests, key=lambda test: -test.seconds))
+
+
+def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
+    """What a record tells of a run, or of the merged runs of a build."""
+    timed = sorted(_of(events.TestTimed, happened), key=lambda event: event.began)
+    rows, tests = _rows(timed)
+    finished = _of(events.RunFinished, happened)
+    reporting = [end for end in finished if end.worker.endswith("main")] or finished
+    merged = _of(events.BuildMerged, happened)
+    began = min(
+        [event.began for event in _of(events.ProcessTimed, happened)]
+        or [event.at for event in happened],
+        default=0.0,
+    )
+    statuses = [end.exit_status for end in merged or reporting]
+    outcomes: dict[str, int] = {}
+    for test in tests:
+        outcomes[test.outcome] = outcomes.get(test.outcome, 0) + 1
+    return RunReport(
+        exit_status=max(statuses, default=None),
+        began=began,
+        seconds=max((end.at for end in finished), default=began) - began,
+        tests=tuple(tests),
+        rows=tuple(rows),
+        account=account(happened),
+        outcomes=outcomes,
+        started=tuple(_of(events.RunStarted, happened)),
+        servers=tuple(_of(events.ServerReady, happened)),
+        cleaned=tuple(_of(events.TestCleaned, happened)),
+        leftovers=tuple(_of(events.LeftoverFound, happened)),
+        statements=slowest(happened),
+        memory=tuple(_of(events.MemorySeen, happened)),
+        budgets=tuple(sorted(_of(events.BudgetBroken, happened), key=lambda one: not one.fails)),
+    )
+
+
+def _of(kind: type[events.Event], happened: Iterable[events.Event]) -> list:  # type: ignore[type-arg]
+    return [event for event in happened if isinstance(event, kind)]
+
+
+def _rows(timed: Iterable[events.TestTimed]) -> tuple[list[str], list[Test]]:
+    """Rows of a timeline, the tests of a row one after the other; tests come by their begin."""
+    names: list[str] = []
+    free: dict[str, list[tuple[int, float]]] = {}
+    tests = []
+    for event in timed:
+        own = free.setdefault(event.worker, [])
+        at = next((i for i, (_, until) in enumerate(own) if until <= event.began + 1e-6), None)
+        until = event.began + event.seconds
+        if at is None:
+            at = len(own)
+            own.append((len(names), until))
+            names.append(event.worker if not at else f"{event.worker} ({at + 1})")
+        else:
+            own[at] = (own[at][0], until)
+        tests.append(
+            Test(
+                event.node_id,
+                event.worker,
+                event.outcome,
+                event.began,
+                event.seconds,
+                _parts(event),
+                own[at][0],
+            )
+        )
+    return names, tests
+
+
+def _parts(event: events.TestTimed) -> tuple[float, ...]:
+    set_up_s, call_s, teardown_s = event.own
+    cleaning_s = event.spent.get("cleaning", 0.0)
+    before_s = sum(event.spent.get(kind, 0.0) for kind in _BEFORE)
+    statements_s = sum(event.spent.values()) - cleaning_s - before_s
+    parts = (
+        set_up_s + before_s + sum(set_up for set_up, _ in event.fixtures.values()),
+        call_s + statements_s,
+        teardown_s + sum(torn_down for _, torn_down in event.fixtures.values()),
+        cleaning_s,
+    )
+    return (*parts, max(0.0, event.seconds - sum(parts)))

@@ -1,0 +1,221 @@
+"""Where every second went: the worker seconds of a run in buckets, from the run record.
+
+The invariant: the buckets sum to the whole, which is the time from the start of each process that
+ran tests to its end; what nobody measured is a bucket of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from pytest_slipstream import events
+
+UNATTRIBUTED = "not attributed"
+
+Buckets = dict[str, float]
+"""Seconds by what they went to."""
+
+_MAKING = {
+    "server": "databases: server, template, slot",
+    "template": "databases: server, template, slot",
+    "slot": "databases: server, template, slot",
+}
+_CLEANING = {
+    "cleaning": "databases: cleaning",
+    "layers": "databases: layers of wider fixtures",
+}
+_OF_TESTS = {
+    **_MAKING,
+    **_CLEANING,
+    "connections": "connecting",
+    "queries": "queries",
+    "DDL statements": "DDL",
+    "commits": "transaction control",
+    "rollbacks": "transaction control",
+    "transaction control": "transaction control",
+}
+
+
+class Account(msgspec.Struct, frozen=True):
+    """The seconds of all workers.
+
+    Args:
+        buckets: Seconds by bucket, the largest first.
+        fixtures: Set-up and teardown of each fixture, without what it stands on.
+        imports: Seconds by test module; part of the collection.
+        workers: How many processes ran tests.
+    """
+
+    buckets: dict[str, float]
+    fixtures: dict[str, tuple[float, float]]
+    imports: dict[str, float]
+    workers: int
+
+    @property
+    def total_s(self) -> float:
+        """All worker seconds."""
+        return sum(self.buckets.values())
+
+
+def account(happened: Sequence[events.AnyEvent]) -> Account:
+    """Account for the seconds of a run."""
+    tests: dict[str, list[events.TestTimed]] = {}
+    processes: dict[str, events.ProcessTimed] = {}
+    ends: dict[str, float] = {}
+    overlapping: dict[str, dict[str, events.AsyncTestRan]] = {}
+    for event in happened:
+        if isinstance(event, events.TestTimed):
+            tests.setdefault(event.worker, []).append(event)
+        elif isinstance(event, events.ProcessTimed):
+            processes[event.worker] = event
+        elif isinstance(event, events.RunFinished):
+            ends[event.worker] = event.at
+        elif isinstance(event, events.AsyncTestRan) and event.together:
+            overlapping.setdefault(event.worker, {})[event.node_id] = event
+    # One that only collected did it for the others; pytest-xdist's controller does not collect.
+    counted = {
+        worker: process
+        for worker, process in processes.items()
+        if worker in ends and (worker in tests or process.imports)
+    }
+    buckets = _joined(
+        [
+            *(
+                _process(one, ends[one.worker], tests.get(one.worker, []))
+                for one in counted.values()
+            ),
+            *(_tests(own, overlapping.get(worker, {})) for worker, own in tests.items()),
+        ]
+    )
+    return Account(
+        buckets=dict(sorted(buckets.items(), key=lambda one: -one[1])),
+        fixtures=_fixtures(test for own in tests.values() for test in own),
+        imports={
+            name: seconds
+            for process in counted.values()
+            for name, seconds in process.imports.items()
+        },
+        workers=len(tests),
+    )
+
+
+def _joined(parts: Iterable[Buckets]) -> Buckets:
+    joined: Buckets = defaultdict(float)
+    for part in parts:
+        for name, seconds in part.items():
+            joined[name] += seconds
+    return {name: seconds for name, seconds in joined.items() if seconds > 0}
+
+
+def _process(
+    process: events.ProcessTimed, ended: float, own: Sequence[events.TestTimed]
+) -> Buckets:
+    """What a process did besides its tests.
+
+    One that waits for workers lets them count, and its own seconds end and begin again with theirs.
+    """
+    imports_s = min(sum(process.imports.values()), process.collecting_seconds)
+    _, busy_s = overlap((test.began, test.began + test.seconds) for test in own)
+    is_worker = not process.worker.endswith("main")
+    before = {
+        "worker start" if is_worker else "interpreter and plugins": process.starting_seconds,
+        "conftests and configuration": process.conftest_seconds,
+        "importing test modules": imports_s,
+        "collecting": process.collecting_seconds - imports_s,
+    }
+    unknown_s = ended - process.began - sum(before.values()) - process.running_seconds
+    found = {**before, UNATTRIBUTED: max(0.0, unknown_s)}
+    if not own:
+        return found
+    between_s = max(0.0, process.running_seconds - busy_s)
+    if not is_worker:
+        return {**found, "pytest and its plugins, between tests": between_s}
+    last = max(test.began + test.seconds for test in own)
+    tail_s = min(between_s, max(0.0, _running_until(process) - last))
+    return {**found, "idle, between tests": between_s - tail_s, "idle, after the last": tail_s}
+
+
+def _running_until(process: events.ProcessTimed) -> float:
+    """When its run of all tests was over: it writes what it took at once, if not right away."""
+    stages_s = process.starting_seconds + process.conftest_seconds + process.collecting_seconds
+    return process.began + stages_s + process.running_seconds
+
+
+def _tests(
+    own: Sequence[events.TestTimed], overlapping: Mapping[str, events.AsyncTestRan]
+) -> Buckets:
+    """What the tests of a process took."""
+    together = [test for test in own if test.node_id in overlapping]
+    return _joined(
+        [
+            *(_test(test) for test in own if test.node_id not in overlapping),
+            _together(together, sum(one.running_seconds for one in overlapping.values())),
+        ]
+    )
+
+
+def _test(test: events.TestTimed) -> Buckets:
+    call_s = test.own[1]
+    cpu_s = min(test.cpu_seconds, call_s)
+    fixtures_s = sum(map(sum, test.fixtures.values()))
+    counted_s = call_s + fixtures_s + sum(test.spent.values())
+    return _joined(
+        [
+            _spent(test, _OF_TESTS),
+            {
+                "test bodies: processor": cpu_s,
+                "test bodies: waiting": call_s - cpu_s,
+                "fixtures": fixtures_s,
+                "pytest and its plugins, around tests": test.seconds - counted_s,
+            },
+        ]
+    )
+
+
+def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:
+    return _joined({names[kind]: seconds} for kind, seconds in test.spent.items() if kind in names)
+
+
+def _together(tests: Sequence[events.TestTimed], running_s: float) -> Buckets:
+    """Tests that overlap share the process: its seconds, not theirs, are what is accounted.
+
+    While slipstream works for one of them, none of the others runs, so that is told apart. Slots
+    are made before a test's own code begins to run, and are cleaned in its teardown.
+    """
+    _, covered_s = overlap((test.began, test.began + test.seconds) for test in tests)
+    made = _joined(_spent(test, _MAKING) for test in tests)
+    cleaned = _joined(_spent(test, _CLEANING) for test in tests)
+    running_s = max(0.0, min(covered_s, running_s) - sum(cleaned.values()))
+    known_s = running_s + sum(made.values()) + sum(cleaned.values())
+    return {
+        **made,
+        **cleaned,
+        "tests in flight together: running": running_s,
+        "tests in flight together: all waiting": max(0.0, covered_s - known_s),
+    }
+
+
+def overlap(spans: Iterable[tuple[float, float]]) -> tuple[int, float]:
+    """How many of some spans of time overlap at most, and how long they cover time together."""
+    edges = sorted(edge for begin, end in spans for edge in ((begin, 1), (end, -1)))
+    now, most, covered, since = 0, 0, 0.0, 0.0
+    for at, step in edges:
+        if now:
+            covered += at - since
+        now, since = now + step, at
+        most = max(most, now)
+    return most, covered
+
+
+def _fixtures(tests: Iterable[events.TestTimed]) -> dict[str, tuple[float, float]]:
+    found: dict[str, list[float]] = {}
+    for test in tests:
+        for key, (set_up_s, torn_down_s) in test.fixtures.items():
+            total = found.setdefault(key, [0.0, 0.0])
+            total[0] += set_up_s
+            total[1] += torn_down_s
+    ordered = sorted(found.items(), key=lambda one: -sum(one[1]))
+    return {key: (set_up_s, torn_down_s) for key, (set_up_s, torn_down_s) in ordered}
