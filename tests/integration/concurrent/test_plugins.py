@@ -190,6 +190,8 @@ def afterwards():
 
 
 def test_overrides_of_fastapi_are_the_tests_own(trial: Trial) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
     trial.configure(pytest="asyncio_mode = 'auto'\nfilterwarnings = ['ignore:Using `httpx`']")
     trial.add("it", OVERRIDES)
     run = trial.run("-p", "no:randomly", "-k", "not wider", concurrency=20)
