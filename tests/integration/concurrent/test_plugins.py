@@ -190,6 +190,8 @@ def afterwards():
 
 
 def test_overrides_of_fastapi_are_the_tests_own(trial: Trial) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
     trial.configure(pytest="asyncio_mode = 'auto'\nfilterwarnings = ['ignore:Using `httpx`']")
     trial.add("it", OVERRIDES)
     run = trial.run("-p", "no:randomly", "-k", "not wider", concurrency=20)
@@ -233,6 +235,7 @@ async def test_short(of):
 """
 
 
+@pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="pytest keeps no queue of them")
 def test_what_nobody_can_catch_is_of_the_test_that_it_comes_from(trial: Trial) -> None:
     trial.add("it", UNCAUGHT)
     arguments = ("-p", "no:randomly", "-Werror::pytest.PytestUnraisableExceptionWarning")

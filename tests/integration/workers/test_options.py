@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -123,6 +124,17 @@ def test_junit_is_that_of_the_sequential_run(some: Trial) -> None:
         }
 
     assert cases("--workers=2") == cases()
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_slipstream_itself_warns_of_nothing(tmp_path: Path, start: str) -> None:
+    """Suites often make errors of all warnings; plugins are found by their entry points."""
+    trial = Trial(tmp_path)
+    trial.configure(pytest="filterwarnings = ['error']\nasyncio_mode = 'auto'")
+    trial.add("it", "import asyncio\nasync def test_it(): await asyncio.sleep(0)\n" * 2)
+    for options in ((), ("--slipstream-concurrency=2",)):
+        run = trial.run("--workers=1", f"--workers-start={start}", *options)
+        assert run.code == 0, run.output
 
 
 def test_a_failed_part_of_a_unittest_is_not_counted_twice(trial: Trial) -> None:
