@@ -7,6 +7,7 @@ test result.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -46,7 +47,7 @@ class Record:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 path = self.directory / f"events-{self.worker}.jsonl"
                 self._file = path.open("ab", buffering=0)
-            self._file.write(_encoder.encode(stamped) + b"\n")
+            self._file.write(_encoded(stamped) + b"\n")
         except OSError as error:
             self.problem = f"run record not written to {self.directory}: {error}"
 
@@ -60,6 +61,15 @@ class Record:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _encoded(event: Event) -> bytes:
+    """One line; a lone surrogate, which messages may have and no JSON takes, becomes `?`."""
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(event), ensure_ascii=False)
+        return text.encode(errors="replace")
 
 
 def read(directory: Path) -> list[AnyEvent]:

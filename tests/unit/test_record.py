@@ -29,6 +29,15 @@ def test_line_cut_short_by_a_killed_process_is_left_out(tmp_path: Path) -> None:
     assert len(record.read(tmp_path)) == 1
 
 
+def test_a_text_that_no_file_takes_is_recorded_as_far_as_it_goes(tmp_path: Path) -> None:
+    written = record.Record(tmp_path, "main")
+    written.write(events.TestRequeued(node_id="test_a.py::test_é", text="a \ud800 b\n"))
+    written.close()
+    (event,) = record.read(tmp_path)
+    assert isinstance(event, events.TestRequeued)
+    assert (event.node_id, event.text) == ("test_a.py::test_é", "a ? b\n")
+
+
 def test_unwritable_record_is_a_problem_and_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     written = record.Record(tmp_path / "file" / "run", "main")

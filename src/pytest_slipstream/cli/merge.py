@@ -55,13 +55,14 @@ def _add(summary: Path, text: str) -> None:
 
 def _show(end: events.BuildMerged, over_budget: list[str], output: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    sums = f"{end.tests} tests, {len(end.failed)} failed, {end.skipped} skipped; "
     lines = [
         *(f"note: {note}" for note in end.notes),
         *(f"failed: {name}" for name in end.failed),
         *(f"budget broken: {said}" for said in over_budget),
         *(f"problem: {problem}" for problem in end.problems),
-        f"{end.tests} tests, {len(end.failed)} failed, {end.skipped} skipped; "
-        f"merged into {output}; exit status {end.exit_status}",
+        f"{sums if end.tests else 'no JUnit file names a test; '}merged into {output}; "
+        f"exit status {end.exit_status}",
     ]
     for line in lines:
         console.print(line, markup=False)

@@ -78,6 +78,11 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
 def _end(verdict: Verdict, parts: Sequence[Part], suites: Element) -> events.BuildMerged:
     problems = [*verdict.problems, *_absent(parts)]
     failed = tuple(junit.failed(suites))
+    unnamed = [
+        f"tests failed in {named(run)}, and no JUnit file names them: {run.directory}"
+        for run in verdict.counted
+        if run.exit_status == 1 and not failed
+    ]
     return events.BuildMerged(
         worker=_OWN,
         at=clock.unix(),
@@ -85,7 +90,7 @@ def _end(verdict: Verdict, parts: Sequence[Part], suites: Element) -> events.Bui
             len(failed)
         ),
         problems=tuple(problems),
-        notes=verdict.notes,
+        notes=(*verdict.notes, *unnamed),
         tests=int(suites.get("tests", 0)),
         skipped=int(suites.get("skipped", 0)),
         failed=failed,

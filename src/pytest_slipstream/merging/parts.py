@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
+from xml.etree.ElementTree import ParseError, XMLPullParser
 
 import msgspec
 
@@ -20,7 +21,6 @@ from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 from pytest_slipstream.scheduling.shards import Shard, parse
 
 _SQLITE = b"SQLite format 3\0"
-_ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)[\s/>]")
 _LOOKED_AT_BYTES = 1024
 _E = TypeVar("_E", bound=events.Event)
 
@@ -112,13 +112,22 @@ def refuse_nested(directories: Sequence[Path]) -> None:
 def _files(directory: Path, without: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(directory):
         names[:] = [name for name in names if Path(folder, name).resolve() != without]
-        yield from (Path(folder, name) for name in files)
+        # Links that lead nowhere, sockets and pipes are nothing that a machine left.
+        yield from (file for name in files if (file := Path(folder, name)).is_file())
 
 
 def _may_be_junit(file: Path) -> bool:
     """Whether it is one, or so torn that it may have been one."""
-    first = _ELEMENT.search(_head(file))
-    return first is None or first[1] in (b"testsuites", b"testsuite")
+    parser = XMLPullParser(("start",))
+    with file.open("rb") as opened:
+        while chunk := opened.read(_LOOKED_AT_BYTES):
+            parser.feed(chunk)
+            try:
+                for _, element in parser.read_events():
+                    return element.tag.rpartition("}")[2] in ("testsuites", "testsuite")
+            except ParseError:
+                return True
+    return True
 
 
 def _head(file: Path) -> bytes:

@@ -88,6 +88,8 @@ def _client(url: str) -> Any:
             "the queue needs the package redis, which is not installed",
             hint='pip install "pytest-slipstream[queue]"',
         ) from error
+    if redacted(url).endswith("***"):  # the client's messages would show part of a password
+        raise _unusable(url)
     try:
         return redis.Redis.from_url(
             url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,

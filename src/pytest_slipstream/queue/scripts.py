@@ -124,13 +124,24 @@ end
 local answer = {'joined'}
 for _, stream in ipairs({atoms, again}) do
   for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
-    if own[entry[2][2]] then table.insert(answer, entry[2][4]) end
+    local index, tests = entry[2][2], entry[2][4]
+    if own[index] then
+      local requeued = {}
+      local accepted = redis.call('HGET', build, 'again of ' .. index)
+      for _, test in ipairs(accepted and cjson.decode(accepted) or {}) do requeued[test] = true end
+      local reported = {}
+      for test in string.gmatch(tests, '%d+') do
+        if not requeued[test] then table.insert(reported, test) end
+      end
+      if #reported > 0 then table.insert(answer, table.concat(reported, ',')) end
+    end
   end
 end
 return answer
 """
 )
-"""Answers with the atoms that a machine of this name ran before, for it to run them again."""
+"""Answers with the atoms that a machine of this name ran before, for it to run them again; without
+the tests that failed and ran again since, which their last run reports."""
 
 TAKE = (
     _MEMBER

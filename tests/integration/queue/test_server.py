@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -192,6 +193,25 @@ def test_a_machine_that_comes_again_gets_what_it_ran(
     again.close()
 
 
+def test_a_machine_that_comes_again_leaves_out_what_ran_again_elsewhere(
+    connect: Connect, redis_server: RedisServer
+) -> None:
+    one, two = connect("1"), connect("2")
+    one.publish(published((0, 1), (2,), requeues=1))
+    one.join("d")
+    two.join("d")
+    one.acknowledge(taken(one), b"", {1: b"failed"})
+    one.acknowledge(taken(one), b"", {2: b"failed"})
+    two.acknowledge(taken(two), b"", {})
+    two.acknowledge(taken(two), b"", {})
+    for build in (one, two):
+        build.release()
+    for name, ran in (("1", [(0,)]), ("2", [(1,), (2,)])):
+        again = Build(redis_server.url, "b", name, f"id {name} again")
+        assert again.join("d") == ran
+        again.close()
+
+
 def test_keys_expire(connect: Connect) -> None:
     one = connect("1")
     one.publish(published((0,)))
@@ -369,6 +389,16 @@ def test_what_is_no_redis_is_refused() -> None:
         with pytest.raises(ConfigurationError, match="is no Redis") as caught:
             Build(f"redis://127.0.0.1:{server.getsockname()[1]}", "b", "1", "1")
     assert "check host and port" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:12/secret@127.0.0.1:1", "redis://user:pass@12/secret@127.0.0.1:1"]
+)
+def test_a_password_that_makes_the_host_unclear_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be used") as caught:
+        Build(url, "b", "1", "1")
+    assert not {"12", "secret"} & set(re.findall(r"\w+", caught.value.message))
+    assert "%2F and %40" in str(caught.value.hint)
 
 
 def test_nobody_at_the_url_is_no_wrong_configuration(require_redis: None) -> None:

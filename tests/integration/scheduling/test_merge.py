@@ -107,6 +107,14 @@ def test_a_failure_anywhere_fails_the_build_and_is_named(merge: Slipstream):
     assert "failed: test_it::test_fails\n" in merge("fails/1", "fails/2", status=1)
 
 
+def test_a_failure_without_a_junit_file_is_told_by_its_machine(merge: Slipstream):
+    for file in Path("fails").rglob("junit.xml"):
+        file.unlink()
+    said = merge("fails/1", "fails/2", status=1)
+    assert "note: tests failed in shard " in said
+    assert "no JUnit file names a test; merged into" in said
+
+
 def test_a_budget_broken_on_a_machine_fails_the_build(merge: Slipstream, left: Path):
     (runs,) = (left / "passes/2/.slipstream/runs").glob("*/events-main.jsonl")
     *before, end = record.read(runs.parent)
@@ -178,6 +186,9 @@ def test_a_file_that_cannot_be_read_leaves_what_was_merged_before(
 def test_files_of_others_are_left_alone(merge: Slipstream):
     Path("passes/1/coverage.xml").write_text("<?xml version='1.0'?>\n<coverage/>")
     Path("passes/1/.coveragerc").write_text("[run]\n")
+    Path("passes/1/pom.xml").write_text(f"<!-- {2000 * 'license '}--><project/>")
+    Path("passes/1/gone.xml").symlink_to("nowhere")
+    os.mkfifo("passes/1/pipe.xml")
     assert "exit status 0" in merge("passes/1", "passes/2")
 
 

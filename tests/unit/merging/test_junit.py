@@ -71,3 +71,9 @@ def test_a_file_that_is_torn_or_something_else_is_an_error(tmp_path, text, said)
     with pytest.raises(SlipstreamError, match="the JUnit file ") as caught:
         junit.joined([file])
     assert said in caught.value.message
+
+
+def test_a_time_that_is_no_number_of_python_s_is_read_or_passed_over(tmp_path):
+    file = tmp_path / "junit.xml"
+    file.write_text('<testsuites><testsuite time="1,234.5"/><testsuite time="n/a"/></testsuites>')
+    assert junit.joined([file]).get("time") == "1234.500"

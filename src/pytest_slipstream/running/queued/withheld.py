@@ -139,7 +139,7 @@ class Withheld:
             )
             for calls in tests
         ]
-        return zlib.compress(json.dumps(packed, default=repr).encode(), 1)
+        return zlib.compress(json.dumps(packed, default=repr, skipkeys=True).encode(), 1)
 
     def _serialised(self, report: Any) -> dict[str, Any]:
         serialise = self._config.hook.pytest_report_to_serializable
