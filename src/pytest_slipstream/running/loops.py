@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pytest_slipstream.running import fibers
 from pytest_slipstream.running.flights import CURRENT
 from pytest_slipstream.running.owners import current_owner
+from pytest_slipstream.running.pytest_internals import attribute
 
 T = TypeVar("T")
 
@@ -63,11 +64,32 @@ def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> as
 
 
 @contextlib.contextmanager
+def _own_tasks_only(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let a test that ends all tasks, as an application does when it shuts down, end its own."""
+    original = asyncio.all_tasks
+
+    def all_tasks(of: asyncio.AbstractEventLoop | None = None) -> set[asyncio.Task[Any]]:
+        tasks, owner, flight = original(of), current_owner(), CURRENT.get()
+        if flight is None or (of or asyncio.get_running_loop()) is not loop:
+            return tasks
+        if owner is not None:
+            return tasks & {asyncio.current_task(loop), *owner.started_tasks}
+        return tasks & {flight.task, *flight.started_tasks}
+
+    with (
+        attribute(asyncio, "all_tasks", all_tasks),
+        attribute(asyncio.tasks, "all_tasks", all_tasks),
+    ):
+        yield
+
+
+@contextlib.contextmanager
 def closing(loop: asyncio.AbstractEventLoop, at_once: Callable[[], bool]) -> Iterator[None]:
     """Set the loop as the thread's, and close it as ``asyncio.run`` does, or without waiting."""
     asyncio.set_event_loop(loop)
     try:
-        yield
+        with _own_tasks_only(loop):
+            yield
     finally:
         if not at_once():
             loop.run_until_complete(_end(asyncio.all_tasks(loop)))

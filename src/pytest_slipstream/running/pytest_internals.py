@@ -8,11 +8,13 @@ never guessed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ from _pytest.nodes import Node
 from _pytest.outcomes import TEST_OUTCOME
 from _pytest.runner import SetupState
 from _pytest.scope import Scope
+from _pytest.unittest import TestCaseFunction
 
 from pytest_slipstream.errors import ConfigurationError
 
@@ -307,12 +310,45 @@ def silence_terminal(config: pytest.Config) -> None:
         config.pluginmanager.register(_Unhooked(reporter), "terminalreporter")
 
 
-def note_failed_subtest(config: pytest.Config, report: Any) -> None:
-    """Count a failed subtest of another process, as pytest does to fail the test that passed."""
+def note_failed_subtest(config: pytest.Config, report: Any, item: pytest.Item | None) -> None:
+    """Count a failed subtest of another process, as pytest does to fail the test that passed.
+
+    It does not for those of ``unittest``.
+    """
+    if isinstance(item, TestCaseFunction):
+        return
     subtests = sys.modules.get("_pytest.subtests")  # part of pytest since version 9
     if subtests is not None and isinstance(report, subtests.SubtestReport) and report.failed:
         failed = config.stash[subtests.failed_subtests_key]
         failed[getattr(report, "id", report.nodeid)] += 1
+
+
+_UNCAUGHT: tuple[tuple[str, str, Any, str], ...] = (
+    ("_pytest.unraisableexception", "unraisable_exceptions", sys, "unraisablehook"),
+    ("_pytest.threadexception", "thread_exceptions", threading, "excepthook"),
+)
+
+
+@contextlib.contextmanager
+def uncaught_in(config: pytest.Config, queue: Callable[[Any], Any]) -> Iterator[None]:
+    """Keep exceptions that nobody can catch in other queues than pytest's, which it has since 8.4.
+
+    Args:
+        config: pytest's.
+        queue: Given one of its queues, makes the one that takes its place.
+    """
+    with contextlib.ExitStack() as stack:
+        for module, name, holder, hook in _UNCAUGHT:
+            key = getattr(importlib.import_module(module), name, None)
+            before = getattr(holder, hook)
+            if key is None or key not in config.stash or not isinstance(before, functools.partial):
+                continue
+            others = config.stash[key]
+            config.stash[key] = changed = queue(others)
+            stack.callback(config.stash.__setitem__, key, others)
+            note = functools.partial(before.func, append=changed.append)
+            stack.enter_context(attribute(holder, hook, note))
+        yield
 
 
 @contextlib.contextmanager

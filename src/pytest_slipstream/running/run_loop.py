@@ -18,7 +18,7 @@ import pytest
 
 from pytest_slipstream import events, garbage
 from pytest_slipstream.clock import clock
-from pytest_slipstream.running import fibers, loops, process_state
+from pytest_slipstream.running import fastapi_overrides, fibers, loops, process_state, uncaught
 from pytest_slipstream.running.company import Company
 from pytest_slipstream.running.compatibility import (
     CoroutineTests,
@@ -128,6 +128,8 @@ class RunLoop:
             for part in (self._reports, self._output, self._logs):
                 stack.enter_context(part.installed())
             stack.enter_context(process_state.installed())
+            stack.enter_context(uncaught.routed(self._session.config))
+            stack.enter_context(fastapi_overrides.routed())
             stack.enter_context(setup_state(self._session, self._tree))
             stack.enter_context(dynamic_definitions(self._session, self._copies.of))
             stack.enter_context(self._plugins())
@@ -240,7 +242,8 @@ class RunLoop:
                 self._start_all(segment, held_back)
                 if not self._flights:
                     return None
-                await self._wake.wait()
+                with contextlib.suppress(asyncio.CancelledError):  # a test cancelled all there is
+                    await self._wake.wait()
                 self._wake.clear()
                 error = self._report_ended(segment)
                 if self._interrupted:

@@ -134,6 +134,118 @@ def test_other_ways_of_capturing(trial: Trial, option: str) -> None:
     assert len(together.together()) > 10
 
 
+OVERRIDES = """
+import asyncio, httpx, pytest
+from fastapi import Depends, FastAPI
+from starlette.testclient import TestClient
+
+async def who():
+    return "nobody"
+
+app = FastAPI()
+
+@app.get("/")
+async def read(who=Depends(who)):
+    return who
+
+async def answer():
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return (await client.get("/")).json()
+
+@pytest.fixture
+def client(number):
+    app.dependency_overrides[who] = lambda: number
+    yield TestClient(app)
+    app.dependency_overrides.clear()
+
+@pytest.mark.parametrize("number", range(3))
+async def test_own(client, number):
+    await asyncio.sleep(0.05)
+    assert await answer() == client.get("/").json() == number
+    app.dependency_overrides = {who: lambda: "replaced"}
+    await asyncio.sleep(0.05)
+    assert await answer() == "replaced"
+
+async def test_none():
+    await asyncio.sleep(0.05)
+    assert await answer() == "nobody"
+
+@pytest.fixture(scope="module")
+async def admin():
+    app.dependency_overrides[who] = lambda: "admin"
+    yield
+    del app.dependency_overrides[who]
+
+@pytest.mark.parametrize("number", range(2))
+async def test_wider(admin, number):
+    await asyncio.sleep(0.05)
+    assert await answer() == "admin"
+
+@pytest.fixture(scope="module", autouse=True)
+def afterwards():
+    yield
+    assert app.dependency_overrides == {}
+"""
+
+
+def test_overrides_of_fastapi_are_the_tests_own(trial: Trial) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx")
+    trial.configure(pytest="asyncio_mode = 'auto'\nfilterwarnings = ['ignore:Using `httpx`']")
+    trial.add("it", OVERRIDES)
+    run = trial.run("-p", "no:randomly", "-k", "not wider", concurrency=20)
+    assert set(run.outcomes().values()) == {"passed"}, run.output
+    assert len(run.together()) == 4
+    run = trial.run("-p", "no:randomly", "-k", "not none", concurrency=20)
+    assert set(run.outcomes().values()) == {"passed"}, run.output
+    assert len(run.together()) == 5
+
+
+UNCAUGHT = """
+import asyncio, threading, pytest
+
+class Breaks:
+    def __del__(self):
+        raise ValueError("in __del__")
+
+def break_thread():
+    raise ValueError("in a thread")
+
+@pytest.mark.parametrize("of", range(3))
+async def test_neighbour(of):
+    for _ in range(10):
+        await asyncio.sleep(0.02)
+
+async def test_object():
+    await asyncio.sleep(0.05)
+    Breaks()
+    await asyncio.sleep(0.1)
+
+async def test_thread():
+    await asyncio.sleep(0.05)
+    thread = threading.Thread(target=break_thread)
+    thread.start()
+    thread.join()
+    await asyncio.sleep(0.1)
+
+@pytest.mark.parametrize("of", range(3))
+async def test_short(of):
+    await asyncio.sleep(0.06 + of / 50)
+"""
+
+
+@pytest.mark.skipif(pytest.version_tuple < (8, 4), reason="pytest keeps no queue of them")
+def test_what_nobody_can_catch_is_of_the_test_that_it_comes_from(trial: Trial) -> None:
+    trial.add("it", UNCAUGHT)
+    arguments = ("-p", "no:randomly", "-Werror::pytest.PytestUnraisableExceptionWarning")
+    arguments += ("-Werror::pytest.PytestUnhandledThreadExceptionWarning",)
+    run = trial.run(*arguments, concurrency=20)
+    failed = {test for test, outcome in run.outcomes().items() if outcome == "failed"}
+    assert failed == {"test_it.py::test_object", "test_it.py::test_thread"}, run.output
+    assert len(run.together()) == 8
+
+
 UNCLAIMED = """
 import asyncio, logging, os, threading, pytest
 

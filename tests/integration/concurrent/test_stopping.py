@@ -144,6 +144,44 @@ def test_system_exit_in_a_task_is_the_test_s(trial: Trial) -> None:
     assert run.code == 1
 
 
+CANCELLING = """
+import asyncio
+import pytest
+from asyncio import all_tasks as really_all
+
+@pytest.mark.parametrize("whose", ["mine", "all"])
+async def test_shuts_down(whose):
+    left = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0.1)
+    others = (asyncio.all_tasks() if whose == "mine" else really_all()) - {asyncio.current_task()}
+    assert left in others
+    for task in others:
+        task.cancel()
+    await asyncio.wait([left])
+
+async def test_neighbour():
+    await asyncio.sleep(0.5)
+"""
+
+
+def test_a_test_that_cancels_all_tasks_cancels_its_own(trial: Trial) -> None:
+    trial.add("it", CANCELLING)
+    run = trial.run("-k", "mine or neighbour", concurrency=20)
+    assert set(run.outcomes().values()) == {"passed"}, run.output
+    assert len(run.together()) == 2
+
+
+def test_a_cancelled_neighbour_fails_and_the_run_goes_on(trial: Trial) -> None:
+    """``from asyncio import all_tasks`` finds all of them."""
+    trial.add("it", CANCELLING)
+    run = trial.run("-k", "shuts_down[all] or neighbour", concurrency=20)
+    assert run.outcomes() == {
+        "test_it.py::test_shuts_down[all]": "passed",
+        "test_it.py::test_neighbour": "failed",
+    }, run.output
+    assert run.code == 1
+
+
 WAITING = """
 import asyncio, pytest
 

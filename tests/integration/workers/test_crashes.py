@@ -229,6 +229,26 @@ def test_it():
     assert "ended with exit status 6 while it ran this test" in run.output
 
 
+def test_a_copy_of_the_worker_that_runs_on_reports_nothing(trial: Trial) -> None:
+    trial.add(
+        "copy",
+        """
+import os, pytest
+
+def test_it():
+    if os.fork():
+        os.wait()
+
+@pytest.mark.parametrize("n", range(3))
+def test_next(n):
+    pass
+""",
+    )
+    run = trial.run("--workers=1", "-p", "no:randomly")
+    assert run.code == 0, run.output
+    assert "4 passed" in run.output
+
+
 def test_a_worker_that_hangs_is_dumped_and_replaced(trial: Trial) -> None:
     trial.add(
         "hangs",

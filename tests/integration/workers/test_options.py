@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -123,6 +124,44 @@ def test_junit_is_that_of_the_sequential_run(some: Trial) -> None:
         }
 
     assert cases("--workers=2") == cases()
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_slipstream_itself_warns_of_nothing(tmp_path: Path, start: str) -> None:
+    """Suites often make errors of all warnings; plugins are found by their entry points."""
+    trial = Trial(tmp_path)
+    trial.configure(pytest="filterwarnings = ['error']\nasyncio_mode = 'auto'")
+    trial.add("it", "import asyncio\nasync def test_it(): await asyncio.sleep(0)\n" * 2)
+    for options in ((), ("--slipstream-concurrency=2",)):
+        run = trial.run("--workers=1", f"--workers-start={start}", *options)
+        assert run.code == 0, run.output
+
+
+def test_a_failed_part_of_a_unittest_is_not_counted_twice(trial: Trial) -> None:
+    trial.add(
+        "parts",
+        """
+import unittest
+
+class TestParts(unittest.TestCase):
+    def test_it(self):
+        for number in range(3):
+            with self.subTest(number=number):
+                assert number != 1
+""",
+    )
+    assert trial.run("--workers=1").told("sections") == trial.run().told("sections")
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("plugins", [("terminal",), ("tmpdir", "logging", "cacheprovider")])
+def test_pytests_own_plugins_may_be_left_out(
+    some: Trial, plugins: tuple[str, ...], start: str
+) -> None:
+    without = [option for plugin in plugins for option in ("-p", f"no:{plugin}")]
+    run = some.run("--workers=2", f"--workers-start={start}", *without)
+    assert run.code == pytest.ExitCode.TESTS_FAILED, run.output
+    assert len(run.outcomes()) == 20
 
 
 def test_pytest_exit_ends_the_run(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 """A worker's end of the connection to its parent.
 
-The invariant: a worker whose parent is gone ends at its next message.
+The invariant: a worker whose parent is gone ends at its next message, and so does a process that a
+test has forked and let run on: it would report the same test again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pytest_slipstream.running.workers.messages import (
 )
 
 PARENT_GONE = 3
+NOT_THE_WORKER = 1
 
 
 class Channel:
@@ -32,6 +34,7 @@ class Channel:
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection = connection
+        self._process = os.getpid()
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)
         self._stopped = False
@@ -43,6 +46,7 @@ class Channel:
 
     def send(self, message: ToParent) -> None:
         """Tell the parent."""
+        self._end_if_copied()
         messages, self._held = [*self._held, message], []
         try:
             self._connection.send_bytes(encode(messages))
@@ -71,9 +75,14 @@ class Channel:
 
     def stopped(self) -> bool:
         """Whether the parent has said that no further test begins."""
+        self._end_if_copied()
         while not self._stopped and self._poll.poll(0):
             self._stopped = isinstance(self.receive(), Stop)
         return self._stopped
+
+    def _end_if_copied(self) -> None:
+        if os.getpid() != self._process:
+            os._exit(NOT_THE_WORKER)
 
     def _answer(self, kind: type[Any]) -> Any:
         """The answer of a kind; an empty one when the parent says to stop."""

@@ -86,7 +86,7 @@ class Worker:
         """The last lines that it wrote since it began a test."""
         self.is_silent = False
         """Nothing more can come: it has closed its output."""
-        self._partial = b""
+        self._partial = bytearray()  # a line may be long: it must not be copied for each piece
         os.set_blocking(output, False)
 
     def send(self, message: ToWorker) -> None:
@@ -121,14 +121,18 @@ class Worker:
         """The whole lines that it has written since; with ``last`` also one that is not whole."""
         with suppress(BlockingIOError):
             while data := os.read(self.output, _CHUNK):
-                *whole, self._partial = (self._partial + data).split(b"\n")
-                yield from map(self._noted, whole)
+                head, ended, rest = data.rpartition(b"\n")
+                self._partial += head
+                if ended:
+                    whole, self._partial = self._partial.split(b"\n"), bytearray()
+                    yield from map(self._noted, whole)
+                self._partial += rest
             self.is_silent = True
         if last and self._partial:
-            rest, self._partial = self._partial, b""
-            yield self._noted(rest)
+            line, self._partial = self._partial, bytearray()
+            yield self._noted(line)
 
-    def _noted(self, line: bytes) -> str:
+    def _noted(self, line: bytearray) -> str:
         text = line.decode(errors="replace")
         self.tail.append(text)
         return text

@@ -59,7 +59,8 @@ def age_s() -> float:
 
 def prepare_to_fork(config: Any) -> None:
     """In the parent: make what all workers share."""
-    config._tmp_path_factory.getbasetemp()
+    if config.pluginmanager.has_plugin("tmpdir"):
+        config._tmp_path_factory.getbasetemp()
 
 
 def die_with(parent: int) -> None:
@@ -100,10 +101,11 @@ def become(config: Any, identity: Identity, output: int) -> None:
     os.environ.update(identity.variables())
     pytest_internals.fresh_capture(config)
     pytest_internals.redirect_faults(config, output)
-    factory = config._tmp_path_factory
-    own = factory.getbasetemp() / f"popen-{identity.worker_id}"
-    own.mkdir(mode=0o700)
-    factory._basetemp = own
+    if config.pluginmanager.has_plugin("tmpdir"):
+        factory = config._tmp_path_factory
+        own = factory.getbasetemp() / f"popen-{identity.worker_id}"
+        own.mkdir(mode=0o700)
+        factory._basetemp = own
     set_log_file(config, identity.worker_id)
     numbers = sys.modules.get("numpy.random")
     if numbers is not None:
@@ -113,8 +115,10 @@ def become(config: Any, identity: Identity, output: int) -> None:
 def set_log_file(config: pytest.Config, worker_id: str) -> None:
     """Give the worker a log file of its own, beside the one that was asked for."""
     logging: Any = config.pluginmanager.get_plugin("logging-plugin")
+    if logging is None:
+        return
     path = config.getoption("log_file") or config.getini("log_file")
-    if logging is not None and path:
+    if path:
         head, dot, tail = str(path).rpartition(".")
         logging.set_log_path(f"{head}.{worker_id}.{tail}" if dot else f"{path}.{worker_id}")
 

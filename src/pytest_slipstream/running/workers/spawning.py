@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,9 @@ class Spawning:
         self._count = count
         self._testrun_uid = testrun_uid
         self._numbers = itertools.count()
-        self._base = config._tmp_path_factory.getbasetemp()
+        self._base: Path | None = None
+        if config.pluginmanager.has_plugin("tmpdir"):
+            self._base = config._tmp_path_factory.getbasetemp()
 
     def start(self, others: Sequence[Worker]) -> Worker:
         """Spawn one more worker."""
@@ -58,7 +61,6 @@ class Spawning:
 
     def _begin(self, identity: Identity) -> Begin:
         config = self._config
-        base = self._base / f"popen-{identity.worker_id}"
         told = identity.worker_input()
         seed = config.getoption("randomly_seed", None)
         if seed is not None:
@@ -71,7 +73,9 @@ class Spawning:
             told["cov_master_topdir"] = os.fspath(config.invocation_params.dir)
             told["cov_master_rsync_roots"] = []
         self._let_plugins_add(identity, told)
-        arguments = [*map(str, config.invocation_params.args), f"--basetemp={base}"]
+        arguments = [*map(str, config.invocation_params.args)]
+        if self._base is not None:
+            arguments.append(f"--basetemp={self._base / f'popen-{identity.worker_id}'}")
         return Begin(arguments, list(sys.path), told)
 
     def _let_plugins_add(self, identity: Identity, told: dict[str, Any]) -> None:

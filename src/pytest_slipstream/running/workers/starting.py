@@ -184,6 +184,8 @@ def _say(config: pytest.Config, line: str) -> None:
 
 def _writer(config: pytest.Config) -> Callable[[str, str], None]:
     """Writes a line of a worker's output, after what stands on the terminal's current line."""
+    if not config.pluginmanager.has_plugin("terminalreporter"):
+        return lambda worker_id, line: None
     terminal = config.get_terminal_writer()
 
     def write(worker_id: str, line: str) -> None:

@@ -132,7 +132,7 @@ class Teller:
         hook: Any = self._config.hook if item is None else item.ihook
         for name, values in calls:
             if name == _REPORT:
-                hook.pytest_runtest_logreport(report=self._report(values, node))
+                hook.pytest_runtest_logreport(report=self._report(values, node, item))
             elif name == _WARNING:
                 self._warn(*values)
             elif name == _FINISH:
@@ -148,9 +148,9 @@ class Teller:
         item.ihook.pytest_runtest_logreport(report=self._signed(report, node))
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
-    def _report(self, values: dict[str, Any], node: Node) -> Any:
+    def _report(self, values: dict[str, Any], node: Node, item: pytest.Item | None) -> Any:
         report = self._config.hook.pytest_report_from_serializable(config=self._config, data=values)
-        note_failed_subtest(self._config, report)
+        note_failed_subtest(self._config, report, item)
         return self._signed(report, node)
 
     def _signed(self, report: Any, node: Node) -> Any:
