@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import TypeVar
-from xml.etree.ElementTree import ParseError, XMLPullParser
+from xml.etree import ElementTree
 
 import msgspec
 
@@ -118,16 +118,12 @@ def _files(directory: Path, without: Path) -> Iterator[Path]:
 
 def _may_be_junit(file: Path) -> bool:
     """Whether it is one, or so torn that it may have been one."""
-    parser = XMLPullParser(("start",))
     with file.open("rb") as opened:
-        while chunk := opened.read(_LOOKED_AT_BYTES):
-            parser.feed(chunk)
-            try:
-                for _, element in parser.read_events():
-                    return element.tag.rpartition("}")[2] in ("testsuites", "testsuite")
-            except ParseError:
-                return True
-    return True
+        try:
+            _, first = next(ElementTree.iterparse(opened, events=("start",)))
+        except ElementTree.ParseError:
+            return True
+    return first.tag.rpartition("}")[2] in ("testsuites", "testsuite")
 
 
 def _head(file: Path) -> bytes:

@@ -162,19 +162,31 @@ class Build:
         self._stepped(scripts.RELEASE)
 
     def status(self) -> Status | None:
-        """The build as it stands; None where there is none."""
+        """The build as it stands; None where there is none.
+
+        Raises:
+            QueueLostError: Nobody answers any more, or keys of the build are gone.
+        """
+        answers = self._sent(self._looked_at)
+        if not answers[0]:
+            return None
+        if any(isinstance(answer, Exception) for answer in answers):
+            raise self._gone()
+        settings, known, count, *pending, (seconds, micros) = answers
+        return _status(settings, known, count, pending, seconds * 1000 + micros // 1000)
+
+    def _looked_at(self) -> list[Any]:
+        """What the status is told from; an error in the place of each answer that there is not."""
         build, atoms, again, done, _, machines, _, _ = self._keys
         pipeline = self._client.pipeline(transaction=False)
-        for command in ((pipeline.hgetall, build), (pipeline.hgetall, machines)):
-            command[0](command[1])
+        pipeline.hgetall(build)
+        pipeline.hgetall(machines)
         pipeline.hlen(done)
         pipeline.xpending(atoms, "machines")
         pipeline.xpending(again, "machines")
         pipeline.time()
-        settings, known, count, *pending, (seconds, micros) = pipeline.execute(raise_on_error=False)
-        if not settings:
-            return None
-        return _status(settings, known, count, pending, seconds * 1000 + micros // 1000)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
 
     def _stepped(self, script: str, *arguments: object) -> list[Any]:
         """Run a step of this machine."""

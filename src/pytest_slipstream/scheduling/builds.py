@@ -25,14 +25,23 @@ _BUILDS = (
 )
 """What names a build, the same for all of its parallel jobs and when one of them is run again."""
 
+_ATTEMPT = "GITHUB_RUN_ATTEMPT"
+"""How often jobs of the run were started; the other services' ids are new, or jobs have numbers."""
+
 _SHOWN = 10
 _LEAST_CAP = 10
 _SHARE_AGAIN = 0.05
 """Of all tests so many are run again; where more fail, nothing is flaky."""
 
 
-def build_id(named: str | None, environ: Mapping[str, str]) -> str:
+def build_id(named: str | None, environ: Mapping[str, str], *, known_again: bool = True) -> str:
     """The build's id: the option's, or what the CI service's variables say.
+
+    Args:
+        named: The option.
+        environ: The environment.
+        known_again: Whether a CI job that is run again has the machine's name that it had. If not,
+            it would find all done, run nothing and pass: each attempt is a build of its own.
 
     Raises:
         ConfigurationError: Neither says.
@@ -41,7 +50,9 @@ def build_id(named: str | None, environ: Mapping[str, str]) -> str:
         return named
     for variables in _BUILDS:
         if all(environ.get(name) for name in variables):
-            return "-".join(environ[name] for name in variables)
+            parts = [environ[name] for name in variables]
+            attempt = environ.get(_ATTEMPT, "1")
+            return "-".join(parts if known_again or attempt == "1" else [*parts, attempt])
     looked_for = ", ".join(first for first, _ in _BUILDS)
     raise ConfigurationError(
         f"the queue's build has no id: none of {looked_for} is set",

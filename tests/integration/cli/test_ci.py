@@ -98,9 +98,9 @@ def test_each_lane_has_a_job_and_the_verdict_waits_for_all(ci: Slipstream):
     found = jobs("ci.yml")
     assert list(found) == ["slipstream-durations", "fast", "real", "merge", "slipstream-merge"]
     assert found["slipstream-merge"]["needs"] == ["fast", "real", "merge"]
-    assert found["fast"]["strategy"]["matrix"] == {"shard": [1, 2, 3]}
+    assert found["fast"]["strategy"]["matrix"] == {"shard": [1, 2, 3], "of": [3]}
     assert commands(found["fast"], "pytest") == [
-        "pytest --lane fast --shard ${{ matrix.shard }}/3 --junit-xml=junit.xml"
+        "pytest --lane fast --shard ${{ matrix.shard }}/${{ matrix.of }} --junit-xml=junit.xml"
     ]
     assert commands(found["real"], "pytest") == ["pytest --lane real --junit-xml=junit.xml"]
     assert any("mariadb-server-core" in step for step in commands(found["real"], "sudo"))
@@ -148,6 +148,16 @@ def test_a_second_run_keeps_what_was_edited(ci: Slipstream):
     assert {"real", "merge"} < found.keys()
     assert "name: Mine\n" in file.read_text()
     assert "is up to date" in ci("github", "--shards", "5", "--check")
+
+
+def test_a_matrix_that_was_edited_runs_as_many_shards_as_it_has_machines(ci: Slipstream):
+    ci("github", "--shards", "3")
+    file = Path(PROVIDERS["github"])
+    file.write_text(file.read_text().replace("timeout-minutes: 60", "timeout-minutes: 90"))
+    assert "note: the block lane-fast was edited" in ci("github", "--shards", "5")
+    fast = jobs(str(file))["fast"]
+    assert fast["strategy"]["matrix"] == {"shard": [1, 2, 3], "of": [3]}
+    assert "--shard ${{ matrix.shard }}/${{ matrix.of }} " in commands(fast, "pytest")[0]
 
 
 def test_lines_end_as_they_did(ci: Slipstream):
@@ -221,7 +231,7 @@ def test_its_commands_make_a_build(ci: Slipstream, environ: dict[str, str], tmp_
     upload = [step for step in found["fast"]["steps"] if "upload" in step.get("uses", "")][-1]
     for shard in ("1", "2"):
         (command,) = commands(found["fast"], "pytest")
-        run(command.replace("${{ matrix.shard }}", shard))
+        run(command.replace("${{ matrix.shard }}", shard).replace("${{ matrix.of }}", "2"))
         for pattern in upload["with"]["path"].split():
             for file in list(Path().glob(pattern)):
                 target = tmp_path / "machines" / shard / file

@@ -163,3 +163,21 @@ def test_a_server_that_is_gone_ends_the_build(trial: Trial, redis_server: RedisS
     assert machine.wait() == 2
     assert "does not answer any more" in machine.output
     assert trial.merge().returncode == 2
+
+
+def test_a_server_that_goes_while_tests_are_collected_ends_the_run(trial: Trial) -> None:
+    trial.write(
+        "test_it.py",
+        f"""
+        import redis
+
+        redis.Redis.from_url({trial.url!r}).shutdown(nosave=True)
+
+        def test_it(): pass
+        """,
+    )
+    machine = trial.start("1", "--slipstream-lease", "2")
+    assert machine.wait() == 2
+    assert "does not answer any more" in machine.output
+    assert "INTERNALERROR" not in machine.output
+    assert trial.merge().returncode == 2

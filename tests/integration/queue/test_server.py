@@ -228,6 +228,9 @@ def test_dropped_keys_end_the_build(connect: Connect) -> None:
     one._client.delete("slipstream:{b}:done")
     with pytest.raises(QueueLostError, match="is not in the queue") as caught:
         one.take()
+    one._client.delete("slipstream:{b}:atoms")
+    with pytest.raises(QueueLostError, match="is not in the queue"):
+        one.status()
     assert "noeviction" in str(caught.value.hint)
 
 

@@ -23,6 +23,15 @@ def test_the_option_names_the_build_before_the_service_does() -> None:
     assert build_id(None, github) == "7-tests"
 
 
+def test_an_attempt_whose_machines_cannot_be_known_again_is_a_build_of_its_own() -> None:
+    github = {"GITHUB_RUN_ID": "7", "GITHUB_JOB": "tests", "GITHUB_RUN_ATTEMPT": "1"}
+    assert build_id(None, github, known_again=False) == "7-tests"
+    github["GITHUB_RUN_ATTEMPT"] = "2"
+    assert build_id(None, github, known_again=False) == "7-tests-2"
+    assert build_id(None, github, known_again=True) == "7-tests"
+    assert build_id("mine", github, known_again=False) == "mine"
+
+
 def test_a_build_without_an_id_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="has no id: none of GITHUB_RUN_ID") as caught:
         build_id(None, {"GITHUB_RUN_ID": "7"})

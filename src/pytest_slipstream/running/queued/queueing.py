@@ -89,7 +89,11 @@ class Queueing:
         """Take part with what all other plugins left; not where something is missing."""
         result = yield
         if not session.testsfailed or config.option.continue_on_collection_errors:
-            self._take_part(items)
+            try:
+                self._take_part(items)
+            except QueueLostError as error:
+                self._problem = str(error)
+                raise session.Interrupted(self._problem) from error
         return result
 
     def _take_part(self, items: Sequence[pytest.Item]) -> None:

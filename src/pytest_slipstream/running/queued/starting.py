@@ -40,9 +40,9 @@ def register(
     """
     refuse_pytest_xdist(config)
     url, identity = settings.queue or "", uuid.uuid4().hex
-    build = build_id(settings.build, os.environ)
     otherwise = f"{socket.gethostname()}-{os.getpid()}"
     machine = machine_name(settings.machine, os.environ, otherwise)
+    build = build_id(settings.build, os.environ, known_again=machine != otherwise)
     try:
         queueing = Queueing(
             lambda: Build(url, build, machine, identity, patience_s=settings.lease),
