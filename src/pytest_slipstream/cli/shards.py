@@ -19,6 +19,8 @@ from pytest_slipstream.scheduling.price import Offer, considered, offers
 from pytest_slipstream.scheduling.shards import Split, limit, split, that_pay
 from pytest_slipstream.scheduling.suite import Suite
 
+_MOST = 1000
+
 
 def shards(
     count: Annotated[
@@ -50,8 +52,8 @@ def shards(
             "the number of shards is missing",
             hint="slipstream shards 8, or slipstream shards --price",
         )
-    if count is not None and count < 1:
-        raise ConfigurationError(f"the number of shards is {count}, and must be 1 at least")
+    if count is not None and not 1 <= count <= _MOST:
+        raise ConfigurationError(f"the number of shards is {count}, and must be 1 to {_MOST}")
     if not price and (per_minute is not None or whole_minutes):
         raise ConfigurationError(
             "--per-minute and --whole-minutes say how machines are billed, and without --price "
