@@ -7,7 +7,7 @@ Whatever is not Peewee's own way to make or drop a table runs as it is written.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from operator import is_
 from typing import Any
@@ -17,7 +17,7 @@ import peewee as typed_peewee
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking
+from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking, Session
 from pytest_slipstream.databases.memoising.postgresql_places import (
     Places,
     PostgresqlCheck,
@@ -33,20 +33,11 @@ _OPTIONS = {
 _METHODS = ("create_table", "drop_table", "table_exists")
 
 
-class PeeweeSession:
+class PeeweeSession(Session):
     """A Database's connection of this thread."""
 
     def __init__(self, database: Any) -> None:
         self._database = database
-
-    def rows(self, query: str) -> Sequence[Sequence[Any]]:
-        """The rows of a query, which is sent as it is."""
-        found: Sequence[Sequence[Any]] = self._execute(query).fetchall()
-        return found
-
-    def run(self, statement: str) -> None:
-        """Send a statement as it is."""
-        self._execute(statement)
 
     def _execute(self, statement: str) -> Any:
         cursor = self._database.cursor()

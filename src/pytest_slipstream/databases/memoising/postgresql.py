@@ -9,6 +9,7 @@ nobody has changed anything in the catalogue since they were made, and they come
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
@@ -92,12 +93,21 @@ FROM aclexplode({rights}::aclitem[])
 """
 
 
-class Session(Protocol):
+class Session(ABC):
     """The caller's session, in the caller's transaction."""
 
-    def rows(self, query: str, /) -> Sequence[Sequence[Any]]: ...
+    def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        """The rows of a query, which is sent as it is."""
+        found: Sequence[Sequence[Any]] = self._execute(query).fetchall()
+        return found
 
-    def run(self, statement: str, /) -> None: ...
+    def run(self, statement: str) -> None:
+        """Send a statement as it is."""
+        self._execute(statement)
+
+    @abstractmethod
+    def _execute(self, statement: str) -> Any:
+        """Send it; returns a cursor."""
 
 
 class Check(Protocol):

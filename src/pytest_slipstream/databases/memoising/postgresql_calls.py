@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.schema import DDL, MetaData
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import listeners
+from pytest_slipstream.databases.memoising.postgresql import Session
 from pytest_slipstream.databases.memoising.postgresql_places import Places, drop_own
 from pytest_slipstream.databases.memoising.postgresql_state import State
 
@@ -32,20 +33,11 @@ _IN_CATALOGUE = re.compile(
 )
 
 
-class SqlalchemySession:
+class SqlalchemySession(Session):
     """A connection in the transaction that the caller is in."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def rows(self, query: str) -> Sequence[Sequence[Any]]:
-        """The rows of a query, which is sent as it is."""
-        found: Sequence[Sequence[Any]] = self._execute(query).fetchall()
-        return found
-
-    def run(self, statement: str) -> None:
-        """Send a statement as it is."""
-        self._execute(statement)
 
     def _execute(self, statement: str) -> Any:
         return self._connection.exec_driver_sql(statement, None, {"no_parameters": True})
