@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,26 @@ def test_remarks_of_the_server_are_not_printed(
     assert capfd.readouterr() == ("", "")
 
 
-def test_ctrl_c_ends_the_statement_and_not_the_session(session: Session, other: Session) -> None:
+def ring(number: int, frame: object) -> None:
+    """What a handler of SIGALRM may do."""
+    raise TimeoutError("the time is up")
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "raised"),
+    [
+        (signal.SIGINT, signal.default_int_handler, KeyboardInterrupt),
+        (signal.SIGALRM, ring, SessionError),
+    ],
+    ids=["ctrl-c", "alarm"],
+)
+def test_a_signal_ends_the_statement_and_not_the_session(
+    session: Session,
+    other: Session,
+    number: signal.Signals,
+    handler: Callable[[int, Any], Any],
+    raised: type[BaseException],
+) -> None:
     ((pid,),) = session.execute("SELECT pg_backend_pid()")
 
     def interrupt() -> None:
@@ -134,13 +154,17 @@ def test_ctrl_c_ends_the_statement_and_not_the_session(session: Session, other: 
             active = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'PgSleep'"
             if other.execute(active, pid):
                 break
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
+    before = signal.signal(number, handler)
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        session.execute("SELECT pg_sleep($1)", _PATIENCE_S)
-    thread.join()
+    try:
+        with pytest.raises(raised):
+            session.execute("SELECT pg_sleep($1)", _PATIENCE_S)
+    finally:
+        thread.join()
+        signal.signal(number, before)
     assert session.execute("SELECT 1") == [(1,)]
 
 

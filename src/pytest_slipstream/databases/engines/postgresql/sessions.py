@@ -195,12 +195,11 @@ class Session:
                 if last is not None:
                     last.clear()
                 last = result
-        except Exception:
-            raise
-        except BaseException:  # Ctrl-C, or what another signal's handler raises
-            self._connection.get_cancel().cancel()
-            while (result := self._connection.get_result()) is not None:
-                result.clear()
+        except BaseException:  # Ctrl-C, what another signal's handler raises, or libpq's own
+            if not self.lost:
+                self._connection.get_cancel().cancel()
+                while (result := self._connection.get_result()) is not None:
+                    result.clear()
             raise
         if last is None:
             raise SessionError(self._connection.error_message.decode("utf-8", "replace"))
