@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import time_machine
 import trustme
 
 from machines import Trial
@@ -94,6 +96,20 @@ def test_the_first_acknowledgement_counts_and_may_be_sent_twice(connect: Connect
     for _ in range(2):
         assert two.acknowledge(second, b"", {}).first
         assert not one.acknowledge(first, b"", {}).first
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_machine_s_clock_that_jumps_changes_no_lease(connect: Connect, days: int) -> None:
+    one, two = connect("1"), connect("2")
+    one.publish(published((0,)))
+    one.join("d")
+    two.join("d")
+    lease = taken(one)
+    with time_machine.travel(datetime.now(tz=timezone.utc) + timedelta(days=days)):
+        one.beat([lease])
+        assert two.take() is False
+        assert one.acknowledge(lease, b"", {}).first
+    assert two.take() is True  # the build is over
 
 
 def test_a_lease_that_is_renewed_does_not_expire(connect: Connect) -> None:
