@@ -58,12 +58,21 @@ def enter(
     proxy: Any = connection.connection
     if getattr(proxy.dbapi_connection, "autocommit", True) or not connection.in_transaction():
         raise UnknownResultError("a connection without a transaction")
-    for listener in listeners(metadata):
-        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
-            raise UnknownResultError("an event listener whose statement may do anything")
+    refuse_statements(metadata)
     session = SqlalchemySession(connection)
     state = places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
     return session, state
+
+
+def refuse_statements(metadata: MetaData) -> None:
+    """What listeners send must be definitions in the same database.
+
+    Raises:
+        UnknownResultError: It may do anything.
+    """
+    for listener in listeners(metadata):
+        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
+            raise UnknownResultError("an event listener whose statement may do anything")
 
 
 def _leaving(connection: Connection) -> Callable[[], None]:

@@ -29,7 +29,7 @@ _KINDS: Mapping[str, TableKind] = {
 _OWN = "slipstream_this_database"
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 _INEXACT = ("float", "double")
-_POSITION = re.compile(r"^(\) .*?) AUTO_INCREMENT=\d+", re.MULTILINE)
+POSITION = re.compile(r"^(\) .*?) AUTO_INCREMENT=\d+", re.MULTILINE)
 
 _TABLES = """
 SELECT table_name, table_type, coalesce(engine, ''), auto_increment
@@ -244,7 +244,7 @@ def _tables(session: Session, database: str, found: list[Row]) -> dict[str, Tabl
 def _create(session: Session, database: str, name: str, kind: TableKind) -> str:
     what = "SEQUENCE" if kind == "sequence" else "TABLE"
     statement = str(session.rows(f"SHOW CREATE {what} {quoted(database, name)}")[0][1])
-    return _unnamed(_POSITION.sub(r"\1", statement), database)
+    return _unnamed(POSITION.sub(r"\1", statement), database)
 
 
 def _others(session: Session, database: str) -> Iterator[Definition]:

@@ -47,7 +47,7 @@ _IDS = {
     "mysql": "SELECT name, table_id FROM information_schema.innodb_tables "
     "WHERE left(name, {length}) = {folder}",
 }
-_DEFINING = {
+DEFINING = {
     "mariadb": "SELECT sum(variable_value) FROM information_schema.global_status "
     "WHERE variable_name IN ({names})",
     "mysql": "SELECT sum(variable_value) FROM performance_schema.global_status "
@@ -58,7 +58,7 @@ _VERBS = {
     "create": ("event", "function", "index", "package", "procedure", "sequence", "table"),
     "drop": ("db", "event", "function", "index", "package", "procedure", "sequence", "table"),
 }
-_COMMANDS = (
+COMMANDS = (
     *(f"Com_{verb}_{what}" for verb, objects in _VERBS.items() for what in objects),
     *(f"Com_{verb}_{what}" for verb in ("create", "drop") for what in ("trigger", "view")),
     *("Com_create_package_body", "Com_drop_package_body", "Com_rename_table", "Com_truncate"),
@@ -116,7 +116,7 @@ class Watch:
         self._sees = sight.rights.unseen is None
         flavour, folder = session.flavour, f"{database}/"
         self._ids = _IDS[flavour].format(length=len(folder), folder=literal(folder))
-        self._defining = _DEFINING[flavour].format(names=", ".join(map(literal, _COMMANDS)))
+        self._defining = DEFINING[flavour].format(names=", ".join(map(literal, COMMANDS)))
         self._statements = [
             _WRITTEN[flavour].format(database=literal(database)),
             _TABLES.format(database=literal(database)),
