@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +35,7 @@ from sqlalchemy import (
     inspect,
     text,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -436,6 +439,51 @@ def test_a_connection_that_uses_a_table(compared_on_mysql: Compared) -> None:
 
     counts = compared_on_mysql(make)
     assert counts.reasons == {"tables that somebody uses"}
+
+
+class InterruptedTestError(Exception):
+    """What a time limit's signal raises."""
+
+
+def test_a_signal_that_interrupts_a_drop_leaves_no_lock(compared_on_mysql: Compared) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise InterruptedTestError
+
+    def make() -> Program:
+        metadata = shop()
+
+        def inside(trial: Trial) -> None:
+            before = signal.signal(signal.SIGALRM, interrupt)
+            try:
+                with trial.engine.connect() as reader:
+                    reader.execute(text("SELECT * FROM purchase"))
+                    signal.setitimer(signal.ITIMER_REAL, 0.4)
+                    with pytest.raises(InterruptedTestError):
+                        metadata.drop_all(trial.engine)
+                    trial.seen.append(reader.execute(text("SELECT * FROM person")).all())
+            finally:
+                signal.signal(signal.SIGALRM, before)
+            trial.execute("DELETE FROM person")
+            trial.look()
+
+        return for_each_test(metadata, inside, rounds=(MADE,))
+
+    assert compared_on_mysql(make).replaced["drop_all"] > 0
+
+
+def test_a_session_of_slipstreams_that_is_ended(compared_on_mysql: Compared) -> None:
+    def end_sessions(trial: Trial) -> None:
+        with trial.engine.begin() as connection:
+            query = "SELECT id FROM information_schema.processlist WHERE db IS NULL AND id > 9"
+            ids = connection.execute(text(f"{query} AND user <> 'system user'")).scalars().all()
+            for number in ids:
+                with suppress(SQLAlchemyError):
+                    connection.execute(text(f"KILL {number}"))
+
+    def make() -> Program:
+        return for_each_test(shop(), between=end_sessions, rounds=(MADE,))
+
+    assert compared_on_mysql(make).replaced["drop_all"] > 0
 
 
 def test_a_child_process_may_look_at_any_time(compared_on_mysql: Compared) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import pymysql
 
 from pytest_slipstream.databases.engines.mysql.blueprint import POSITION
-from pytest_slipstream.databases.engines.mysql.sessions import Row, Session, literal, quoted
+from pytest_slipstream.databases.engines.mysql.sessions import Session, literal, quoted
 from pytest_slipstream.databases.engines.mysql.watch import COMMANDS, DEFINING
 
 _NAMES = """
@@ -88,25 +88,25 @@ class Reader:
         self._references = [query.format(**values) for query in _REFERENCES]
         counted = ", ".join(literal(name) for name in COMMANDS if name != "Com_truncate")
         self.counters = DEFINING[session.flavour].format(names=counted)
-        """The query that `at` wants the answer of."""
-        self._counted: list[Row] | None = None
+        """The query whose answer `at` wants."""
+        self._counted: object = None
         self._last = Catalogue({})
 
     def read(self) -> Catalogue:
         """The catalogue as it is now."""
-        return self.at(self._session.rows(self.counters))
+        return self.at(self._session.rows(self.counters)[0][0])
 
-    def at(self, counted: Sequence[Row]) -> Catalogue:
+    def at(self, counted: object) -> Catalogue:
         """The catalogue when the counters said this, a moment ago."""
         known = self.known_at(counted)
         if known is None:
             known = self._last = self._read()
-            self._counted = list(counted)
+            self._counted = counted
         return known
 
-    def known_at(self, counted: Sequence[Row]) -> Catalogue | None:
+    def known_at(self, counted: object) -> Catalogue | None:
         """The same, if it has been read already."""
-        return self._last if list(counted) == self._counted else None
+        return self._last if counted == self._counted else None
 
     def _read(self) -> Catalogue:
         keys: list[tuple[str, str]] = [("DATABASE", "")]

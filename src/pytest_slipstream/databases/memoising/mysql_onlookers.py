@@ -49,10 +49,11 @@ class Onlookers:
     """Knows this process's connections from `put_up` to `take_down`.
 
     Args:
-        look: Called before anything that could see a drop that is put off; see `watch`.
+        look: Called before anything that could see a drop that is put off, with the server's
+            route, or None for any; see `watch`.
     """
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(self, look: Callable[[object], None]) -> None:
         self._look = look
         self._ids: set[tuple[object, int]] = set()
         self._classes: list[type] = []
@@ -89,7 +90,7 @@ class Onlookers:
     def watch(self) -> None:
         """From now on, `look` is called; until `leave_alone`."""
         for kind in self._classes:
-            self._guard(kind, "_execute_command", lambda _, *sent: looks(*sent))
+            self._guard(kind, "_execute_command", self._look_by)
         multiprocessing_starts = sys.modules["_posixsubprocess"]
         for holder, name in (
             (subprocess.Popen, "_execute_child"),
@@ -98,7 +99,7 @@ class Onlookers:
             (os, "posix_spawn"),
             (os, "posix_spawnp"),
         ):
-            self._guard(holder, name, lambda *_: True)
+            self._guard(holder, name, lambda *_: self._look(None))
         if not self._sees_forks:  # which cannot be taken back
             self._sees_forks = True
             os.register_at_fork(before=partial(_forks, weakref.ref(self)))
@@ -110,15 +111,18 @@ class Onlookers:
     def about_to_fork(self) -> None:
         """Both processes will know what this one does."""
         if self._guards:
-            self._look()
+            self._look(None)
 
-    def _guard(self, holder: Any, name: str, sees: Callable[..., bool]) -> None:
+    def _look_by(self, connection: Any, command: int, sent: Any, *_: Any) -> None:
+        if looks(command, sent):
+            self._look(route_of(connection))
+
+    def _guard(self, holder: Any, name: str, look: Callable[..., None]) -> None:
         original = getattr(holder, name)
 
         @wraps(original)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if sees(*args):
-                self._look()
+            look(*args)
             return original(*args, **kwargs)
 
         self._guards.append(_replace(holder, name, guarded))

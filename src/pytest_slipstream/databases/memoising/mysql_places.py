@@ -7,7 +7,7 @@ done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -15,7 +15,6 @@ import pymysql
 
 from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.engines.mysql.sessions import (
-    Row,
     Session,
     is_locked,
     is_lost,
@@ -32,12 +31,14 @@ _LOCK_S = 1
 """How long the lock of tables is waited for, which the server itself takes at times."""
 _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
-_SESSIONS = "SELECT id FROM information_schema.processlist WHERE db = {database}"
-_POSITIONS = (
-    "SELECT table_name, auto_increment FROM information_schema.tables "
-    "WHERE table_schema = {database} AND auto_increment <> 1"
-)
-Answer = tuple[int, Sequence[Row]]
+# One row of few texts, since PyMySQL takes long for many columns and answers.
+_GLANCE = """
+SELECT ({counters}),
+(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
+CAST(concat(''{filled}) AS CHAR),
+(SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
+ FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
+"""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -60,6 +61,14 @@ class Caller(msgspec.Struct, frozen=True):
         return self.address.database
 
 
+class Glance(msgspec.Struct, frozen=True):
+    """What a place is like: what the counters say, who is there, and what is in the tables."""
+
+    counted: object
+    sessions: tuple[int, ...]
+    rows: Rows
+
+
 class Held(msgspec.Struct, frozen=True):
     """Tables that are there, though they are dropped."""
 
@@ -78,7 +87,7 @@ class Place:
 
     def __init__(self, address: Address, route: object, onlookers: Onlookers) -> None:
         self._address = address
-        self._route = route
+        self.route = route
         self._onlookers = onlookers
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
@@ -104,15 +113,12 @@ class Place:
 
     def rows(self, tables: tuple[str, ...]) -> Rows:
         """What is in tables."""
-        return _rows(tables, *self._session.results(self._of_rows(tables)))
+        return self._glance(tables).rows
 
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
-        tables = made.catalogue.tables
-        counted, *of_rows = self._session.results([self._reader.counters, *self._of_rows(tables)])
-        return (
-            self._reader.at(counted[1]) == made.catalogue and _rows(tables, *of_rows) == made.rows
-        )
+        glance = self._glance(made.catalogue.tables)
+        return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
 
     def put_off(self, holder: Tables, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made.
@@ -125,38 +131,41 @@ class Place:
         """
         database, tables = self._address.database, made.catalogue.tables
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
-        finish: list[str] = []
         try:
-            counted, (_, sessions), _, *of_rows = self._session.results(
-                [
-                    self._reader.counters,
-                    _SESSIONS.format(database=literal(database)),
-                    f"LOCK TABLES {locks} WAIT {_LOCK_S}",
-                    *self._of_rows(tables),
-                ]
-            )
-            if self._reader.known_at(counted[1]) != made.catalogue:
-                return False
-            if reason := self._onlookers.stranger(self._route, (int(row[0]) for row in sessions)):
-                raise UnknownResultError(reason)
-            finish += _emptied(database, _rows(tables, *of_rows), made.rows)
-            self._held = Held(holder, made)
+            glance = self._glance(tables, f"LOCK TABLES {locks} WAIT {_LOCK_S}")
         except pymysql.err.MySQLError as error:
+            self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
                 raise UnknownResultError("tables that somebody uses") from error
             return False
-        finally:
-            self._session.run([*finish, "UNLOCK TABLES"])
-        return True
+        is_known = self._reader.known_at(glance.counted) == made.catalogue
+        stranger = self._onlookers.stranger(self.route, glance.sessions) if is_known else None
+        emptied: list[str] = []
+        if is_known and stranger is None:
+            self._held = Held(holder, made)
+            emptied += _emptied(database, glance.rows, made.rows)
+        self._session.run([*emptied, "UNLOCK TABLES"])
+        if stranger is not None:
+            raise UnknownResultError(stranger)
+        return is_known
 
-    def _of_rows(self, tables: tuple[str, ...]) -> tuple[str, str]:
-        """The questions that `_rows` wants the answers of."""
+    def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
         database = self._address.database
-        # One text, since PyMySQL is slow with many columns.
-        parts = [f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables]
-        return (
-            f"SELECT CAST(concat(''{''.join(parts)}) AS CHAR)",
-            _POSITIONS.format(database=literal(database)),
+        filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
+        question = _GLANCE.format(
+            counters=self._reader.counters, database=literal(database), filled="".join(filled)
+        )
+        *_, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
+            [*first, question]
+        )
+        lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
+        return Glance(
+            counted=counted,
+            sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
+            rows=Rows(
+                frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
+                {name: int(number) for name, _, number in lines},
+            ),
         )
 
     def take_back(self) -> None:
@@ -175,9 +184,14 @@ class Place:
         except pymysql.err.MySQLError as error:
             if not is_lost(error):
                 raise
-            self._session.close()
-            self._session = Session(self._address)
+            self.renew()
             self._session.run(statements)
+
+    def renew(self) -> None:
+        """Take another session, since this one may be in the midst of an answer, or lost."""
+        self._session.abandon()
+        self._session = Session(self._address)
+        self._reader = Reader(self._session, self._address.database)
 
     def close(self) -> None:
         """Leave the database as it should be."""
@@ -212,12 +226,14 @@ class MysqlPlaces:
         """The database of the application's session, in which nobody else works meanwhile.
 
         Raises:
-            UnknownResultError: Slipstream cannot get there.
+            UnknownResultError: Slipstream cannot get there, or its session was ended.
         """
         with self._lock:
             self._is_at_work = True
             try:
-                yield self._place(caller)
+                place = self._place(caller)
+                with _renewed(place):
+                    yield place
             finally:
                 self._is_at_work = False
                 self._onlookers.leave_alone()
@@ -237,22 +253,36 @@ class MysqlPlaces:
             self._places[key] = place
         return self._places[key]
 
-    def look(self) -> None:
-        """Do what is put off, since somebody is about to look."""
+    def look(self, route: object) -> None:
+        """Do what is put off, since somebody is about to look.
+
+        Args:
+            route: The server's; None for all.
+        """
         with self._lock:
             if self._is_at_work:
                 return
-            self._onlookers.leave_alone()
-            for place in self._places.values():
+            held = [one for one in self._places.values() if one.holder is not None]
+            seen = [one for one in held if route in (None, one.route)]
+            if held == seen:
+                self._onlookers.leave_alone()
+            for place in seen:
                 place.drop()
 
 
-def _rows(tables: tuple[str, ...], filled: Answer, positions: Answer) -> Rows:
-    has = str(filled[1][0][0])
-    return Rows(
-        filled=frozenset(name for name, one in zip(tables, has, strict=True) if one == "1"),
-        positions={str(name): int(number) for name, number in positions[1]},
-    )
+@contextmanager
+def _renewed(place: Place) -> Iterator[None]:
+    """Whatever interrupts slipstream's session, a signal's exception too, it keeps no lock."""
+    try:
+        yield
+    except UnknownResultError:
+        raise
+    except BaseException as error:
+        with suppress(pymysql.err.MySQLError, OSError):
+            place.renew()
+        if isinstance(error, pymysql.err.MySQLError):
+            raise UnknownResultError("a session of slipstream's that was ended") from error
+        raise
 
 
 def _emptied(database: str, now: Rows, made: Rows) -> Iterator[str]:

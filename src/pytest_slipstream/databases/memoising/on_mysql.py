@@ -6,6 +6,7 @@ The invariant: PyMySQL is imported when an operation on MariaDB is met, and not 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -102,13 +103,14 @@ class OnMysql:
         label: str,
         restoring_s: float,
     ) -> None:
-        with places.at(caller) as place:
+        made = None
+        with suppress(UnknownResultError), places.at(caller) as place:
             tables.record(place, operation, before)
             made = place.content() if before.restored is not None else None
         if made is not None:
             self._ledger.replaced(label, restoring_s)
             self._checking().compare(label, made, before.restored)
 
-    def _look(self) -> None:
+    def _look(self, route: object) -> None:
         if self._places is not None:
-            self._places.look()
+            self._places.look(route)
