@@ -122,7 +122,7 @@ class MetadataCalls:
             return
         run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
         try:
-            _refuse_listeners(connection)
+            refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
             learn = run(call, connection, known)
@@ -184,7 +184,7 @@ def _begin_by_itself(connection: Connection) -> None:
         connection._autobegin()
 
 
-def _refuse_listeners(connection: Connection) -> None:
+def refuse_listeners(connection: Connection) -> None:
     """Nobody may look at the statements that are sent, but slipstream itself."""
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
     events = [getattr(dispatch, name) for name in _STATEMENTS]
