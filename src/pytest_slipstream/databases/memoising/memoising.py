@@ -14,6 +14,7 @@ from pytest_slipstream.databases.memoising.ledger import Ledger
 from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
     from pytest_slipstream.databases.memoising.checking import Checking
     from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
     from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
@@ -35,7 +36,13 @@ class Memoising:
         self._audit = audit
         self._sample = int(testrun_uid[:8], 16) % CHECKS_EVERY == 0
         self._undo: list[Callable[[], None]] = []
-        self._hook = ImportHook({"sqlalchemy": self._meet_sqlalchemy, "peewee": self._meet_peewee})
+        self._hook = ImportHook(
+            {
+                "sqlalchemy": self._meet_sqlalchemy,
+                "peewee": self._meet_peewee,
+                "alembic.command": self._meet_alembic,
+            }
+        )
         self._checking: Checking | None = None
 
     def put_up(self) -> None:
@@ -62,7 +69,12 @@ class Memoising:
 
         self._stand_in(PeeweeCalls(self._ledger, self._check()))
 
-    def _stand_in(self, calls: MetadataCalls | PeeweeCalls) -> None:
+    def _meet_alembic(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
+
+        self._stand_in(AlembicCalls(self._ledger, self._check()))
+
+    def _stand_in(self, calls: AlembicCalls | MetadataCalls | PeeweeCalls) -> None:
         calls.put_up()
         self._undo.append(calls.take_down)
 

@@ -105,7 +105,7 @@ class MetadataCalls:
                 with bind.begin() as connection:
                     self._run(call, connection)
             elif isinstance(bind, Connection):
-                _begin_by_itself(bind)
+                begin_by_itself(bind)
                 self._run(call, bind)
             else:
                 call.as_written(bind)
@@ -177,7 +177,7 @@ class MetadataCalls:
         return self._known[key]
 
 
-def _begin_by_itself(connection: Connection) -> None:
+def begin_by_itself(connection: Connection) -> None:
     """The method's first statement begins a transaction where there is none, since SQLAlchemy 2."""
     is_future = getattr(connection, "_is_future", hasattr(connection, "_autobegin"))
     if is_future and not connection.in_transaction():
