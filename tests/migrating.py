@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from memoised import NEVER_SAMPLED, Counts
@@ -70,15 +70,21 @@ class Chain:
 
     def add(self, upgrade: str, downgrade: str = "pass", imports: str = "") -> None:
         """Write the next migration."""
-        number = self.length = self.length + 1
-        text = MIGRATION.format(
+        self.length += 1
+        self.rewrite(self.length, upgrade, downgrade, imports)
+
+    def rewrite(
+        self, number: int, upgrade: str, downgrade: str = "pass", imports: str = ""
+    ) -> None:
+        """Write one of them."""
+        written = MIGRATION.format(
             imports=imports,
             revision=f"r{number}",
             down=f"r{number - 1}" if number > 1 else None,
             upgrade=textwrap.indent(textwrap.dedent(upgrade), "    "),
             downgrade=textwrap.indent(textwrap.dedent(downgrade), "    "),
         )
-        (self.directory / "versions" / f"r{number}_change.py").write_text(text)
+        (self.directory / "versions" / f"r{number}_change.py").write_text(written)
 
     def add_table(self, name: str, reference: str = "") -> None:
         """Write a migration that makes a table."""
@@ -93,6 +99,13 @@ class Chain:
             f'op.drop_table("{name}")',
         )
 
+    def change_env(self, old: str, new: str) -> None:
+        """Put something else into ``env.py``."""
+        path = self.directory / "env.py"
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new))
+
     def config(self, engine: Engine | None = None) -> Config:
         """Its configuration; with an engine for that one's database."""
         config = Config()
@@ -105,8 +118,9 @@ class Chain:
 class Trial:
     """A database and what a program has seen of it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, number: int) -> None:
         self.engine = engine
+        self.number = number
         self.seen: list[object] = []
 
     def look(self, *rest: object) -> None:
@@ -115,6 +129,13 @@ class Trial:
         assert isinstance(proxy.dbapi_connection, sqlite3.Connection)
         self.seen.append((content.digest(proxy.dbapi_connection), *rest))
         proxy.close()
+
+    def insert(self, number: int) -> None:
+        """Add a person."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                text("INSERT INTO person (name) VALUES (:name)"), {"name": f"n{number}"}
+            )
 
 
 Program = Callable[[Trial], None]
@@ -143,8 +164,8 @@ def compared(
 
 def _run(program: Program, new_engine: Callable[[int], Engine], first: int) -> list[object]:
     seen: list[object] = []
-    for number in range(first, first + ROUNDS):
-        trial = Trial(new_engine(number))
+    for number in range(ROUNDS):
+        trial = Trial(new_engine(first + number), number)
         program(trial)
         trial.look()
         trial.engine.dispose()
