@@ -200,7 +200,8 @@ def test_rows_of_tests_do_not_hinder_what_ignores_them(chain: Chain, tmp_path: P
 
     counts = compared(program, new_engine)
 
-    assert counts.times["alembic upgrade on SQLite"] == 2 * (ROUNDS - LEARNT)
+    assert counts.times["alembic upgrade on SQLite"] == ROUNDS - LEARNT
+    assert counts.times["alembic upgrade on SQLite, nothing to do"] == ROUNDS - LEARNT
     assert counts.times["alembic downgrade on SQLite"] == ROUNDS - LEARNT
 
 

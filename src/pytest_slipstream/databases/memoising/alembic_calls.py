@@ -135,6 +135,11 @@ class Memo:
         if has_time((rows, [(one.text, one.parameters) for one in depending])):
             self.problem = "rows with the time at which they were made"
 
+    @property
+    def detail(self) -> str:
+        """What the summary tells apart, since it takes another time."""
+        return "" if self._statements else ", nothing to do"
+
     def way(self, call: Call, looks: Looks) -> Way:
         """How to restore it in a database that looks so."""
         place, image = call.place, self._image
@@ -197,9 +202,9 @@ class AlembicCalls:
             memo = self._known(call, looks)
             if memo is not None:
                 way = memo.way(call, looks)
-                if way.name in memo.confirmed and not self._checking.is_due(label):
+                if way.name in memo.confirmed and not self._checking.is_due(label + memo.detail):
                     self._restore(call, memo, way)
-                    self._ledger.replaced(label, clock.seconds() - started)
+                    self._ledger.replaced(label + memo.detail, clock.seconds() - started)
                     return
                 expected = way.rehearse()
         except UnknownResultError as reason:
@@ -221,9 +226,10 @@ class AlembicCalls:
         started = clock.seconds()
         with Recorder(call.connection, may_commit=not call.is_inside) as recorded:
             call.as_written()
-        self._ledger.made(call.label, clock.seconds() - started)
+        taken_s = clock.seconds() - started
         with suppress(UnknownResultError):  # somebody else writes, too
             memo = Memo(call, looks, recorded)
+            self._ledger.made(call.label + memo.detail, taken_s)
             rows = _ANY if memo.ignores_rows else looks.rows
             self._memos[call.operation, looks.schema, rows] = memo
         while len(self._memos) > KEPT:
@@ -244,11 +250,12 @@ class AlembicCalls:
         call.as_written()
         taken_s = clock.seconds() - started
         made = call.place.content()
+        label = call.label + memo.detail
         if way.name in memo.confirmed:
-            self._ledger.replaced(call.label, taken_s)
-            self._checking.compare(call.label, made, expected)
+            self._ledger.replaced(label, taken_s)
+            self._checking.compare(label, made, expected)
             return
-        self._ledger.made(call.label, taken_s)
+        self._ledger.made(label, taken_s)
         if compare(made, expected):
             memo.problem = "migrations that come to something else each time"
         else:

@@ -1,0 +1,60 @@
+"""Memoised migrations on PostgreSQL: every program ends as it does without."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from memoised import ROUNDS, Compared, Program, Trial
+from migrating import LEARNT, Chain
+from pytest_slipstream.databases.urls import url
+
+UPGRADE, DOWNGRADE = "alembic upgrade on PostgreSQL", "alembic downgrade on PostgreSQL"
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    made = Chain(tmp_path)
+    made.add_table("person")
+    made.add_table("purchase", "person")
+    made.add(
+        'op.execute("CREATE TYPE mood AS ENUM (\'good\', \'bad\')")\n'
+        'op.execute("ALTER TABLE person ADD mood mood")\n'
+        "op.execute(\"INSERT INTO person (name) VALUES ('100%'), ('Eve')\")",
+        'op.drop_column("person", "mood")\nop.execute("DROP TYPE mood")',
+    )
+    return made
+
+
+def upgrade_by(chain: Chain, connection: Connection, name: str, revision: str) -> None:
+    config = chain.config()
+    config.attributes["connection"] = connection
+    getattr(command, name)(config, revision)
+
+
+def for_each_test(chain: Chain) -> Program:
+    def program(trial: Trial) -> None:
+        with trial.engine.begin() as connection:
+            upgrade_by(chain, connection, "upgrade", "head")
+        trial.execute("INSERT INTO person (name) VALUES ('Ada')")
+        trial.look()
+        with trial.engine.begin() as connection:
+            upgrade_by(chain, connection, "downgrade", "base")
+        trial.look()
+
+    return program
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_up_and_down_for_each_test(compared: Compared, chain: Chain, driver: str) -> None:
+    counts = compared(lambda: for_each_test(chain), driver=driver)
+
+    assert counts.reasons == set()
+    # The first time there is no version table yet.
+    assert counts.times == {UPGRADE: ROUNDS - LEARNT - 1, DOWNGRADE: ROUNDS - LEARNT}
