@@ -125,7 +125,7 @@ class Memo:
         statements = recorded.statements
         depending = [one for one in statements if not one.ignores_rows(own)]
         self.ignores_rows = not depending and not looks.rows_matter
-        self._statements = tuple(one for one in statements if not one.is_read(place.product))
+        self._statements = tuple(one for one in statements if not one.is_read(place.product, own))
         self._image: Image | None = None
         if self._statements and all(one.is_of_image() for one in statements):
             self._image = place.image()

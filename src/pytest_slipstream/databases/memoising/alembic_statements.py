@@ -42,11 +42,11 @@ class Statement(msgspec.Struct, frozen=True):
     parameters: Any
     options: dict[str, Any]
 
-    def is_read(self, product: str) -> bool:
+    def is_read(self, product: str, version_table: str) -> bool:
         """Whether it changes nothing; on PostgreSQL any function may."""
         if product == "SQLite":
             return _is(_SELECT, self.text) or _is(_PRAGMA, self.text)
-        return _is(_SELECT, self.text) and _asks_for_catalogue(self.text, None)
+        return _is(_SELECT, self.text) and _asks_for_catalogue(self.text, version_table)
 
     def ignores_rows(self, version_table: str) -> bool:
         """Whether it does the same whatever the tables hold, that of versions left aside."""
@@ -129,7 +129,7 @@ def _flat(values: Iterable[object]) -> Iterable[object]:
             yield value
 
 
-def _asks_for_catalogue(text: str, version_table: str | None) -> bool:
+def _asks_for_catalogue(text: str, version_table: str) -> bool:
     sources = list(_SOURCE.finditer(text))
     return bool(sources) and all(
         not source[2] and (_CATALOGUE.match(source[1]) or source[1].strip('"') == version_table)
