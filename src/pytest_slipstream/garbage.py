@@ -1,4 +1,4 @@
-"""The garbage collector: paused while modules are imported and tests collected, spared both after."""
+"""The garbage collector: paused while much is made and nothing dropped, spared what stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """To import or to collect tests allocates much and frees nothing, so that to look at it is only time.
+    """To import modules or collect tests allocates much and frees little: to look at it is only time.
 
     That is also true of the collection that would follow at once: what is there at the end goes
     to the oldest generation unlooked at, where a full collection finds it.
