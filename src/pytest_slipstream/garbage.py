@@ -11,7 +11,7 @@ _FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """To import modules or collect tests allocates much and frees little: looking at it only takes time.
+    """To import modules or collect tests allocates much and frees little: looking takes only time.
 
     That is also true of the collection that would follow at once: what is there at the end goes
     to the oldest generation unlooked at, where a full collection finds it.
