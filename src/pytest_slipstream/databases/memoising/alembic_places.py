@@ -159,8 +159,10 @@ def _look(database: sqlite3.Connection, version_table: str) -> Looks:
         elif cursor.execute(f"SELECT 1 FROM main.{name} LIMIT 1").fetchone():
             has_rows = True
     rows = frozenset(_content(database).items()) if has_rows else None
+    # How names in other objects follow an ALTER TABLE … RENAME.
+    legacy = cursor.execute("PRAGMA legacy_alter_table").fetchone()
     enforced = bool(cursor.execute("PRAGMA foreign_keys").fetchone()[0])
-    return Looks((state, versions), rows, rows_matter=enforced)
+    return Looks((state, legacy, versions), rows, rows_matter=enforced)
 
 
 def _content(database: sqlite3.Connection) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Peewee's ``create_tables`` and ``drop_tables`` on PostgreSQL, each done once and then restored.
+"""Peewee's ``create_tables`` and ``drop_tables``, each done once and then restored.
 
 The invariant: models are told apart by the statements that Peewee makes of them.
 Whatever is not Peewee's own way to make or drop a table runs as it is written.
@@ -17,6 +17,7 @@ import peewee as typed_peewee
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.peewee_sqlite import OnSqlite, refuse_cycles
 from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking, Session
 from pytest_slipstream.databases.memoising.postgresql_places import (
     Places,
@@ -54,6 +55,7 @@ class PeeweeCalls:
         self._checking = checking
         self._places = Places()
         self._statements = Statements()
+        self._on_sqlite = OnSqlite(ledger, checking)
         self._seen: set[Hashable] = set()
         self._parkings: dict[Hashable, Parking] = {}
         self._originals: dict[str, Callable[..., None]] = {}
@@ -81,6 +83,8 @@ class PeeweeCalls:
 
             if isinstance(database, peewee.PostgresqlDatabase):
                 self._run(name, database, given, options, as_written)
+            elif isinstance(database, peewee.SqliteDatabase):
+                self._run_sqlite(name, database, given, options, as_written)
             else:
                 self._ledger.as_written(name, "another product")
                 as_written()
@@ -125,6 +129,24 @@ class PeeweeCalls:
                 if before.restored is not None:
                     self._ledger.replaced(label, 0.0)
                     self._checking.compare(label, check.content(), before.restored)
+
+    def _run_sqlite(
+        self,
+        name: str,
+        database: Any,
+        models: list[Any],
+        options: dict[str, Any],
+        as_written: Callable[[], None],
+    ) -> None:
+        label = f"{name} on SQLite"
+        try:
+            _refuse(name, database, models, options)
+            refuse_cycles(models)
+            operation = (name, tuple(sorted(options.items())), self._statements.of(models))
+            self._on_sqlite.run(label, database, operation, as_written)
+        except UnknownResultError as reason:
+            self._ledger.as_written(label, str(reason))
+            as_written()
 
     def _redo(
         self,
