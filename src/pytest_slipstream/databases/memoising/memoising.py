@@ -7,20 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.ledger import Ledger
 from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
     from pytest_slipstream.databases.memoising.checking import Checking
-    from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
-    from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
+
+
+class StandsIn(Protocol):
+    """What stands in for a library's operations."""
+
+    def put_up(self) -> None:
+        """From now on."""
+
+    def take_down(self) -> None:
+        """No more."""
 
 
 class Memoising:
@@ -41,6 +48,7 @@ class Memoising:
                 "sqlalchemy": self._meet_sqlalchemy,
                 "peewee": self._meet_peewee,
                 "alembic.command": self._meet_alembic,
+                "tortoise.backends.base.schema_generator": self._meet_tortoise,
             }
         )
         self._checking: Checking | None = None
@@ -74,7 +82,12 @@ class Memoising:
 
         self._stand_in(AlembicCalls(self._ledger, self._check()))
 
-    def _stand_in(self, calls: AlembicCalls | MetadataCalls | PeeweeCalls) -> None:
+    def _meet_tortoise(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
+
+        self._stand_in(TortoiseCalls(self._ledger, self._check()))
+
+    def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()
         self._undo.append(calls.take_down)
 
