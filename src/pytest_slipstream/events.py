@@ -98,10 +98,7 @@ class Uncontained(Event, frozen=True):
 
 
 class LeftoverFound(Event, frozen=True):
-    """A test left something running or open; it was ended.
-
-    ``kind``: ``transaction``, ``connection``, ``advisory lock``, ``temporary table``, ``thread``.
-    """
+    """A test left a thread, transaction, connection, lock or temporary table; it was ended."""
 
     database: str
     node_id: str
@@ -137,13 +134,12 @@ class TestTimed(Event, frozen=True):
     """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
 
     ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
-    teardown of each by itself; ``spent``, on slipstream's work for the test and on the test's
-    connections; and the rest, which pytest and its plugins took around the phases.
+    teardown of each by itself; ``spent``, on slipstream's work for the test, on the test's
+    connections and on imports; and the rest, which pytest and its plugins took around the phases.
 
-    ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
-    worked, for whichever test where tests overlap. ``wider_seconds``: how much of ``fixtures`` is
-    wider ones'. ``counts``: statements, commits and so on, by their name. ``marks``: names of
-    markers.
+    Of the call's own seconds, the processor worked ``cpu_seconds``, for whichever test where tests
+    overlap, and ``waited`` were waited, by kind. Of ``fixtures``, ``fixtures_waited`` were waited,
+    and ``wider_seconds`` are wider ones'. ``counts``: statements and so on. ``began``: Unix time.
     """
 
     __test__ = False
@@ -154,6 +150,8 @@ class TestTimed(Event, frozen=True):
     seconds: float
     own: tuple[float, float, float]
     cpu_seconds: float
+    waited: dict[str, float] = {}
+    fixtures_waited: dict[str, float] = {}
     wider_seconds: float = 0.0
     fixtures: dict[str, tuple[float, float]] = {}
     spent: dict[str, float] = {}
@@ -174,6 +172,8 @@ class ProcessTimed(Event, frozen=True):
     ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
     interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
     module in them, and ``running_seconds``. What follows lasts until the process's `RunFinished`.
+    ``importing``: how much of conftests and of collecting were imports. ``packages``: seconds of
+    all imports since slipstream was configured, each package without what it imported.
     """
 
     began: float
@@ -182,6 +182,8 @@ class ProcessTimed(Event, frozen=True):
     collecting_seconds: float
     running_seconds: float
     imports: dict[str, float] = {}
+    importing: tuple[float, float] = (0.0, 0.0)
+    packages: dict[str, float] = {}
 
 
 class MemorySeen(Event, frozen=True):
@@ -199,8 +201,7 @@ OVER_BUDGET = 10
 class BudgetBroken(Event, frozen=True):
     """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
 
-    ``fails``: it fails the run; else it is a warning, for the reason ``spared``. ``why``: what the
-    seconds of a test went to.
+    ``why``: what a test's seconds went to. ``spared``: why it is a warning, and ``fails`` not.
     """
 
     budget: str
@@ -256,8 +257,7 @@ class DatabaseKept(Event, frozen=True):
 class OperationMemoised(Event, frozen=True):
     """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
 
-    ``slow_seconds`` is what it would have taken; ``checked`` of them were compared with the slow
-    way.
+    ``slow_seconds``: what it would have taken; ``checked``: how often that was compared.
     """
 
     operation: str
@@ -299,7 +299,7 @@ class HashingLeftAlone(Event, frozen=True):
 class AsyncTestRan(Event, frozen=True):
     """An asynchronous test is over: in flight with others, or alone for a reason.
 
-    ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
+    In ``running_seconds`` of its ``seconds``, its own code was running, not waiting.
     """
 
     node_id: str
@@ -317,10 +317,9 @@ class LoopBlocked(Event, frozen=True):
 
 
 class ShardChosen(Event, frozen=True):
-    """This process runs one shard of the suite, and leaves the others to other machines.
+    """This process runs one shard of the suite; in all, ``here`` and ``elsewhere`` were collected.
 
     ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
-    ``here`` and ``elsewhere`` together are what was collected: node ids, by file.
     """
 
     shard: str
@@ -360,10 +359,9 @@ class TestFlaky(Event, frozen=True):
 
 
 class QueueLeft(Event, frozen=True):
-    """This process pulls no more.
+    """This process pulls no more. ``problem``: why what it reported does not count, or nothing.
 
-    ``reported``: node ids, by file, those included that a lost machine ran. ``adopted``: how many
-    these are, by machine. ``problem``: why what it reported does not count, or nothing.
+    ``reported``: also what a lost machine ran; ``adopted``: how many these are, by machine.
     """
 
     reported: dict[str, tuple[str, ...]] = {}
@@ -379,11 +377,11 @@ class RunFinished(Event, frozen=True):
 
 
 class BuildMerged(Event, frozen=True):
-    """The records of several machines were joined; see `exit_status` for what became of the build.
+    """The records of several machines were joined.
 
     ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
-    that failed or had errors, by the JUnit files. ``exit_status``: 0 where all passed, 1 where
-    something failed, 2 where the build is not whole.
+    that failed or had errors, by the JUnit files. ``exit_status``: 1: something failed; 2: not
+    whole.
     """
 
     exit_status: int

@@ -21,7 +21,7 @@ _COUNTED = {
     "ddl": "DDL statements",
     "fixtures": "fixture set-ups",
 }
-_ONCE = ("server", "template", "slot")
+_ONCE = ("server", "template", "slot", "imports")
 _SHOWN = 3
 LOCAL = "not on a CI machine"
 NEW = "the test is new"

@@ -12,8 +12,9 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, record
-from pytest_slipstream.report.seconds import Account, account, overlap
+from pytest_slipstream.report.seconds import Account, account
 from pytest_slipstream.report.statements import slowest
+from pytest_slipstream.spans import overlap
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -172,9 +173,13 @@ def _seconds(spent: Account) -> Iterator[str]:
         for name, seconds in spent.buckets.items()
         if seconds >= 0.01 * spent.total_s
     )
-    for key, seconds in list(spent.fixtures.items())[:3]:
-        if sum(seconds) >= 0.01 * spent.total_s:
-            yield f"         of which {sum(seconds):.2f} s in the fixture {key.lstrip(':')}"
+    parts = [(f"in the fixture {k.lstrip(':')}", sum(s)) for k, s in spent.fixtures.items()]
+    for what, seconds in [
+        *parts[:3],
+        *((f"importing {name}", s) for name, s in list(spent.packages.items())[:3]),
+    ]:
+        if seconds >= 0.01 * spent.total_s:
+            yield f"         of which {seconds:.2f} s {what}"
 
 
 def _changes(own: Sequence[events.Event]) -> Iterator[str]:
