@@ -8,7 +8,7 @@ that was, as far as nothing else is known of these seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_slipstream import events
 from pytest_slipstream.clock import clock
@@ -193,11 +193,18 @@ def unexplained(
     for kind in sorted(waits, key=WAITS.index):
         spans.extend(span for span, _ in waits[kind])
         _, covered_s = overlap(spans)
-        length_s = sum(end - begin for (begin, end), _ in waits[kind])
-        idle_s = sum(idle_s for _, idle_s in waits[kind])
-        found[kind] = (covered_s - before_s) * idle_s / length_s if length_s else 0.0
+        found[kind] = min(covered_s - before_s, _idle_s(waits[kind]))
         before_s = covered_s
     return found
+
+
+def _idle_s(waits: Iterable[tuple[Span, float]]) -> float:
+    """Of those that do not lie in another: to read a response may be to read it in pieces."""
+    found_s, until = 0.0, 0.0
+    for (_, end), idle_s in sorted(waits, key=lambda wait: (wait[0][0], -wait[0][1])):
+        if end > until:
+            found_s, until = found_s + idle_s, end
+    return found_s
 
 
 class Interval:

@@ -190,7 +190,7 @@ def test_of_tests_in_flight_each_has_its_own(pytester: pytest.Pytester) -> None:
         for event in project.events("TestTimed")
     }
     assert waited["test_sleeps"]["sleep"] >= 0.15
-    assert "locks and threads" not in waited["test_sleeps"]
+    assert waited["test_sleeps"].get("locks and threads", 0.0) < 0.1
     assert waited["test_waits"]["locks and threads"] >= 0.15
     assert "sleep" not in waited["test_waits"]
     assert waited["test_sleeps_in_a_thread"]["sleep"] >= 0.15

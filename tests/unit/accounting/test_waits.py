@@ -35,8 +35,9 @@ def test_a_kind_fills_what_is_not_known_by_others() -> None:
     known = [(0.0, 1.0)]  # a statement
     waits = {
         "sleep": [((0.5, 3.0), 2.5)],
-        "HTTP": [((2.0, 2.5), 0.25), ((4.0, 4.5), 0.25)],  # the processor worked for half of it
+        "HTTP": [((2.0, 2.5), 0.25), ((2.0, 2.2), 0.1), ((4.0, 4.5), 0.25)],
     }
+    # The processor worked for half of the requests; one read lies within another.
     assert unexplained(waits, known) == pytest.approx({"HTTP": 0.5, "sleep": 1.5})
     assert unexplained({}, known) == {}
 

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from pytest_slipstream.running.pytest_internals import HookExecution, note_failed_subtest
+from pytest_slipstream.running.pytest_internals import (
+    HookExecution,
+    deserialised,
+    note_failed_subtest,
+)
 from pytest_slipstream.running.workers.channel import Channel
 from pytest_slipstream.running.workers.messages import Ran, Started
 
@@ -149,7 +153,7 @@ class Teller:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _report(self, values: dict[str, Any], node: Node, item: pytest.Item | None) -> Any:
-        report = self._config.hook.pytest_report_from_serializable(config=self._config, data=values)
+        report = deserialised(self._config, values)
         note_failed_subtest(self._config, report, item)
         return self._signed(report, node)
 
