@@ -20,16 +20,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=Tr
 
 
 class RunStarted(Event, frozen=True):
-    """A process of the run began: controller, single process or worker."""
+    """A process of the run began: controller, single process or worker.
+
+    ``system``: as `sys.platform` says it. ``lanes``: those that are run, each with its engines.
+    """
 
     testrun_uid: str
     version: str
     python: str = ""
     system: str = ""
-    """The platform, as `sys.platform` says it."""
     databases: tuple[str, ...] = ()
     lanes: dict[str, tuple[str, ...]] = {}
-    """The lanes that are run, each with its engines."""
 
 
 class ServerReady(Event, frozen=True):
@@ -87,6 +88,12 @@ class DriverLeftAlone(Event, frozen=True):
 
     driver: str
     reason: str
+
+
+class ConnectedElsewhere(Event, frozen=True):
+    """The application opened its first connection to a database that is no slot."""
+
+    target: str
 
 
 class Uncontained(Event, frozen=True):
@@ -171,9 +178,9 @@ class ProcessTimed(Event, frozen=True):
 
     ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
     interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
-    module in them, and ``running_seconds``. What follows lasts until the process's `RunFinished`.
-    ``importing``: how much of conftests and of collecting were imports. ``packages``: seconds of
-    all imports since slipstream was configured, each package without what it imported.
+    test module in them, and ``running_seconds``. What follows lasts until `RunFinished`.
+    ``importing``: the imports of conftests, and in collecting. ``packages``: all imports, each
+    package without what it imports.
     """
 
     began: float
@@ -255,10 +262,7 @@ class DatabaseKept(Event, frozen=True):
 
 
 class OperationMemoised(Event, frozen=True):
-    """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
-
-    ``slow_seconds``: what it would have taken; ``checked``: how often that was compared.
-    """
+    """An operation was replaced, ``times`` times, in place of ``slow_seconds``; some ``checked``."""
 
     operation: str
     times: int
@@ -297,10 +301,7 @@ class HashingLeftAlone(Event, frozen=True):
 
 
 class AsyncTestRan(Event, frozen=True):
-    """An asynchronous test is over: in flight with others, or alone for a reason.
-
-    In ``running_seconds`` of its ``seconds``, its own code was running, not waiting.
-    """
+    """An asynchronous test is over, which ran ``together`` with others, or alone for a reason."""
 
     node_id: str
     together: bool
@@ -379,9 +380,8 @@ class RunFinished(Event, frozen=True):
 class BuildMerged(Event, frozen=True):
     """The records of several machines were joined.
 
-    ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
-    that failed or had errors, by the JUnit files. ``exit_status``: 1: something failed; 2: not
-    whole.
+    ``problems``: why it is not whole. ``notes``: what was left out. ``failed``: tests that failed
+    or had errors, by the JUnit files. ``exit_status``: 1: something failed; 2: it is not whole.
     """
 
     exit_status: int

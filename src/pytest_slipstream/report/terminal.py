@@ -68,6 +68,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             {f"{event.driver}: {event.reason}" for event in _only(events.DriverLeftAlone, happened)}
         ),
     )
+    yield from _listed("connected to another database than a slot", list(_elsewhere(happened)))
     yield from _listed(
         "left behind and ended",
         [
@@ -145,6 +146,21 @@ def _layers(own: Sequence[events.Event]) -> Iterator[str]:
     if pushed:
         names = sorted({name for event in pushed for name in event.fixtures})
         yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
+
+
+def _elsewhere(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
+    """The other databases, each with the first test that was running then."""
+    tests = _only(events.TestTimed, happened)
+    told: dict[str, None] = {}
+    for event in _only(events.ConnectedElsewhere, happened):
+        if event.target not in told:
+            told[event.target] = None
+            during = (
+                test.node_id
+                for test in tests
+                if test.worker == event.worker and test.began <= event.at < test.began + test.seconds
+            )
+            yield f"{event.target}, first in {next(during, 'no test')}"
 
 
 def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
