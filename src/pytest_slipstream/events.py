@@ -262,7 +262,7 @@ class DatabaseKept(Event, frozen=True):
 
 
 class OperationMemoised(Event, frozen=True):
-    """An operation was replaced, ``times`` times, in place of ``slow_seconds``; some ``checked``."""
+    """An operation was replaced, ``times`` times, instead of ``slow_seconds``; some ``checked``."""
 
     operation: str
     times: int

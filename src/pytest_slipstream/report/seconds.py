@@ -15,6 +15,7 @@ from pytest_slipstream import events
 from pytest_slipstream.spans import overlap
 
 UNATTRIBUTED = "not attributed"
+_UNKNOWN = "test bodies: waiting, not known for what"
 
 Buckets = dict[str, float]
 """Seconds by what they went to."""
@@ -176,19 +177,15 @@ def _test(test: events.TestTimed) -> Buckets:
     waited = _waits("test bodies", test.waited, call_s - cpu_s)
     fixtures_waited = _waits("fixtures", test.fixtures_waited, fixtures_s)
     counted_s = call_s + fixtures_s + sum(test.spent.values())
-    return _joined(
-        [
-            _spent(test, _OF_TESTS),
-            {
-                **waited,
-                **fixtures_waited,
-                "test bodies: processor": cpu_s,
-                "test bodies: waiting, not known for what": call_s - cpu_s - sum(waited.values()),
-                "fixtures": fixtures_s - sum(fixtures_waited.values()),
-                "pytest and its plugins, around tests": test.seconds - counted_s,
-            },
-        ]
-    )
+    return {
+        **_spent(test, _OF_TESTS),
+        **waited,
+        **fixtures_waited,
+        "test bodies: processor": cpu_s,
+        _UNKNOWN: max(0.0, call_s - cpu_s - sum(waited.values())),
+        "fixtures": max(0.0, fixtures_s - sum(fixtures_waited.values())),
+        "pytest and its plugins, around tests": max(0.0, test.seconds - counted_s),
+    }
 
 
 def _waits(where: str, waited: Mapping[str, float], most_s: float) -> Buckets:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from pytest_slipstream import events, record
+from pytest_slipstream import events, garbage, record
 from pytest_slipstream.report.seconds import Account, account
 from pytest_slipstream.report.statements import slowest
 from pytest_slipstream.spans import overlap
@@ -28,6 +28,7 @@ class Summary:
         self._record = written
 
     @pytest.hookimpl(trylast=True)
+    @garbage.paused()
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the block."""
         if self._record.problem is not None:
@@ -158,7 +159,8 @@ def _elsewhere(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             during = (
                 test.node_id
                 for test in tests
-                if test.worker == event.worker and test.began <= event.at < test.began + test.seconds
+                if test.worker == event.worker
+                and test.began <= event.at < test.began + test.seconds
             )
             yield f"{event.target}, first in {next(during, 'no test')}"
 
