@@ -19,11 +19,12 @@ from contextlib import suppress
 from functools import partial, wraps
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.import_hook import ImportHook
+
+if TYPE_CHECKING:
+    import psutil
 
 OWN = "SELECT /* slipstream */"
 """What slipstream itself asks over the application's connection begins so."""
@@ -193,6 +194,8 @@ def _call_all(undo: list[Callable[[], None]]) -> None:
 
 def _child() -> str | None:
     """The name of a child process that could be a client."""
+    import psutil  # not before it is needed: this module is there from the start of every run
+
     for child in _children():
         with suppress(psutil.NoSuchProcess):
             is_idle = child.status() == psutil.STATUS_ZOMBIE or child.name() in _SERVERS
@@ -203,6 +206,8 @@ def _child() -> str | None:
 
 def _children() -> list[psutil.Process]:
     """Linux tells them at once; elsewhere every process there is must be looked at."""
+    import psutil
+
     lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
     with suppress(psutil.NoSuchProcess):
         if lists:
