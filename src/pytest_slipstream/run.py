@@ -61,9 +61,9 @@ class Run:
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._account = Account(self.record.write, detail=settings.detail)
-        self._statements = Statements(self._account.charge)
         self._waits = Waits(self._account.whose)
         self._connections = Connections(self._account.charge, self._account.whose)
+        self._statements = Statements(self._account.charge, self._connections.silence)
         self.record.listeners.append(self._account.heard)
         self._progress = Progress()
         self.door = Door(self.record.write)

@@ -12,17 +12,15 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial, wraps
-from operator import attrgetter
-from types import ModuleType
+from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pytest_slipstream.accounting.replaced import Replaced
 from pytest_slipstream.accounting.statements import BY_SQLALCHEMY, Charge
 from pytest_slipstream.accounting.teller import Teller, told_as
 from pytest_slipstream.accounting.turn import Turn
 from pytest_slipstream.clock import clock
-from pytest_slipstream.import_hook import ImportHook
 
 _STATEMENT, _CONNECT, _BLOCK, _IN_THREAD = "statement", "connect", "block", "in a thread"
 _CURSOR = {"execute": _STATEMENT, "executemany": _STATEMENT}
@@ -31,26 +29,32 @@ _ENDS_AND_BEGIN = {**_ENDS, "begin": "transaction control"}
 _QUERY = {"query": _STATEMENT, **_ENDS_AND_BEGIN}
 _JOINED = "pytest_slipstream.databases.routing.drivers.mysql_joined"
 
-CALLS: dict[str, dict[str, dict[str, str]]] = {
+
+def _of(classes: str, methods: dict[str, str]) -> dict[str, str]:
+    return {f"{name}.{method}": how for name in classes.split() for method, how in methods.items()}
+
+
+CALLS: dict[str, dict[str, str]] = {
     "psycopg": {
-        **dict.fromkeys(("Cursor", "ServerCursor", "AsyncCursor", "AsyncServerCursor"), _CURSOR),
-        **dict.fromkeys(("Connection", "AsyncConnection"), _ENDS),
-        "Transaction": {"__enter__": _BLOCK, "__exit__": _BLOCK},
-        "AsyncTransaction": {"__aenter__": _BLOCK, "__aexit__": _BLOCK},
+        **_of("Cursor ServerCursor AsyncCursor AsyncServerCursor", _CURSOR),
+        **_of("Connection AsyncConnection", _ENDS),
+        **_of("Transaction", {"__enter__": _BLOCK, "__exit__": _BLOCK}),
+        **_of("AsyncTransaction", {"__aenter__": _BLOCK, "__aexit__": _BLOCK}),
     },
     "pymysql": {
-        "cursors.Cursor": {**_CURSOR, "callproc": "queries"},
-        "connections.Connection": _ENDS_AND_BEGIN,
+        **_of("cursors.Cursor", {**_CURSOR, "callproc": "queries"}),
+        **_of("connections.Connection", _ENDS_AND_BEGIN),
     },
-    _JOINED: {"Joined": _ENDS_AND_BEGIN},
-    "aiomysql": {"connection.Connection": _QUERY},
-    "asyncmy": {"connection.Connection": _QUERY},
-    "asyncpg": {
-        "connection.Connection": dict.fromkeys(
+    _JOINED: _of("Joined", _ENDS_AND_BEGIN),
+    "aiomysql": _of("connection.Connection", _QUERY),
+    "asyncmy": _of("connection.Connection", _QUERY),
+    "asyncpg": _of(
+        "connection.Connection",
+        dict.fromkeys(
             ("execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany"), _STATEMENT
-        )
-    },
-    "aiosqlite": {"core.Connection": {"_connect": _CONNECT, "_execute": _IN_THREAD}},
+        ),
+    ),
+    "aiosqlite": _of("core.Connection", {"_connect": _CONNECT, "_execute": _IN_THREAD}),
 }
 """What is told of each driver's classes, and how, or as what."""
 
@@ -71,20 +75,16 @@ class Connections:
         self._whose = whose
         self._told: WeakKeyDictionary[Any, Teller] = WeakKeyDictionary()
         self._in_threads: set[int] = set()
-        self._hook = ImportHook({name: partial(self._meet, CALLS[name]) for name in CALLS})
-        self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._has_given = False
+        self._replaced = Replaced(CALLS, self._around)
 
     def put_up(self) -> None:
-        """Replace the methods of drivers that are there, and of others when they are imported."""
-        self._hook.put_up()
+        """Tell from now on."""
+        self._replaced.put_up()
 
     def take_down(self) -> None:
         """Put everything back."""
-        self._hook.take_down()
-        while self._replaced:
-            holder, name, original, replacement = self._replaced.pop()
-            if vars(holder).get(name) is replacement:
-                setattr(holder, name, original)
+        self._replaced.take_down()
 
     # What the door says.
 
@@ -98,7 +98,7 @@ class Connections:
             return
         if self._whose() is not None:
             self._tell_connecting()
-        teller = Teller(self._charge)
+        teller, self._has_given = Teller(self._charge), True
         try:
             if hasattr(connection, "slipstream_teller"):
                 connection.slipstream_teller = teller
@@ -106,6 +106,14 @@ class Connections:
                 self._told[connection] = teller
         except TypeError:  # sqlite3's own class, by aiosqlite or by a factory of the application's
             self._in_threads.add(id(connection))
+
+    def silence(self, cursor: Any) -> None:
+        """SQLAlchemy runs a statement: also on a connection that its ``creator`` opened."""
+        connection = getattr(cursor, "connection", None) if self._has_given else None
+        if connection is not None:
+            teller = getattr(connection, "slipstream_teller", None) or self._teller(connection)
+            if teller is not None:
+                teller.is_busy = True
 
     def connection_class(self, wanted: type) -> type:
         """The class that makes a connection of a driver whose class is C."""
@@ -126,18 +134,6 @@ class Connections:
             self._charge("connections", seconds, cpu_s, "")
 
     # Methods of drivers' classes.
-
-    def _meet(self, classes: dict[str, dict[str, str]], module: ModuleType) -> None:
-        for path, methods in classes.items():
-            for name, how in methods.items():
-                try:
-                    holder = attrgetter(path)(module)
-                    original = vars(holder)[name]
-                    replacement = self._around(original, how)
-                    setattr(holder, name, replacement)
-                except (AttributeError, KeyError, TypeError):  # another version: it is not told
-                    continue
-                self._replaced.append((holder, name, original, replacement))
 
     def _around(self, original: Callable[..., Any], how: str) -> Callable[..., Any]:
         if how == _CONNECT:

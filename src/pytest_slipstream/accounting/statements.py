@@ -49,10 +49,12 @@ class Statements:
 
     Args:
         charge: Takes what each took, right after it.
+        silence: Called with a cursor whose statement is told here.
     """
 
-    def __init__(self, charge: Charge) -> None:
+    def __init__(self, charge: Charge, silence: Callable[[Any], None]) -> None:
         self._charge = charge
+        self._silence = silence
         self._hook = ImportHook({"sqlalchemy.engine": self._meet})
         self._undo: list[Callable[[], None]] = []
 
@@ -97,6 +99,7 @@ class Statements:
         return call
 
     def _before(self, *told: Any) -> tuple[Any, Any]:
+        self._silence(told[1])
         told[4]._slipstream_began = clock.seconds(), clock.processor()
         return told[2], told[3]
 

@@ -53,6 +53,8 @@ class Telling:
 
 def told_as(statement: Any, connection: Any = None) -> tuple[str, str]:
     """What a statement is counted as, and its text."""
+    if isinstance(statement, str):
+        return kind(statement), statement
     if isinstance(statement, bytes):
         text = statement.decode(errors="replace")
     elif hasattr(statement, "as_string"):  # psycopg's sql.Composable

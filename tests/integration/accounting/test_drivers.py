@@ -47,8 +47,10 @@ STATEMENTS = """
         assert list(database.execute_sql(SELECT)) == [("ann",)]
         database.close()
 
-    def test_sqlalchemy():
-        engine = create_engine(URL)
+    @pytest.mark.parametrize("creator", [None, "mine"])
+    def test_sqlalchemy(creator):
+        options = {"creator": connect} if creator else {}
+        engine = create_engine(URL, **options)
         with engine.begin() as connection:
             for statement in (DDL, INSERT, SELECT):
                 connection.execute(text(statement))
@@ -71,6 +73,9 @@ TESTS = {
     class Mine(sqlite3.Connection):
         def cursor(self):
             return super().cursor(sqlite3.Cursor)
+
+    def connect():
+        return sqlite3.connect(NAME)
 
     @pytest.mark.parametrize("factory", [sqlite3.Connection, Mine])
     def test_sqlite3(factory):
@@ -125,6 +130,9 @@ TESTS = {
 
     USER = URL.partition("//")[2].partition("@")[0]
     PLAIN = {"host": PLACE, "dbname": NAME, "user": USER}
+
+    def connect():
+        return psycopg.connect(**PLAIN)
 
     def test_psycopg():
         use(psycopg.connect(**PLAIN))
@@ -189,7 +197,11 @@ TESTS = {
     import asyncmy
     import pymysql
 
-    PLAIN = {"unix_socket": PLACE, "db": NAME, "user": URL.partition("//")[2].partition("@")[0]}
+    USER = URL.partition("//")[2].partition("@")[0]
+    PLAIN = {"unix_socket": PLACE, "database": NAME, "user": USER}
+
+    def connect():
+        return pymysql.connect(**PLAIN)
 
     def test_pymysql():
         use(pymysql.connect(**PLAIN))
@@ -197,7 +209,7 @@ TESTS = {
     @pytest.mark.parametrize("driver", [aiomysql, asyncmy])
     def test_asynchronous(driver):
         async def run():
-            connection = await driver.connect(**PLAIN)
+            connection = await driver.connect(db=NAME, user=USER, unix_socket=PLACE)
             async with connection.cursor() as cursor:
                 await cursor.execute(DDL)
                 await cursor.execute(INSERT)
@@ -208,8 +220,7 @@ TESTS = {
         asyncio.run(run())
 
     def test_peewee():
-        options = {name: value for name, value in PLAIN.items() if name != "db"}
-        use_peewee(peewee.MySQLDatabase(NAME, **options))
+        use_peewee(peewee.MySQLDatabase(NAME, user=USER, unix_socket=PLACE))
 
     @pytest.mark.parametrize("driver", ["aiomysql", "asyncmy"])
     def test_sqlalchemy_asynchronous(driver):
@@ -247,8 +258,9 @@ def test_each_driver_is_told(
     for name, test in tests.items():
         counts, spent = test["counts"], test["spent"]
         assert counts.get("DDL statements") == 1, (name, counts)
-        resets = name.startswith("test_pool")  # when the connection goes back
-        assert counts.get("queries") == 2 + resets, (name, counts)
+        # A pool resets the connection; SQLAlchemy asks one that it did not open for its settings.
+        more = name.startswith("test_pool") + 9 * name.endswith("[mine]")
+        assert 2 <= counts.get("queries") <= 2 + more, (name, counts)
         assert counts.get("connections") == 1, (name, counts)
         assert counts.get("commits", 0) + counts.get("transaction control", 0) >= 1, (name, counts)
         assert min(spent.values()) > 0

@@ -80,7 +80,8 @@ class Door:
             names = [address.database for address in entrance.known_as if not address.path]
             if database in names:
                 return self.ownership.entrance(entrance.passed())
-        self._note_elsewhere(database or "the user's default database")
+        if database:
+            self._note_elsewhere(database)
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
