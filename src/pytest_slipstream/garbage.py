@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 _FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which need not be
@@ -29,22 +29,17 @@ def paused() -> Iterator[None]:
             gc.enable()
 
 
-def thawed_by(add_cleanup: Callable[[Callable[[], None]], None]) -> None:
-    """See to it that what is frozen from now on can be collected once the run is over.
-
-    But not when Python ends, which looks at everything once more, only to throw it away. A process
-    that has frozen something itself keeps it so.
-    """
-    if gc.get_freeze_count() <= _FROZEN_BY_PYTHON:
-        add_cleanup(gc.unfreeze)
-        atexit.register(gc.freeze)
+def spared_at_exit() -> None:
+    """Python looks at everything once more when it ends, only to throw it away: let it not."""
+    atexit.register(gc.freeze)
 
 
 @contextmanager
 def frozen() -> Iterator[None]:
     """Leave what is there now out of collections: looking at it takes long, and finds nothing.
 
-    A process that has frozen something itself keeps it so.
+    It also stays shared with the processes that are forked from this one. A process that has frozen
+    something itself keeps it so.
     """
     if gc.get_freeze_count():
         yield

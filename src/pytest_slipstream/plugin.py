@@ -35,8 +35,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
-    if configured.workers:  # the first to ask for it is the last to be called
-        garbage.thawed_by(early_config.add_cleanup)
     if configured.notices:
         early_config.stash[_NOTICING] = Noticing()
         early_config.stash[_NOTICING].put_up()

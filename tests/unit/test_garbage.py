@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -69,17 +68,3 @@ def test_it_is_looked_for_less_for_a_while() -> None:
     with garbage.looked_for_less(16):
         assert gc.get_threshold() == (16 * before[0], *before[1:])
     assert gc.get_threshold() == before
-
-
-@pytest.mark.usefixtures("collector_on")
-def test_what_is_frozen_is_thawed_when_the_run_is_over() -> None:
-    cleanups: list[Callable[[], None]] = []
-    try:
-        garbage.thawed_by(cleanups.append)
-        gc.freeze()
-        garbage.thawed_by(cleanups.append)
-        (thaw,) = cleanups
-        thaw()
-        assert gc.get_freeze_count() == 0
-    finally:
-        atexit.unregister(gc.freeze)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 import pytest
 
+from pytest_slipstream import garbage
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.sources import Source
@@ -112,8 +112,9 @@ def _run(
         terminal.showfspath = False  # modules alternate: their names would fill the screen
     pool = Pool(session, shared, start, Teller(session, parts.testrun_uid), _writer(config))
     try:
-        gc.freeze()  # so it stays shared; and nobody looks at what was dropped during collection
-        pool.run(count)
+        garbage.spared_at_exit()
+        with garbage.frozen():
+            pool.run(count)
     finally:
         if pool.lost:
             parts.sweep()
