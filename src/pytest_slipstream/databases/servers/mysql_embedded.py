@@ -60,6 +60,8 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
         "information-schema-stats-expiry": "0",
         "disable-log-bin": "",
         "mysqlx": "OFF",
+        # Packages name a directory that only their other parts make, without which it stops.
+        "secure-file-priv": "/",
     },
 }
 _SYSTEM_TABLES = ("system_tables", "performance_tables", "system_tables_data")

@@ -93,8 +93,9 @@ class MysqlSlot:
         self._begin(base)
 
     def _drop(self) -> None:
-        if self._sight.rights.unseen is None:
-            leftovers.end(self._session, self.name, ())
+        rights = self._sight.rights
+        if rights.unseen is None:
+            leftovers.end(self._session, self.name, rights.question, ())
         statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
         try:
             self._unhindered(lambda: self._session.run([statement]))
@@ -163,7 +164,8 @@ class MysqlSlot:
         reading = self._watch.look()
         if {one.key for one in reading.transactions} <= {one.key for one in self._kept}:
             return (), reading
-        ended = leftovers.end(self._session, self.name, self._kept)
+        question = self._sight.rights.question
+        ended = leftovers.end(self._session, self.name, question, self._kept)
         return ended, self._watch.look()
 
     def _redefined(self, reading: Reading) -> tuple[tuple[str, ...], set[str]]:

@@ -17,7 +17,6 @@ import msgspec
 
 from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.engines.mysql.leftovers import (
-    STATUS,
     Transaction,
     open_transactions,
 )
@@ -47,21 +46,17 @@ _IDS = {
     "mysql": "SELECT name, table_id FROM information_schema.innodb_tables "
     "WHERE left(name, {length}) = {folder}",
 }
-_DEFINING = {
-    "mariadb": "SELECT sum(variable_value) FROM information_schema.global_status "
-    "WHERE variable_name IN ({names})",
-    "mysql": "SELECT sum(variable_value) FROM performance_schema.global_status "
-    "WHERE variable_name IN ({names})",
-}
+# MySQL counts statements in no table that can be read.
+_DEFINING = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
+_MADE = ("event", "function", "index", "library", "package", "procedure", "sequence", "table")
 _VERBS = {
-    "alter": ("db", "event", "function", "procedure", "table", "sequence"),
-    "create": ("event", "function", "index", "package", "procedure", "sequence", "table"),
-    "drop": ("db", "event", "function", "index", "package", "procedure", "sequence", "table"),
+    "alter": ("db", "event", "function", "library", "procedure", "table", "sequence"),
+    "create": (*_MADE, "package_body", "trigger", "view"),
+    "drop": (*_MADE, "db", "package_body", "trigger", "view"),
 }
 _COMMANDS = (
     *(f"Com_{verb}_{what}" for verb, objects in _VERBS.items() for what in objects),
-    *(f"Com_{verb}_{what}" for verb in ("create", "drop") for what in ("trigger", "view")),
-    *("Com_create_package_body", "Com_drop_package_body", "Com_rename_table", "Com_truncate"),
+    *("Com_import", "Com_rename_table", "Com_truncate"),
 )
 _DEFINITION_FILES = (".frm", ".TRG", ".TRN", ".opt")
 
@@ -116,11 +111,11 @@ class Watch:
         self._sees = sight.rights.unseen is None
         flavour, folder = session.flavour, f"{database}/"
         self._ids = _IDS[flavour].format(length=len(folder), folder=literal(folder))
-        self._defining = _DEFINING[flavour].format(names=", ".join(map(literal, _COMMANDS)))
+        self._defining = _DEFINING.format(names=", ".join(map(literal, _COMMANDS)))
         self._statements = [
             _WRITTEN[flavour].format(database=literal(database)),
             _TABLES.format(database=literal(database)),
-            STATUS if self._sees else "SELECT '', '', ''",
+            sight.rights.question if self._sees else "SELECT '', '', ''",
         ]
         if not self._counts:
             self._statements[0] = "SELECT NULL"
@@ -138,7 +133,7 @@ class Watch:
             positions={name: int(position) for _, position, name in tables},
             signature=signature,
             routines=routines,
-            transactions=open_transactions(self._session, self._database, str(status[2])),
+            transactions=open_transactions(self._session, self._database, status),
         )
 
     def signature(self) -> object:
@@ -146,15 +141,17 @@ class Watch:
         if not self._counts:
             return content.definitions_in(self._session, self._database)
         if self._files is None:
-            return self._session.rows(self._defining)
+            return sum(int(count) for _, count in self._session.rows(self._defining))
         return _signature_of(self._files)
 
     def signature_after(self, before: object, altered: Collection[str]) -> object:
         """The signature ``before``, once slipstream itself has altered some tables.
 
-        Only their files are read again: what others define meanwhile is noticed by the next
-        reading.
+        Only their files are read again, or their statements counted: what others define meanwhile
+        is noticed by the next reading.
         """
+        if isinstance(before, int):
+            return before + len(altered)
         names = {f"{table}.frm" for table in altered}
         partitions = {f"{table}.par" for table in altered}
         if self._files is None or not isinstance(before, tuple):
@@ -180,19 +177,26 @@ class Watch:
         return ids
 
     def tables_of(self, files: set[str], tables: Sequence[str]) -> set[str]:
-        """The tables with these encoded names."""
-        found = self._session.results(
-            f"SELECT lower(CAST(CONVERT({literal(name)} USING filename) AS CHAR))"
-            for name in tables
-        )
-        encoded = {str(rows[0][0]): name for name, (_, rows) in zip(tables, found, strict=True)}
-        return {encoded[file] for file in files if file in encoded}
+        """The tables with these encoded names; all, if one is encoded in a way not known here.
+
+        InnoDB's own files of a FULLTEXT index belong to none.
+        """
+        encoded = {_encoded(name): name for name in tables}
+        if any("@" in file for file in files - encoded.keys()):
+            return set(tables)
+        return {encoded[file] for file in files & encoded.keys()}
 
 
 def _lines(answer: Row) -> list[list[str]]:
     """Two fields without spaces, and a name, of each line."""
     text = str(answer[0] or "")
     return [line.split(" ", 2) for line in text.split("\0") if line]
+
+
+def _encoded(name: str) -> str:
+    """A table's name as it stands in a file's; other letters than ASCII's have their own codes."""
+    letters = (one if one.isalnum() or one == "_" else f"@{ord(one):04x}" for one in name.lower())
+    return "".join(letters)
 
 
 def _signature_of(directory: Path) -> object:
