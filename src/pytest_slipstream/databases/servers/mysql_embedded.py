@@ -176,7 +176,7 @@ class EmbeddedMysql(Product[Binaries]):
         return [str(self.build.program), "--no-defaults", "--datadir", str(data), *arguments]
 
     def state(self, data: Path, pid: int) -> State:
-        """The process id is written just before connections are accepted."""
+        """The process id is written before connections are accepted, by MariaDB just before."""
         try:
             written = (data / _PID_FILE).read_text("ascii").strip()
         except OSError:
@@ -188,7 +188,9 @@ class EmbeddedMysql(Product[Binaries]):
         import pymysql
 
         try:
-            pymysql.connect(unix_socket=address.socket, user=self.user, ssl_disabled=True).close()
+            pymysql.connect(
+                unix_socket=address.socket, user=self.user, ssl_disabled=True, read_timeout=10
+            ).close()
         except pymysql.err.Error:
             return False
         return True

@@ -31,6 +31,7 @@ _MAY_END_BY_ITSELF_S = {True: 0.25, False: 0.01}
 _GONE_WITHIN_S = 5.0
 _NO_SUCH_THREAD = 1094
 _STEP = "SELECT sleep(0.002)"
+_PREPARED = {"mariadb": "XA RECOVER", "mysql": "XA RECOVER CONVERT XID"}
 _SESSIONS = """
 SELECT id, user, host, command, coalesce(info, '') FROM information_schema.processlist
 WHERE db = {database} AND id <> connection_id()
@@ -135,8 +136,8 @@ def end_holders(session: Session, database: str) -> tuple[Leftover, ...]:
     Those belong to no database. One that a live session still holds is not rolled back by another.
     """
     ended = kill(session, database, sessions_in(session, database), "lock")
-    for number, length, _, data in session.rows("XA RECOVER"):
-        name = bytes(data)
+    for number, length, _, data in session.rows(_PREPARED[session.flavour]):
+        name = bytes(data) if session.flavour == "mariadb" else bytes.fromhex(data[2:])
         parts = ", ".join(f"X'{part.hex()}'" for part in (name[:length], name[length:]))
         try:
             session.rows(f"XA ROLLBACK {parts}, {number}")

@@ -80,8 +80,11 @@ class Reading(msgspec.Struct, frozen=True):
         return _differing(self.written, before.written) | _differing(self.rows, before.rows)
 
     def moved_from(self, positions: Mapping[str, int]) -> set[str]:
-        """Tables whose next AUTO_INCREMENT value is another, or could not be read."""
-        return {name for name, number in positions.items() if self.positions.get(name) != number}
+        """Tables whose next AUTO_INCREMENT value is another.
+
+        MySQL does not know that of a table which nobody has read since it was made or truncated.
+        """
+        return {name for name, number in positions.items() if self.positions.get(name, 1) != number}
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +133,7 @@ class Watch:
         return Reading(
             written=written if self._counts else content.rows_in(self._session, self._database),
             rows={name: int(rows) for rows, _, name in tables},
-            positions={name: int(position) for _, position, name in tables},
+            positions={name: int(position) or 1 for _, position, name in tables},
             signature=signature,
             routines=routines,
             transactions=open_transactions(self._session, self._database, status),
