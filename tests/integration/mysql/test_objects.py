@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 
 import pytest
 
 from pytest_slipstream.databases.engines.protocol import ScriptError
+from pytest_slipstream.databases.servers.mysql_binaries import find_binaries
 from pytest_slipstream.errors import IsolationError, TemplateError
 
 ROWS_CHANGED = {
@@ -180,3 +182,24 @@ def test_scripts_stay_in_their_database(trial, script, line):
     with pytest.raises(ScriptError) as raised:
         trial(script)
     assert raised.value.line == line
+
+
+def test_a_number_that_is_seen_only_when_the_table_is_opened_again(trial):
+    """MySQL keeps it on disk when an insert fails that names the next one."""
+    people = trial(PEOPLE)
+    for _ in range(2):
+        with pytest.raises(Exception, match="Duplicate"):
+            people.commit("INSERT INTO people (id, name) VALUES (3, 'ann')")
+        assert people.slot.clean().cannot is None
+        people.commit("FLUSH TABLES")
+        people.value("SELECT count(*) FROM people")
+        assert people.differences() == set()
+
+
+def test_libraries_are_copied_and_watched(trial, require_mysql):
+    if find_binaries(os.environ).flavour == "mariadb":
+        pytest.skip("MariaDB has no such thing")
+    script = "CREATE LIBRARY lib LANGUAGE JAVASCRIPT AS 'export function f(n) {return n}';"
+    library = trial(script)
+    library.commit("DROP LIBRARY lib")
+    assert library.escalate().ddl == ("library lib",)

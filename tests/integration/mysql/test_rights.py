@@ -46,10 +46,11 @@ def test_an_external_server(engine: Engine, short_path: Path, sights: tuple[str,
         problem = few.unavailable(isolation)
         assert problem is None if may_see else "lacks the right PROCESS" in str(problem)
     assert few.unavailable("clone") is None
-    template = naming.template_name("few", "0" * 16)
+    digest = str(len(sights)) * 16  # of its own: other workers use the server, too
+    template = naming.template_name("few", digest)
     few.run_script(few.begin_build(template), "CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
-    few.publish(template, "few", "0" * 16)
-    slot = few.create_slot(naming.slot_name("few", "main", "few"), template)
+    few.publish(template, "few", digest)
+    slot = few.create_slot(naming.slot_name(digest, "main", "few"), template)
     before = slot.digest()
     few.run_script(slot.address, "INSERT INTO t VALUES (2); CREATE TABLE u (a int);")
     cleaning = slot.clean()

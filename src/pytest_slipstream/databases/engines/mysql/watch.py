@@ -10,7 +10,7 @@ transactions mean that nothing was written in between but by actions of foreign 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,11 +25,11 @@ from pytest_slipstream.databases.engines.mysql.sessions import Row, Session, lit
 
 # PyMySQL is slow with many rows, so each answer is one text. No name has the character NUL in it.
 _WRITTEN = {
-    "mariadb": "SELECT GROUP_CONCAT(table_schema, ' ', rows_changed, ' ', table_name "
+    "mariadb": "SELECT GROUP_CONCAT(table_schema, ' ', rows_changed, ' - ', table_name "
     "SEPARATOR X'00') FROM information_schema.table_statistics WHERE table_schema = {database} "
     "OR table_schema = 'mysql' AND table_name IN ('proc', 'event')",
-    "mysql": "SELECT GROUP_CONCAT(object_schema, ' ', count_write, ' ', object_name "
-    "SEPARATOR X'00') FROM performance_schema.table_io_waits_summary_by_table "
+    "mysql": "SELECT GROUP_CONCAT(object_schema, ' ', count_write, ' ', count_insert, ' ', "
+    "object_name SEPARATOR X'00') FROM performance_schema.table_io_waits_summary_by_table "
     "WHERE object_type = 'TABLE' AND object_schema = {database}",
 }
 # How many rows InnoDB's tables have is an estimate, and tells nothing.
@@ -65,10 +65,12 @@ class Reading(msgspec.Struct, frozen=True):
     """What the counters said at one moment.
 
     ``signature`` and ``routines`` are equal while nothing can have been defined otherwise or
-    truncated. ``rows``: how many the tables of other engines than InnoDB have.
+    truncated. ``inserted``: how often MySQL was told to insert. ``rows``: how many the tables of
+    other engines than InnoDB have.
     """
 
     written: Mapping[str, object]
+    inserted: Mapping[str, int]
     rows: Mapping[str, int]
     positions: Mapping[str, int]
     signature: object
@@ -85,6 +87,44 @@ class Reading(msgspec.Struct, frozen=True):
         MySQL does not know that of a table which nobody has read since it was made or truncated.
         """
         return {name for name, number in positions.items() if self.positions.get(name, 1) != number}
+
+    def hidden_since(self, before: Reading) -> set[str]:
+        """Tables that may have another next AUTO_INCREMENT value than the server says.
+
+        MySQL keeps one on disk, too, which an insert that fails may move; it is read when the
+        server next opens the table.
+        """
+        return {
+            name
+            for name in _differing(self.inserted, before.inserted)
+            if self.positions.get(name, 1) == before.positions.get(name, 1)
+        }
+
+    def after(
+        self,
+        done: Iterable[tuple[str, str, int]],
+        positions: Mapping[str, int],
+        signature: object,
+    ) -> Reading:
+        """The reading once statements of slipstream's own have run.
+
+        Args:
+            done: Table, statement, and how many rows that changed.
+            positions: The values that were set.
+            signature: What it is then.
+        """
+        written, inserted = dict(self.written), dict(self.inserted)
+        for name, text, count in done:
+            written[name] = int(str(written.get(name, 0))) + count
+            if text.startswith("INSERT"):
+                inserted[name] = inserted.get(name, 0) + count
+        return msgspec.structs.replace(
+            self,
+            written=written,
+            inserted=inserted,
+            positions={**self.positions, **positions},
+            signature=signature,
+        )
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,10 +167,12 @@ class Watch:
         """Read the counters now."""
         signature = self.signature()
         answers = (rows[0] for _, rows in self._session.results(self._statements))
-        counts, tables, status = _lines(next(answers)), _lines(next(answers)), next(answers)
+        counts, tables, status = _lines(next(answers), 4), _lines(next(answers), 3), next(answers)
         routines = sorted(line for line in counts if line[0] == "mysql")
-        written = {name: int(count) for schema, count, name in counts if schema != "mysql"}
+        own = [(name, count, new) for schema, count, new, name in counts if schema != "mysql"]
+        written = {name: int(count) for name, count, _ in own}
         return Reading(
+            inserted={name: int(new) for name, _, new in own if new != "-"},
             written=written if self._counts else content.rows_in(self._session, self._database),
             rows={name: int(rows) for rows, _, name in tables},
             positions={name: int(position) or 1 for _, position, name in tables},
@@ -190,10 +232,10 @@ class Watch:
         return {encoded[file] for file in files & encoded.keys()}
 
 
-def _lines(answer: Row) -> list[list[str]]:
-    """Two fields without spaces, and a name, of each line."""
+def _lines(answer: Row, fields: int) -> list[list[str]]:
+    """Fields without spaces, and a name as the last of them, of each line."""
     text = str(answer[0] or "")
-    return [line.split(" ", 2) for line in text.split("\0") if line]
+    return [line.split(" ", fields - 1) for line in text.split("\0") if line]
 
 
 def _encoded(name: str) -> str:
