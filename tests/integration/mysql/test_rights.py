@@ -48,8 +48,10 @@ def test_an_external_server(engine: Engine, short_path: Path, sights: tuple[str,
     assert few.unavailable("clone") is None
     digest = str(len(sights)) * 16  # of its own: other workers use the server, too
     template = naming.template_name("few", digest)
-    few.run_script(few.begin_build(template), "CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
-    few.publish(template, "few", digest)
+    with few.build_lock(template):
+        script = "CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+        few.run_script(few.begin_build(template), script)
+        few.publish(template, "few", digest)
     slot = few.create_slot(naming.slot_name(digest, "main", "few"), template)
     before = slot.digest()
     few.run_script(slot.address, "INSERT INTO t VALUES (2); CREATE TABLE u (a int);")
