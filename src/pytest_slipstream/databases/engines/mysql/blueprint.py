@@ -245,17 +245,17 @@ def _tables(session: Session, database: str, found: list[Row]) -> dict[str, Tabl
     for row in session.rows(_KEYS, database):
         keys.setdefault(row[0], []).append(row)
     cascades = session.rows(_CASCADES, database)
+    kinds = {row[0]: _KINDS[row[1]] for row in found if row[1] in _KINDS}  # the others are views
+    creates = dict(_creates(session, database, kinds))
+    engines = {row[0]: row[2] for row in found}
     tables: dict[str, Table] = {}
-    for name, table_type, engine, _ in found:
-        if table_type not in _KINDS:
-            continue  # a view
-        kind = _KINDS[table_type]
+    for name, kind in kinds.items():
         key = keys.get(name, [])
         tables[name] = Table(
             name=name,
             kind=kind,
-            engine=engine,
-            create=_create(session, database, name, kind),
+            engine=engines[name],
+            create=creates[name],
             columns=tuple(columns.get(name, ())),
             key=tuple(row[1] for row in key) if all(row[2] is None for row in key) else (),
             cascades_to=tuple(sorted({child for parent, child in cascades if parent == name})),
@@ -264,10 +264,15 @@ def _tables(session: Session, database: str, found: list[Row]) -> dict[str, Tabl
     return tables
 
 
-def _create(session: Session, database: str, name: str, kind: TableKind) -> str:
-    what = "SEQUENCE" if kind == "sequence" else "TABLE"
-    statement = str(session.rows(f"SHOW CREATE {what} {quoted(database, name)}")[0][1])
-    return _unnamed(_POSITION.sub(r"\1", statement), database)
+def _creates(
+    session: Session, database: str, kinds: Mapping[str, TableKind]
+) -> Iterator[tuple[str, str]]:
+    found = session.results(
+        f"SHOW CREATE {'SEQUENCE' if kind == 'sequence' else 'TABLE'} {quoted(database, name)}"
+        for name, kind in kinds.items()
+    )
+    for name, (_, rows) in zip(kinds, found, strict=True):
+        yield name, _unnamed(_POSITION.sub(r"\1", str(rows[0][1])), database)
 
 
 def _libraries(session: Session, database: str) -> Iterator[Definition]:

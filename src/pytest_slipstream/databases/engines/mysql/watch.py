@@ -160,14 +160,19 @@ class Watch:
             _TABLES.format(database=literal(database)),
             sight.rights.question if self._sees else "SELECT '', '', ''",
         ]
+        self._counts_definitions = self._counts and self._files is None
+        if self._counts_definitions:
+            self._statements.append(self._defining)
         if not self._counts:
             self._statements[0] = "SELECT NULL"
 
     def look(self) -> Reading:
         """Read the counters now."""
-        signature = self.signature()
-        answers = (rows[0] for _, rows in self._session.results(self._statements))
-        counts, tables, status = _lines(next(answers), 4), _lines(next(answers), 3), next(answers)
+        signature = None if self._counts_definitions else self.signature()
+        counted, found, status, *defined = (
+            rows for _, rows in self._session.results(self._statements)
+        )
+        counts, tables = _lines(counted[0], 4), _lines(found[0], 3)
         routines = sorted(line for line in counts if line[0] == "mysql")
         own = [(name, count, new) for schema, count, new, name in counts if schema != "mysql"]
         written = {name: int(count) for name, count, _ in own}
@@ -176,9 +181,9 @@ class Watch:
             written=written if self._counts else content.rows_in(self._session, self._database),
             rows={name: int(rows) for rows, _, name in tables},
             positions={name: int(position) or 1 for _, position, name in tables},
-            signature=signature,
+            signature=_total(defined[0]) if defined else signature,
             routines=routines,
-            transactions=open_transactions(self._session, self._database, status),
+            transactions=open_transactions(self._session, self._database, status[0]),
         )
 
     def signature(self) -> object:
@@ -186,7 +191,7 @@ class Watch:
         if not self._counts:
             return content.definitions_in(self._session, self._database)
         if self._files is None:
-            return sum(int(count) for _, count in self._session.rows(self._defining))
+            return _total(self._session.rows(self._defining))
         return _signature_of(self._files)
 
     def signature_after(self, before: object, altered: Collection[str]) -> object:
@@ -236,6 +241,10 @@ def _lines(answer: Row, fields: int) -> list[list[str]]:
     """Fields without spaces, and a name as the last of them, of each line."""
     text = str(answer[0] or "")
     return [line.split(" ", fields - 1) for line in text.split("\0") if line]
+
+
+def _total(counters: Sequence[Row]) -> int:
+    return sum(int(count) for _, count in counters)
 
 
 def _encoded(name: str) -> str:
