@@ -6,6 +6,7 @@ together.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,14 @@ import pytest
 
 from pytest_slipstream import garbage, settings
 from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.noticing import Noticing
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
 
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
+_NOTICING: pytest.StashKey[Noticing] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +35,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
+    if configured.notices:
+        early_config.stash[_NOTICING] = Noticing()
+        early_config.stash[_NOTICING].put_up()
     if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
@@ -57,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
+    if _NOTICING in config.stash:
+        config.pluginmanager.register(config.stash[_NOTICING], "slipstream-noticing")
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shares_build:
@@ -77,6 +85,14 @@ def _refuse_two_kinds_of_workers(configured: settings.Settings, config: pytest.C
             hint="drop -n, and slipstream's workers run them; or drop --workers (in "
             "pyproject.toml: workers), and those of pytest-xdist do",
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """What is collected for workers stays as long as they do."""
+    has_workers = session.config.stash.get(_SETTINGS, settings.Settings()).workers
+    with garbage.paused() if has_workers else contextlib.nullcontext():
+        return (yield)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -138,5 +154,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
+    if _NOTICING in config.stash:
+        config.stash[_NOTICING].take_down()
     if _RUN in config.stash:
         config.stash[_RUN].close()

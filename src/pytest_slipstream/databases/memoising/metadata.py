@@ -52,7 +52,7 @@ class Snapshot:
     """
 
     def __init__(self, metadata: MetaData, dialect: Any) -> None:
-        if reason := _compiled_by_user(dialect.name):
+        if reason := compiled_by_user(dialect.name):
             raise UnknownResultError(reason)
         self._metadata = metadata
         walk = _Walk(dialect.name)
@@ -174,7 +174,7 @@ def _spelt(found: Any, dialect: Any) -> str:
         raise UnknownResultError(f"{_name(type(found))}, which cannot be compiled alone") from error
 
 
-def _compiled_by_user(dialect: str) -> str | None:
+def compiled_by_user(dialect: str) -> str | None:
     """Why the DDL itself is not SQLAlchemy's, or None."""
     waiting: list[Any] = [DDLElement]
     while waiting:

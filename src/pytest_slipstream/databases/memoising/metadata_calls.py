@@ -105,7 +105,7 @@ class MetadataCalls:
                 with bind.begin() as connection:
                     self._run(call, connection)
             elif isinstance(bind, Connection):
-                _begin_by_itself(bind)
+                begin_by_itself(bind)
                 self._run(call, bind)
             else:
                 call.as_written(bind)
@@ -122,7 +122,7 @@ class MetadataCalls:
             return
         run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
         try:
-            _refuse_listeners(connection)
+            refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
             learn = run(call, connection, known)
@@ -177,14 +177,14 @@ class MetadataCalls:
         return self._known[key]
 
 
-def _begin_by_itself(connection: Connection) -> None:
+def begin_by_itself(connection: Connection) -> None:
     """The method's first statement begins a transaction where there is none, since SQLAlchemy 2."""
     is_future = getattr(connection, "_is_future", hasattr(connection, "_autobegin"))
     if is_future and not connection.in_transaction():
         connection._autobegin()
 
 
-def _refuse_listeners(connection: Connection) -> None:
+def refuse_listeners(connection: Connection) -> None:
     """Nobody may look at the statements that are sent, but slipstream itself."""
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
     events = [getattr(dispatch, name) for name in _STATEMENTS]
