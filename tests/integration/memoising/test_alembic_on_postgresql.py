@@ -275,6 +275,32 @@ def test_a_change_of_a_tests_own_hinders_it(
     compared(lambda: in_turns(bare, Parked(), change))
 
 
+def test_rows_elsewhere_that_a_migration_reads(compared: Compared, bare: Chain) -> None:
+    bare.add(
+        'count = op.get_bind().execute(sa.text("SELECT count(*) FROM other.noted")).scalar()\n'
+        'op.add_column("person", sa.Column(f"seen_{count}", sa.Integer))',
+        'op.execute("ALTER TABLE person DROP COLUMN IF EXISTS unseen")',
+    )
+    parked = Parked()
+
+    def make() -> Program:
+        def change(trial: Trial, number: int) -> None:
+            if number >= ROUNDS - 2:
+                trial.execute("INSERT INTO other.noted VALUES (1)")
+
+        rounds = in_turns(bare, parked, change)
+
+        def program(trial: Trial) -> None:
+            trial.execute("CREATE SCHEMA IF NOT EXISTS other")
+            trial.execute("CREATE TABLE IF NOT EXISTS other.noted (id integer)")
+            rounds(trial)
+
+        return program
+
+    compared(make)
+    assert parked.times == 0
+
+
 def test_turns_in_a_transaction_that_is_rolled_back(compared: Compared, bare: Chain) -> None:
     parked = Parked()
 
