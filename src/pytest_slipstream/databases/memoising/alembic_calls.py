@@ -249,10 +249,15 @@ class AlembicCalls:
                 return
         if not way.restore():
             raise UnknownResultError("a database that somebody reads or writes")
-        if call.command == "upgrade" and way.name == "replay":
-            self._swaps.note(call.place, call.operation, looks)
+        self._note(call, looks, way)
         if memo.begins:
             begin_by_itself(call.connection)
+
+    def _note(self, call: Call, looks: Looks, way: Way) -> None:
+        """Look at tables that have just been made and could change places with none."""
+        if call.command == "upgrade" and way.name == "replay":
+            with suppress(UnknownResultError):
+                self._swaps.note(call.place, call.operation, looks)
 
     def _learn(self, call: Call, looks: Looks) -> None:
         started = clock.seconds()
@@ -295,8 +300,7 @@ class AlembicCalls:
         else:
             memo.confirmed.add(way.name)
             memo.after = made
-            if call.command == "upgrade" and way.name == "replay":
-                self._swaps.note(call.place, call.operation, looks)
+            self._note(call, looks, way)
 
     def _call(
         self,
