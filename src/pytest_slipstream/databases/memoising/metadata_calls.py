@@ -20,7 +20,7 @@ from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import dialect_key
+from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.postgresql import Operation
 from pytest_slipstream.databases.memoising.postgresql_calls import enter
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
@@ -73,6 +73,7 @@ class MetadataCalls:
         self._checking = checking
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
+        self._dialects = DialectKeys()
         self._places = Places()
         self._originals: dict[str, Callable[..., None]] = {}
 
@@ -169,7 +170,7 @@ class MetadataCalls:
         return learn
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
-        key = (id(metadata), dialect_key(dialect))
+        key = (id(metadata), self._dialects.of(dialect))
         if key not in self._known:
             self._known[key] = Known(metadata, self._originals["create_all"])
             while len(self._known) > KEPT:
@@ -186,13 +187,16 @@ def _begin_by_itself(connection: Connection) -> None:
 
 def _refuse_listeners(connection: Connection) -> None:
     """Nobody may look at the statements that are sent, but slipstream itself."""
+    if "schema_translate_map" in connection.get_execution_options():
+        raise UnknownResultError("a schema_translate_map")
+    listened_to = (connection, connection.engine, connection.dialect)
+    if not any(getattr(target, "_has_events", True) for target in listened_to):
+        return
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
     events = [getattr(dispatch, name) for name in _STATEMENTS]
     events += [getattr(of_dialect, name) for name in _CURSORS]
     if not all(_is_own(listener) for listeners in events for listener in listeners):
         raise UnknownResultError("an event listener for the engine's statements")
-    if "schema_translate_map" in connection.get_execution_options():
-        raise UnknownResultError("a schema_translate_map")
 
 
 def _is_own(listener: object) -> bool:
