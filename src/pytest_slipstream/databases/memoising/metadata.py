@@ -27,6 +27,7 @@ from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 
 _LISTENED_TO = ("before_create", "after_create", "before_drop", "after_drop")
 _PLAIN = (str, int, float, type(None))
+_CONFIGURED = (str, int, tuple, type(None))
 _SCHEMA = (SchemaItem, TypeEngine, ClauseElement)
 # Of no effect on DDL: SQLAlchemy's caches, the user's notes, values made in Python, and what is
 # said once more elsewhere (a column's foreign keys are constraints of its table).
@@ -153,15 +154,12 @@ class DialectKeys:
                 name for name in values if not hasattr(getattr(kind, name, None), "__get__")
             )
             self._configured[form] = names
-        plain = [(name, type(values[name]), _hashable(values[name])) for name in names]
+        plain = [
+            (name, type(value), repr(value) if isinstance(value, tuple) else value)
+            for name in names
+            if isinstance(value := values[name], _CONFIGURED)
+        ]
         return (kind, dialect.ddl_compiler, dialect.preparer, *plain)
-
-
-def _hashable(value: object) -> object:
-    """A plain value; of others only the class counts."""
-    if isinstance(value, tuple):
-        return repr(value)
-    return value if isinstance(value, str | int) else None
 
 
 class _Walk:

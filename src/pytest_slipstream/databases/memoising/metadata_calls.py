@@ -24,6 +24,7 @@ from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.postgresql import Operation
 from pytest_slipstream.databases.memoising.postgresql_calls import enter
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
+from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 
 Learn = Callable[[], None]
@@ -104,7 +105,9 @@ class MetadataCalls:
                 call.as_written(bind)
             elif isinstance(bind, Engine):
                 with bind.begin() as connection:
-                    self._run(call, connection)
+                    after = self._run(call, connection)
+                if after is not None and not bind._has_events:
+                    self._places.expect(after)
             elif isinstance(bind, Connection):
                 _begin_by_itself(bind)
                 self._run(call, bind)
@@ -113,30 +116,35 @@ class MetadataCalls:
 
         return replacement
 
-    def _run(self, call: Call, connection: Connection) -> None:
-        """Replace the call, or let it run and learn from it."""
+    def _run(self, call: Call, connection: Connection) -> State | None:
+        """Replace the call, or let it run and learn from it.
+
+        Returns:
+            The state of the database when a transaction that does nothing else has ended.
+        """
         started = clock.seconds()
         if call.metadata not in self._seen:  # most are created once in a run, and pay nothing
             self._seen.add(call.metadata)
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
-            return
+            return None
         run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
         try:
             _refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
-            learn = run(call, connection, known)
+            outcome = run(call, connection, known)
         except UnknownResultError as reason:
             self._ledger.as_written(call.label, str(reason))
             call.as_written(connection)
-            return
-        if learn is None:
+            return None
+        if outcome is None or isinstance(outcome, State):
             self._ledger.replaced(call.label, clock.seconds() - started)
-            return
+            return outcome
         call.as_written(connection)
         self._ledger.made(call.label, clock.seconds() - started)
-        learn()
+        outcome()
+        return None
 
     def _run_sqlite(self, call: Call, connection: Connection, known: Known) -> Learn | None:
         on = on_driver(connection)
@@ -149,7 +157,7 @@ class MetadataCalls:
             lambda database: sqlite.record(database, call.operation, before, known.results)
         )
 
-    def _run_postgresql(self, call: Call, connection: Connection, known: Known) -> Learn | None:
+    def _run_postgresql(self, call: Call, connection: Connection, known: Known) -> Learn | State:
         session, state = enter(self._places, connection, call.metadata)
         key = (state.identity, state.surroundings, call.operation[1])
         parking = known.parkings.setdefault(key, self._places.parking())
@@ -158,8 +166,8 @@ class MetadataCalls:
         started = clock.seconds()
         before = parking.redo(session, state, operation, check)
         restoring_s = clock.seconds() - started
-        if before is None:
-            return None
+        if isinstance(before, State):
+            return before
 
         def learn() -> None:
             parking.record(session, operation, before)

@@ -23,6 +23,7 @@ from pytest_slipstream.databases.memoising.postgresql_places import (
     PostgresqlCheck,
     drop_own,
 )
+from pytest_slipstream.databases.memoising.postgresql_state import State
 
 peewee: Any = typed_peewee  # the types leave out what it makes its statements with
 NAMES = ("create_tables", "drop_tables")
@@ -102,7 +103,8 @@ class PeeweeCalls:
         operation = Operation(name == "create_tables", tuple(sorted(options.items())))
         check = PostgresqlCheck(session, functools.partial(self._checking.is_due, label))
         parking: Parking | None = None
-        before: Before | None = None
+        before: Before | State | None = None
+        is_alone = not database.in_transaction()
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -114,7 +116,9 @@ class PeeweeCalls:
             self._ledger.as_written(label, str(reason))
             as_written()
             return
-        if parking is not None and before is None:
+        if isinstance(before, State):
+            if is_alone:
+                self._places.expect(before)
             self._ledger.replaced(label, clock.seconds() - started)
             return
         as_written()
@@ -133,7 +137,7 @@ class PeeweeCalls:
         statements: Hashable,
         operation: Operation,
         check: PostgresqlCheck,
-    ) -> tuple[Parking, Before | None]:
+    ) -> tuple[Parking, Before | State]:
         host = database.connect_params.get("host")
         state = self._places.enter(session, host, lambda: functools.partial(_leave, database))
         key = (state.identity, state.surroundings, statements)
