@@ -1,4 +1,4 @@
-"""The garbage collector: paused while modules are imported, spared what was there before tests."""
+"""The garbage collector: paused while much is made and nothing dropped, spared what stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FROZEN_BY_PYTHON = gc.get_freeze_count()  # some hundred objects in 3.12, which
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """An import allocates much and frees nothing, so that to look at it is only time.
+    """To import modules or collect tests allocates much and frees little: looking takes only time.
 
     That is also true of the collection that would follow at once: what is there at the end goes
     to the oldest generation unlooked at, where a full collection finds it.
@@ -30,9 +30,10 @@ def paused() -> Iterator[None]:
 
 @contextmanager
 def frozen() -> Iterator[None]:
-    """Leave what is there now out of collections: with a thousand tests in flight each takes long.
+    """Leave what is there now out of collections: looking at it takes long, and finds nothing.
 
-    A process that has frozen something itself keeps it so.
+    It also stays shared with the processes that are forked from this one. A process that has frozen
+    something itself keeps it so.
     """
     if gc.get_freeze_count():
         yield
@@ -42,3 +43,17 @@ def frozen() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def looked_for_less(times: int) -> Iterator[None]:
+    """Collect after so many times the usual allocations.
+
+    What many tests in flight have made is alive: each look at it takes so many times as long.
+    """
+    young, *older = before = gc.get_threshold()
+    gc.set_threshold(young * times, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

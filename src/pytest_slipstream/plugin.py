@@ -6,6 +6,7 @@ together.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,14 @@ def _refuse_two_kinds_of_workers(configured: settings.Settings, config: pytest.C
             hint="drop -n, and slipstream's workers run them; or drop --workers (in "
             "pyproject.toml: workers), and those of pytest-xdist do",
         )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """What is collected for workers stays as long as they do."""
+    has_workers = session.config.stash.get(_SETTINGS, settings.Settings()).workers
+    with garbage.paused() if has_workers else contextlib.nullcontext():
+        return (yield)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_slipstream import record
+from pytest_slipstream import garbage, record
 from pytest_slipstream.settings import Settings
 
 
@@ -37,6 +37,7 @@ class ReportsAtEnd:
 
             writing.check(self._targets)
 
+    @garbage.paused()
     def finish(self, uid: str) -> None:
         """All events are in the record."""
         if self._record.problem is not None:

@@ -162,17 +162,13 @@ def _test(test: events.TestTimed) -> Buckets:
     cpu_s = min(test.cpu_seconds, call_s)
     fixtures_s = sum(map(sum, test.fixtures.values()))
     counted_s = call_s + fixtures_s + sum(test.spent.values())
-    return _joined(
-        [
-            _spent(test, _OF_TESTS),
-            {
-                "test bodies: processor": cpu_s,
-                "test bodies: waiting": call_s - cpu_s,
-                "fixtures": fixtures_s,
-                "pytest and its plugins, around tests": test.seconds - counted_s,
-            },
-        ]
-    )
+    return {
+        **_spent(test, _OF_TESTS),
+        "test bodies: processor": cpu_s,
+        "test bodies: waiting": call_s - cpu_s,
+        "fixtures": fixtures_s,
+        "pytest and its plugins, around tests": max(0.0, test.seconds - counted_s),
+    }
 
 
 def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from pytest_slipstream import events, record
+from pytest_slipstream import events, garbage, record
 from pytest_slipstream.report.seconds import Account, account, overlap
 from pytest_slipstream.report.statements import slowest
 
@@ -27,6 +27,7 @@ class Summary:
         self._record = written
 
     @pytest.hookimpl(trylast=True)
+    @garbage.paused()
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the block."""
         if self._record.problem is not None:

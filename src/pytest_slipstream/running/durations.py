@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_slipstream import garbage
 from pytest_slipstream.clock import clock
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.stopwatch import measured
@@ -51,6 +52,7 @@ class DurationRecorder:
             self._tests[phase.node_id] = (set_up_s, call_s, teardown_s)
 
     @pytest.hookimpl(trylast=True)
+    @garbage.paused()
     def pytest_sessionfinish(self) -> None:
         """Add what was learnt to the history, if that makes a difference."""
         if not self._tests:

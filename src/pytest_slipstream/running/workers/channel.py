@@ -1,16 +1,18 @@
-"""A worker's end of the connection to its parent.
+"""A worker's end of the connection to its parent, and of the mailbox beside it.
 
-The invariant: a worker whose parent is gone ends at its next message, and so does a process that a
-test has forked and let run on: it would report the same test again.
+The invariant: a worker whose parent is gone ends at the latest when it asks for tests, and so does
+a process that a test has forked and let run on: it would report the same test again.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import socket
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pytest_slipstream.running.workers import mailbox
 from pytest_slipstream.running.workers.messages import (
     Proceed,
     Stop,
@@ -30,10 +32,15 @@ class Channel:
 
     Args:
         connection: To it.
+        mailbox: Its writer's end, for what need not wake the parent; None where all of it must.
     """
 
-    def __init__(self, connection: Connection[Any, Any]) -> None:
+    def __init__(
+        self, connection: Connection[Any, Any], mailbox: socket.socket | None = None
+    ) -> None:
         self._connection = connection
+        self._mailbox = mailbox
+        self._number = 0
         self._process = os.getpid()
         self._poll = select.poll()
         self._poll.register(connection.fileno(), select.POLLIN)
@@ -45,18 +52,31 @@ class Channel:
         self._held.append(message)
 
     def send(self, message: ToParent) -> None:
-        """Tell the parent."""
+        """Tell the parent, which waits for it."""
+        self._send(self._encoded(message))
+
+    def post(self, message: ToParent) -> None:
+        """Tell the parent, which need not know at once."""
+        data = self._encoded(message)
+        if self._mailbox is None or not mailbox.post(self._mailbox, data):
+            self._send(data)
+
+    def _encoded(self, message: ToParent) -> bytes:
         self._end_if_copied()
         messages, self._held = [*self._held, message], []
+        self._number += 1
+        return encode(messages, self._number)
+
+    def _send(self, data: bytes) -> None:
         try:
-            self._connection.send_bytes(encode(messages))
+            self._connection.send_bytes(data)
         except (BrokenPipeError, ConnectionResetError):
             os._exit(PARENT_GONE)
 
     def receive(self) -> Any:
         """Wait for the parent's next message."""
         try:
-            (message,) = decode(self._connection.recv_bytes())
+            _, (message,) = decode(self._connection.recv_bytes())
         except (EOFError, ConnectionResetError):
             os._exit(PARENT_GONE)
         return message

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
 import os
 import signal
+import socket
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import Pipe
 from typing import NoReturn
 
 import pytest
 
-from pytest_slipstream.running.workers import process
+from pytest_slipstream.running.workers import mailbox, process
 from pytest_slipstream.running.workers.channel import Channel
 from pytest_slipstream.running.workers.handle import Forked, Worker
 from pytest_slipstream.running.workers.messages import Ended
@@ -67,20 +67,27 @@ class Forking:
         identity = Identity(f"gw{next(self._numbers)}", self._count, self._testrun_uid)
         ours, theirs = Pipe()
         reading, writing = os.pipe()
+        box, posting = self._mailbox()
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
         with warnings.catch_warnings(), self._apart():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which were looked for
             pid = os.fork()
+        worker = Worker(identity.worker_id, Forked(pid), ours, reading, box)
         if not pid:
             process.die_with(parent)
-            inherited = [ours.fileno(), reading]
-            inherited += [fd for one in others for fd in (one.connection.fileno(), one.output)]
-            self._be_worker(identity, Channel(theirs), writing, inherited)
+            inherited = [fd for one in (worker, *others) for fd in one.descriptors]
+            self._be_worker(identity, Channel(theirs, posting), writing, inherited)
         theirs.close()
         os.close(writing)
-        return Worker(identity.worker_id, Forked(pid), ours, reading)
+        if posting is not None:
+            posting.close()
+        return worker
+
+    def _mailbox(self) -> tuple[socket.socket, socket.socket] | tuple[None, None]:
+        """None where a test's output is shown at once: it stands before the test's report."""
+        return mailbox.pair() if self._session.config.getoption("capture") == "fd" else (None, None)
 
     def _be_worker(
         self, identity: Identity, channel: Channel, output: int, inherited: Sequence[int]
@@ -109,14 +116,3 @@ class Forking:
             process.run_exit_handlers()
         channel.send(ended)
         return 0
-
-
-@contextlib.contextmanager
-def frozen() -> Iterator[None]:
-    """Keep what is there now out of collections, so that its memory stays shared."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +12,14 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from pytest_slipstream.clock import clock
-from pytest_slipstream.running.workers.messages import Ended, ToWorker, encode
+from pytest_slipstream.running.workers import mailbox
+from pytest_slipstream.running.workers.messages import (
+    Ended,
+    ToParent,
+    ToWorker,
+    decode,
+    encode,
+)
 from pytest_slipstream.running.workers.telling import Node
 from pytest_slipstream.scheduling.atoms import Atom
 
@@ -64,16 +72,25 @@ class Worker:
         process: Its process.
         connection: To it.
         output: The file descriptor on which its stdout and stderr arrive.
+        box: The reader's end of its mailbox, if it has one.
     """
 
     def __init__(
-        self, worker_id: str, process: Process, connection: Connection[Any, Any], output: int
+        self,
+        worker_id: str,
+        process: Process,
+        connection: Connection[Any, Any],
+        output: int,
+        box: socket.socket | None = None,
     ) -> None:
         self.id = worker_id
         self.number = 0
         self.process = process
         self.connection = connection
         self.output = output
+        self.box = box
+        self._heard = 0
+        self._early: dict[int, list[ToParent]] = {}
         self.node = Node(worker_id)
         self.atoms: list[Atom] = []
         self.left: dict[int, None] = {}
@@ -93,6 +110,28 @@ class Worker:
         """Tell it; one that is gone is noticed elsewhere."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(encode([message]))
+
+    def receive(self) -> None:
+        """Take the next message from the connection, which has one; `messages` yields it.
+
+        Raises:
+            EOFError: The worker has closed it.
+            ConnectionResetError: Likewise.
+        """
+        self._note(self.connection.recv_bytes())
+
+    def messages(self) -> Iterator[ToParent]:
+        """What it has said since, in the order in which it did."""
+        if self.box is not None:
+            for data in mailbox.posted(self.box):
+                self._note(data)
+        while (messages := self._early.pop(self._heard + 1, None)) is not None:
+            self._heard += 1
+            yield from messages
+
+    def _note(self, data: bytes) -> None:
+        number, messages = decode(data)
+        self._early[number] = messages
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""
@@ -141,3 +180,11 @@ class Worker:
         """Let go of what leads to it."""
         self.connection.close()
         os.close(self.output)
+        if self.box is not None:
+            self.box.close()
+
+    @property
+    def descriptors(self) -> list[int]:
+        """The file descriptors that lead to it."""
+        box = [] if self.box is None else [self.box.fileno()]
+        return [self.connection.fileno(), self.output, *box]

@@ -84,18 +84,28 @@ _KINDS: Mapping[str, type[Any]] = {
 }
 
 
-def encode(messages: Sequence[ToParent | ToWorker]) -> bytes:
-    """The bytes of messages that are sent together."""
-    values = [(type(message).__name__, *msgspec.structs.astuple(message)) for message in messages]
+def encode(messages: Sequence[ToParent | ToWorker], number: int = 0) -> bytes:
+    """The bytes of messages that are sent together.
+
+    Args:
+        messages: Of one sender.
+        number: Which row of messages it is, where they go more than one way.
+    """
+    told = [(type(message).__name__, *msgspec.structs.astuple(message)) for message in messages]
+    values = (number, told)
     try:
         return marshal.dumps(values)
     except ValueError:  # something in it is not a plain value
         return marshal.dumps(_plain(values))
 
 
-def decode(data: bytes) -> list[Any]:
-    """The messages that `encode` was given; `ToParent` or `ToWorker`, as the reader knows."""
-    return [_KINDS[name](*values) for name, *values in marshal.loads(data)]
+def decode(data: bytes) -> tuple[int, list[Any]]:
+    """The number and the messages that `encode` was given.
+
+    They are `ToParent` or `ToWorker`, as the reader knows.
+    """
+    number, told = marshal.loads(data)
+    return number, [_KINDS[name](*values) for name, *values in told]
 
 
 _DEEPEST = 200

@@ -27,7 +27,6 @@ from pytest_slipstream.running.workers.messages import (
     ToParent,
     Wanted,
     Work,
-    decode,
 )
 from pytest_slipstream.running.workers.spawning import collected, difference
 from pytest_slipstream.running.workers.telling import Teller
@@ -35,6 +34,7 @@ from pytest_slipstream.scheduling.atoms import Atom
 
 GRACE_S = 10.0
 _LOOK_S = 0.2
+_SOON_S = 0.02
 _FRUITLESS = 3
 
 StartWorker = Callable[[Sequence[Worker]], Worker]
@@ -87,6 +87,8 @@ class Pool:
         self._workers: dict[Worker, None] = {}
         self._selector = selectors.DefaultSelector()
         self._look_at = 0.0
+        self._heard = 0
+        self._patience_s = _SOON_S
         self._stopping = False
         self._fruitless = 0
         self._interrupted = False
@@ -106,7 +108,7 @@ class Pool:
                 for number in range(count):
                     self._start(number)
                 while not self._interrupted and self._has_workers(count):
-                    self._turn(_LOOK_S)
+                    self._turn()
                 if self._interrupted:
                     self._end_interrupted()
         finally:
@@ -131,17 +133,22 @@ class Pool:
                 self._look_at = now + _LOOK_S
         return bool(self._workers)
 
-    def _turn(self, timeout_s: float) -> None:
-        """Take what one or several workers have to say."""
-        ready = self._selector.select(timeout_s)
+    def _turn(self) -> None:
+        """Take what the workers have to say; mailboxes are looked into less often if empty."""
+        heard = self._heard
+        ready = self._selector.select(self._patience_s)
         for key, _ in ready:
             worker: Worker = key.data
             if worker not in self._workers:
                 continue
             if key.fd == worker.output:
+                self._take_all(worker)  # what it wrote belongs to the test that it has begun
                 self._show(worker)
             else:
                 self._listen(worker)
+        for worker in list(self._workers):
+            self._take_all(worker)
+        self._patience_s = _SOON_S if self._heard > heard else min(2 * self._patience_s, _LOOK_S)
         if not ready:  # another process may hold a dead worker's end of the connection
             for worker in [one for one in self._workers if one.process.poll() is not None]:
                 while worker in self._workers and worker.connection.poll():
@@ -157,18 +164,23 @@ class Pool:
 
     def _listen(self, worker: Worker) -> None:
         try:
-            messages: list[ToParent] = decode(worker.connection.recv_bytes())
+            worker.receive()
         except (EOFError, ConnectionResetError):
             self._gone(worker)
-            return
-        for message in messages:
+        else:
+            self._take_all(worker)
+
+    def _take_all(self, worker: Worker) -> None:
+        for message in worker.messages():
+            self._heard += 1
             self._take(worker, message)
 
     def _take(self, worker: Worker, message: ToParent) -> None:
         if isinstance(message, Started):
             worker.begin(message.position)
         elif isinstance(message, Ran):
-            self._show(worker, last=True)
+            if worker.box is None:
+                self._show(worker, last=True)
             self._report(worker, message)
         elif isinstance(message, Wanted):
             self._give(worker)
@@ -235,6 +247,7 @@ class Pool:
     def _gone(self, worker: Worker) -> None:
         """A worker has closed its connection: it has ended, or it was lost."""
         status = worker.process.wait()
+        self._take_all(worker)
         self._show(worker, last=True)
         self._selector.unregister(worker.connection.fileno())
         if not worker.is_silent:
@@ -286,7 +299,7 @@ class Pool:
             worker.signal(signal.SIGINT)
         until = clock.seconds() + GRACE_S
         while self._workers and clock.seconds() < until:
-            self._turn(_LOOK_S)
+            self._turn()
         raise KeyboardInterrupt
 
     def _kill(self) -> None:

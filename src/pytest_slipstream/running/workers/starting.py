@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pytest_slipstream import garbage
 from pytest_slipstream.running.collected import node_id, suite
 from pytest_slipstream.running.history import RunHistory
 from pytest_slipstream.running.sources import Source
 from pytest_slipstream.running.workers import fork_safety, process
 from pytest_slipstream.running.workers.choosing import choose, reason_for_none
-from pytest_slipstream.running.workers.forking import Become, Forking, frozen
+from pytest_slipstream.running.workers.forking import Become, Forking
 from pytest_slipstream.running.workers.pool import Atoms, Pool, StartWorker
 from pytest_slipstream.running.workers.pulled import Pulled
 from pytest_slipstream.running.workers.spawning import Spawning
@@ -111,7 +112,7 @@ def _run(
         terminal.showfspath = False  # modules alternate: their names would fill the screen
     pool = Pool(session, shared, start, Teller(session, parts.testrun_uid), _writer(config))
     try:
-        with frozen():
+        with garbage.frozen():
             pool.run(count)
     finally:
         if pool.lost:

@@ -21,7 +21,9 @@ _START = "pytest_runtest_logstart"
 _REPORT = "pytest_runtest_logreport"
 _FINISH = "pytest_runtest_logfinish"
 _WARNING = "pytest_warning_recorded"
+_ID = "_id"  # where pytest 9.2 keeps the node id
 _TOLD = frozenset((_START, _REPORT, _FINISH, _WARNING))
+_HEARD = _TOLD | {"pytest_runtest_protocol"}
 
 
 class Telling:
@@ -48,6 +50,7 @@ class Telling:
         self._channel = channel
         self._at_once = at_once
         self._counts_failures = bool(config.getvalue("maxfail"))
+        self._plain = _are_plain(config)
         self._calls: list[tuple[str, Any]] = []
         self._failed = False
 
@@ -61,12 +64,12 @@ class Telling:
             firstresult: bool,
         ) -> Any:
             __tracebackhide__ = True
-            if hook_name in _TOLD:
-                self._tell(hook_name, kwargs)
-                return []
-            if hook_name == "pytest_runtest_protocol":
+            if hook_name in _HEARD:
+                if hook_name in _TOLD:
+                    self._tell(hook_name, kwargs)
+                    return []
                 item: Any = kwargs["item"]
-                self._channel.send(Started(self._positions[item]))
+                self._channel.post(Started(self._positions[item]))
             return execute(hook_name, methods, kwargs, firstresult)
 
         return called
@@ -84,6 +87,8 @@ class Telling:
             self.flush(kwargs["nodeid"])
 
     def _serialised(self, report: Any) -> Any:
+        if self._plain and report.longrepr is None and type(report) is pytest.TestReport:
+            return {**report.__dict__, _ID: None, "nodeid": report.nodeid}
         return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
 
     def flush(self, node_id: str = "") -> None:
@@ -92,12 +97,24 @@ class Telling:
         failed, self._failed = self._failed, False
         if not calls:
             return
-        awaits = failed and self._counts_failures
-        (self._channel.send if awaits or self._at_once else self._channel.hold)(
-            Ran(node_id, calls, failed)
-        )
-        if awaits:
+        ran = Ran(node_id, calls, failed)
+        if failed and self._counts_failures:
+            self._channel.send(ran)
             self._channel.await_verdict()
+        elif self._at_once:
+            self._channel.post(ran)
+        else:
+            self._channel.hold(ran)
+
+
+def _are_plain(config: pytest.Config) -> bool:
+    """Whether a report that has nothing to explain is its attributes: no plugin says otherwise."""
+    hooks = (config.hook.pytest_report_to_serializable, config.hook.pytest_report_from_serializable)
+    return all(
+        impl.function.__module__.startswith("_pytest.")
+        for hook in hooks
+        for impl in hook.get_hookimpls()
+    )
 
 
 def _warning_values(kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -149,8 +166,13 @@ class Teller:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
     def _report(self, values: dict[str, Any], node: Node, item: pytest.Item | None) -> Any:
-        report = self._config.hook.pytest_report_from_serializable(config=self._config, data=values)
-        note_failed_subtest(self._config, report, item)
+        if _ID in values:
+            del values[_ID]
+            report = pytest.TestReport(**values)
+        else:
+            hook = self._config.hook.pytest_report_from_serializable
+            report = hook(config=self._config, data=values)
+            note_failed_subtest(self._config, report, item)
         return self._signed(report, node)
 
     def _signed(self, report: Any, node: Node) -> Any:

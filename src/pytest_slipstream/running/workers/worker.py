@@ -7,6 +7,7 @@ last test at hand, and not before it has run.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from pytest_slipstream.running.workers.messages import Ended
 from pytest_slipstream.running.workers.telling import Telling
 
 RunTests = Callable[["Pulling"], None]
+_AS_IT_IS = contextlib.nullcontext()
 
 
 class Pulling:
@@ -60,13 +62,12 @@ def one_after_the_other(session: pytest.Session) -> RunTests:
     """Runs tests as pytest's own loop does."""
 
     def run(pulling: Pulling) -> None:
-        with hook_execution(session.config, _knowing_next(pulling)):
-            run_all(pulling)
-
-    def run_all(pulling: Pulling) -> None:
+        knowing_next = _knowing_next(pulling)
         while (item := pulling.next()) is not None:
             pulling.pop()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=pulling.known_next())
+            nextitem = pulling.known_next()
+            with _AS_IT_IS if nextitem else hook_execution(session.config, knowing_next):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:

@@ -156,11 +156,7 @@ class Session:
         command = query if isinstance(query, bytes) else _bytes(query)
         texts = [None if value is None else _bytes(str(value)) for value in values]
         try:
-            if texts:
-                self._connection.send_query_params(command, texts)
-            else:
-                self._connection.send_query(command)
-            result = self._last_result()
+            result = self._last_result(command, texts)
         except Exception as error:  # psycopg's, or ours: both say what libpq said
             raise SessionError(str(error)) from error
         try:
@@ -188,16 +184,21 @@ class Session:
         finally:
             result.clear()
 
-    def _last_result(self) -> Result:
+    def _last_result(self, command: bytes, texts: Sequence[bytes | None]) -> Result:
         last = None
         try:
+            if texts:
+                self._connection.send_query_params(command, texts)
+            else:
+                self._connection.send_query(command)
             while (result := self._next_result()) is not None:
                 if last is not None:
                     last.clear()
                 last = result
         except BaseException:  # Ctrl-C, what another signal's handler raises, or libpq's own
             if not self.lost:
-                self._connection.get_cancel().cancel()
+                if self._connection.is_busy():
+                    self._connection.get_cancel().cancel()
                 while (result := self._connection.get_result()) is not None:
                     result.clear()
             raise
