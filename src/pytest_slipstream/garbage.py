@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +29,17 @@ def paused() -> Iterator[None]:
             gc.enable()
 
 
+def spared_at_exit() -> None:
+    """Python looks at everything once more when it ends, only to throw it away: let it not."""
+    atexit.register(gc.freeze)
+
+
 @contextmanager
 def frozen() -> Iterator[None]:
-    """Leave what is there now out of collections: with a thousand tests in flight each takes long.
+    """Leave what is there now out of collections: looking at it takes long, and finds nothing.
 
-    It also stays shared with the processes that are forked from this one.
-
-    A process that has frozen something itself keeps it so.
+    It also stays shared with the processes that are forked from this one. A process that has frozen
+    something itself keeps it so.
     """
     if gc.get_freeze_count():
         yield
@@ -44,3 +49,17 @@ def frozen() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def looked_for_less(times: int) -> Iterator[None]:
+    """Collect after so many times the usual allocations.
+
+    What many tests in flight have made is alive: each look at it takes so many times as long.
+    """
+    young, *older = before = gc.get_threshold()
+    gc.set_threshold(young * times, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -60,3 +60,11 @@ def test_a_collector_that_was_off_stays_off_and_an_error_turns_it_on_again() -> 
     with garbage.paused():
         pass
     assert not gc.isenabled()
+
+
+@pytest.mark.usefixtures("collector_on")
+def test_it_is_looked_for_less_for_a_while() -> None:
+    before = gc.get_threshold()
+    with garbage.looked_for_less(16):
+        assert gc.get_threshold() == (16 * before[0], *before[1:])
+    assert gc.get_threshold() == before

@@ -125,6 +125,7 @@ class RunLoop:
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(garbage.frozen())
+            stack.enter_context(garbage.looked_for_less(self._limits.tests))
             for part in (self._reports, self._output, self._logs):
                 stack.enter_context(part.installed())
             stack.enter_context(process_state.installed())

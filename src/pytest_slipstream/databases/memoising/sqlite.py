@@ -24,8 +24,9 @@ _OF_FILE = (
     "user_version",
     "application_id",
 )
-_OF_CONNECTION = ("foreign_keys", "legacy_alter_table", "writable_schema")
-_PRAGMAS = (*_OF_FILE, *_OF_CONNECTION)
+_OF_CONNECTION = ("foreign_keys", "writable_schema")
+_PRAGMAS = tuple(f"PRAGMA main.{name}" for name in (*_OF_FILE, *_OF_CONNECTION))
+_OBJECTS = "SELECT type, name, tbl_name, sql FROM main.sqlite_master"
 _OWN_TABLE = "sqlite_sequence"
 
 
@@ -75,7 +76,7 @@ def redo(connection: sqlite3.Connection, operation: Hashable, results: Results) 
         UnknownResultError: Nobody can know what it comes to in the midst of a transaction, or
             beside temporary objects.
     """
-    state = _state(connection)
+    state = state_of(connection)
     result = results.get((operation, state))
     if result is not None and result.needs_blank and not _is_blank(connection, state):
         raise UnknownResultError("tables with rows")
@@ -89,7 +90,7 @@ def record(
 ) -> None:
     """Keep what the operation, which has just run as it is written, came to."""
     try:
-        state = _state(connection)
+        state = state_of(connection)
     except UnknownResultError:
         return
     if _counters(connection) == (before.schema_version, before.total_changes):
@@ -100,6 +101,8 @@ def record(
     if is_known and _is_blank(connection, state):
         image = copied(connection)
         if image is not None:
+            if not state.objects:  # nothing but free pages, which would be copied, too
+                image.execute("VACUUM")
             results[operation, before.state] = Result(image, needs_blank=bool(tables))
 
 
@@ -131,16 +134,22 @@ def _restore(result: Result, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _state(connection: sqlite3.Connection) -> State:
+def state_of(connection: sqlite3.Connection) -> State:
+    """What is compared before an operation.
+
+    Raises:
+        UnknownResultError: A transaction is open that could be rolled back, or there are temporary
+            objects.
+    """
     if connection.in_transaction:
         raise UnknownResultError("a transaction that is open")
-    if _rows(connection, "SELECT 1 FROM temp.sqlite_master LIMIT 1"):
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    if cursor.execute("SELECT 1 FROM temp.sqlite_master LIMIT 1").fetchone():
         raise UnknownResultError("a temporary table")
     return State(
-        objects=tuple(
-            _rows(connection, "SELECT type, name, tbl_name, sql FROM main.sqlite_master")
-        ),
-        pragmas=tuple(_rows(connection, f"PRAGMA main.{name}") for name in _PRAGMAS),
+        objects=tuple(cursor.execute(_OBJECTS)),
+        pragmas=tuple([cursor.execute(pragma).fetchone() for pragma in _PRAGMAS]),
     )
 
 
