@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -59,6 +60,7 @@ CALLS: dict[str, dict[str, str]] = {
 """What is told of each driver's classes, and how, or as what."""
 
 _FRAMES = 5
+_AIOSQLITE = "aiosqlite.core"
 _ASKED: ContextVar[tuple[float, float] | None] = ContextVar("slipstream_connecting", default=None)
 
 
@@ -96,16 +98,17 @@ class Connections:
         """It has got this connection."""
         if BY_SQLALCHEMY.get():
             return
+        if _is_called_by(_AIOSQLITE):  # whose connection is told, once it has this one
+            self._in_threads.add(id(connection))
+            return
         if self._whose() is not None:
             self._tell_connecting()
         teller, self._has_given = Teller(self._charge), True
-        try:
-            if hasattr(connection, "slipstream_teller"):
-                connection.slipstream_teller = teller
-            else:
-                self._told[connection] = teller
-        except TypeError:  # sqlite3's own class, by aiosqlite or by a factory of the application's
-            self._in_threads.add(id(connection))
+        if hasattr(connection, "slipstream_teller"):
+            connection.slipstream_teller = teller
+            return
+        with suppress(TypeError):  # sqlite3's own class, by a factory that is no class
+            self._told[connection] = teller
 
     def silence(self, cursor: Any) -> None:
         """SQLAlchemy runs a statement: also on a connection that its ``creator`` opened."""
@@ -117,7 +120,7 @@ class Connections:
 
     def connection_class(self, wanted: type) -> type:
         """The class that makes a connection of a driver whose class is C."""
-        if BY_SQLALCHEMY.get() or _is_called_by("aiosqlite.core"):
+        if BY_SQLALCHEMY.get() or _is_called_by(_AIOSQLITE):
             return wanted
         if any(base.__module__.startswith("psycopg2") for base in wanted.__mro__):
             from pytest_slipstream.accounting import told_psycopg2
