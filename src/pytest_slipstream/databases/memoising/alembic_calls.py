@@ -29,7 +29,7 @@ from pytest_slipstream.databases.memoising.alembic_statements import Recorder, h
 from pytest_slipstream.databases.memoising.alembic_swap import Swaps
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import compiled_by_user, dialect_key
+from pytest_slipstream.databases.memoising.metadata import DialectKeys, compiled_by_user
 from pytest_slipstream.databases.memoising.metadata_calls import (
     PRODUCTS,
     begin_by_itself,
@@ -170,6 +170,7 @@ class AlembicCalls:
     def __init__(self, ledger: Ledger, checking: Checking) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._dialects = DialectKeys()
         self._scripts = Scripts()
         self._swaps = Swaps()
         self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
@@ -323,7 +324,7 @@ class AlembicCalls:
         operation = (
             label,
             _settings(context, options),
-            dialect_key(context.dialect),
+            self._dialects.of(context.dialect),
             self._scripts.key(script.dir, versions),
             context._in_external_transaction,
         )

@@ -54,18 +54,22 @@ _UNPARK = """
 DO $slipstream$
 DECLARE
     stored oid;
+    filled oid[] := ARRAY(SELECT s FROM unnest(ARRAY[{tables}]::oid[]) WITH ORDINALITY t(s, n)
+                          WHERE pg_relation_size(s) > 0 ORDER BY n);
     notices text := current_setting('client_min_messages');
     replication text := current_setting('session_replication_role');
 BEGIN
     PERFORM set_config('client_min_messages', 'error', true);
     {quiet}
-    FOR stored IN SELECT s FROM unnest(ARRAY[{tables}]::oid[]) s
-                  WHERE pg_relation_size(s) > {one_page} LOOP
-        EXECUTE 'TRUNCATE ' || stored::regclass || ' CASCADE';
+    FOREACH stored IN ARRAY filled LOOP
+        IF pg_relation_size(stored) > {one_page} THEN
+            EXECUTE 'TRUNCATE ' || stored::regclass || ' CASCADE';
+        END IF;
     END LOOP;
-    FOR stored IN SELECT s FROM unnest(ARRAY[{tables}]::oid[]) WITH ORDINALITY t(s, n)
-                  WHERE pg_relation_size(s) > 0 ORDER BY n LOOP
-        EXECUTE 'DELETE FROM ' || stored::regclass;
+    FOREACH stored IN ARRAY filled LOOP
+        IF pg_relation_size(stored) > 0 THEN
+            EXECUTE 'DELETE FROM ' || stored::regclass;
+        END IF;
     END LOOP;
     {rewind}
     ALTER SCHEMA {schema} RENAME TO {spare};
@@ -168,7 +172,7 @@ class Parking:
 
     def redo(
         self, session: Session, state: State, operation: Operation, check: Check
-    ) -> Before | None:
+    ) -> Before | State:
         """Do what the operation comes to, if that is known.
 
         Args:
@@ -179,7 +183,8 @@ class Parking:
                 written, so that the two can be compared.
 
         Returns:
-            None where it is done; otherwise what `record` needs.
+            Where it is done, the state when a transaction that does nothing else has ended;
+            otherwise what `record` needs.
 
         Raises:
             UnknownResultError: It depends on something that cannot be compared.
@@ -190,17 +195,16 @@ class Parking:
             raise UnknownResultError(self._refused)
         schema, made = state.schema, self._made
         if (operation, state.digest, _where(state)) in self._idle:
-            return None
+            return state
         if made is None or made.digest != state.digest:
-            return Before(state)
+            return _before(session, state)
         if operation.makes:
             return self._make(session, state, made, check)
         if not self._is_inverse or schema.oid != made.namespace:
-            return Before(state)
+            return _before(session, state)
         if state.writes:
             raise UnknownResultError("a transaction that has written")
-        self._park(session, state, schema, made)
-        return None
+        return self._park(session, state, schema, made)
 
     def record(self, session: Session, operation: Operation, before: Before) -> None:
         """Learn from an operation that has just run as it is written."""
@@ -223,18 +227,18 @@ class Parking:
                 self._refused = self._have_spare(session, state)
                 self._is_inverse = self._refused is None
 
-    def _make(self, session: Session, state: State, made: Made, check: Check) -> Before | None:
+    def _make(self, session: Session, state: State, made: Made, check: Check) -> Before | State:
         parked, schema = state.named(self._parked), state.schema
         assert schema is not None
         is_there = parked is not None and parked.oid == made.namespace
         if not is_there or parked is None or not schema.is_blank:
-            return Before(state)
+            return _before(session, state)
         if not parked.is_like(schema):
             raise UnknownResultError("a schema whose owner or rights are others than before")
         self._given_up = 0
         if not check.is_due():
             session.run(self._unpark(state, made))
-            return None
+            return state.swapped(parked, str(self._spare))
         session.run("SAVEPOINT slipstream_memo")
         session.run(self._unpark(state, made))
         restored = check.content()
@@ -242,7 +246,7 @@ class Parking:
         session.run(f"DROP SCHEMA {parked.name} CASCADE")
         return Before(read(session.rows), restored)
 
-    def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> None:
+    def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> State:
         spare = state.named(self._spare)
         is_stale = state.named(self._parked) is not None
         if is_stale:  # the tables of an earlier time: others changed the catalogue meanwhile
@@ -256,9 +260,13 @@ class Parking:
         if self._refused is not None:
             raise UnknownResultError(self._refused)
         if is_stale or not has_spare:
-            self._made = made = msgspec.structs.replace(made, digest=read(session.rows).digest)
+            state = read(session.rows)
+            spare = state.named(self._spare)
+            self._made = made = msgspec.structs.replace(made, digest=state.digest)
+        assert spare is not None
         self._parked = self._new_name()
         session.run(park(made.names, schema.name, self._parked, str(self._spare)))
+        return state.swapped(spare, self._parked)
 
     def _unpark(self, state: State, made: Made) -> str:
         self._spare = self._spare or self._new_name()
@@ -284,6 +292,10 @@ class Parking:
         if made is None or not made.is_like(state.schema):
             return f"the schema {state.schema.name}, whose rights cannot be given to another"
         return None
+
+
+def _before(session: Session, state: State) -> Before:
+    return Before(read(session.rows) if state.elsewhere is None else state)
 
 
 def _where(state: State) -> str:
