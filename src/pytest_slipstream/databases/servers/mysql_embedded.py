@@ -55,8 +55,9 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
     },
     "mysql": {
         "performance-schema": "ON",
+        "performance-schema-consumer-events-transactions-current": "ON",
         "innodb-flush-method": "nosync",
-        "innodb-redo-log-capacity": "64M",
+        "loose-innodb-redo-log-capacity": "64M",  # since 8.0.30
         "information-schema-stats-expiry": "0",
         "disable-log-bin": "",
         "mysqlx": "OFF",
@@ -130,7 +131,7 @@ class EmbeddedMysql(Product[Binaries]):
             directories.write_whole(script, accounts.encode())
             account.give(script)
             # With its defaults it makes 110 MB more, which every new server would copy.
-            command += ["--innodb-redo-log-capacity=8M", "--innodb-doublewrite=0"]
+            command += ["--loose-innodb-redo-log-capacity=8M", "--innodb-doublewrite=0"]
             command += [*self._lasting(), "--initialize-insecure", f"--init-file={script}"]
             text = b""
         else:
