@@ -134,6 +134,7 @@ class EmbeddedServer:
                     hint="look at the file `log` there, or run `slipstream db stop --force`",
                 )
             time.sleep(_POLL_S)
+            info = self.open(progress)  # what answered may have been the end of the one that died
         return info
 
     def close(self, *, keep_running: bool = False) -> None:
