@@ -54,6 +54,7 @@ class Counts:
         memoising.report(happened.append)
         memoised = [e for e in happened if isinstance(e, events.OperationMemoised)]
         self.replaced = {e.operation.split()[0]: e.times for e in memoised}
+        self.times = {e.operation: e.times for e in memoised}
         self.checked = sum(e.checked for e in memoised)
         self.reasons = {e.reason for e in happened if isinstance(e, events.OperationAsWritten)}
         self.differences = [e for e in happened if isinstance(e, events.MemoDiffered)]

@@ -20,16 +20,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=Tr
 
 
 class RunStarted(Event, frozen=True):
-    """A process of the run began: controller, single process or worker."""
+    """A process of the run began: controller, single process or worker.
+
+    ``system``: as `sys.platform` says it. ``lanes``: those that are run, each with its engines.
+    """
 
     testrun_uid: str
     version: str
     python: str = ""
     system: str = ""
-    """The platform, as `sys.platform` says it."""
     databases: tuple[str, ...] = ()
     lanes: dict[str, tuple[str, ...]] = {}
-    """The lanes that are run, each with its engines."""
 
 
 class ServerReady(Event, frozen=True):
@@ -89,6 +90,12 @@ class DriverLeftAlone(Event, frozen=True):
     reason: str
 
 
+class ConnectedElsewhere(Event, frozen=True):
+    """The application opened its first connection to a database that is no slot."""
+
+    target: str
+
+
 class Uncontained(Event, frozen=True):
     """A rollback did not contain what a test did; ``reset`` cleaned after it."""
 
@@ -98,10 +105,7 @@ class Uncontained(Event, frozen=True):
 
 
 class LeftoverFound(Event, frozen=True):
-    """A test left something running or open; it was ended.
-
-    ``kind``: ``transaction``, ``connection``, ``advisory lock``, ``temporary table``, ``thread``.
-    """
+    """A test left a thread, transaction, connection, lock or temporary table; it was ended."""
 
     database: str
     node_id: str
@@ -137,13 +141,12 @@ class TestTimed(Event, frozen=True):
     """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
 
     ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
-    teardown of each by itself; ``spent``, on slipstream's work for the test and on the test's
-    connections; and the rest, which pytest and its plugins took around the phases.
+    teardown of each by itself; ``spent``, on slipstream's work for the test, on the test's
+    connections and on imports; and the rest, which pytest and its plugins took around the phases.
 
-    ``began`` is Unix time. ``cpu_seconds``: how much of the call's own seconds the processor
-    worked, for whichever test where tests overlap. ``wider_seconds``: how much of ``fixtures`` is
-    wider ones'. ``counts``: statements, commits and so on, by their name. ``marks``: names of
-    markers.
+    Of the call's own seconds, the processor worked ``cpu_seconds``, for whichever test where tests
+    overlap, and ``waited`` were waited, by kind. Of ``fixtures``, ``fixtures_waited`` were waited,
+    and ``wider_seconds`` are wider ones'. ``counts``: statements and so on. ``began``: Unix time.
     """
 
     __test__ = False
@@ -154,6 +157,8 @@ class TestTimed(Event, frozen=True):
     seconds: float
     own: tuple[float, float, float]
     cpu_seconds: float
+    waited: dict[str, float] = {}
+    fixtures_waited: dict[str, float] = {}
     wider_seconds: float = 0.0
     fixtures: dict[str, tuple[float, float]] = {}
     spent: dict[str, float] = {}
@@ -173,7 +178,9 @@ class ProcessTimed(Event, frozen=True):
 
     ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
     interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
-    module in them, and ``running_seconds``. What follows lasts until the process's `RunFinished`.
+    test module in them, and ``running_seconds``. What follows lasts until `RunFinished`.
+    ``importing``: the imports of conftests, and in collecting. ``packages``: all imports, each
+    package without what it imports.
     """
 
     began: float
@@ -182,6 +189,8 @@ class ProcessTimed(Event, frozen=True):
     collecting_seconds: float
     running_seconds: float
     imports: dict[str, float] = {}
+    importing: tuple[float, float] = (0.0, 0.0)
+    packages: dict[str, float] = {}
 
 
 class MemorySeen(Event, frozen=True):
@@ -199,8 +208,7 @@ OVER_BUDGET = 10
 class BudgetBroken(Event, frozen=True):
     """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
 
-    ``fails``: it fails the run; else it is a warning, for the reason ``spared``. ``why``: what the
-    seconds of a test went to.
+    ``why``: what a test's seconds went to. ``spared``: why it is a warning, and ``fails`` not.
     """
 
     budget: str
@@ -254,11 +262,7 @@ class DatabaseKept(Event, frozen=True):
 
 
 class OperationMemoised(Event, frozen=True):
-    """An operation on a schema was replaced, ``times`` times, by restoring what it had come to.
-
-    ``slow_seconds`` is what it would have taken; ``checked`` of them were compared with the slow
-    way.
-    """
+    """An operation was replaced, ``times`` times, instead of ``slow_seconds``; some ``checked``."""
 
     operation: str
     times: int
@@ -297,10 +301,7 @@ class HashingLeftAlone(Event, frozen=True):
 
 
 class AsyncTestRan(Event, frozen=True):
-    """An asynchronous test is over: in flight with others, or alone for a reason.
-
-    ``running_seconds`` is the part of ``seconds`` in which its own code was running, not waiting.
-    """
+    """An asynchronous test is over, which ran ``together`` with others, or alone for a reason."""
 
     node_id: str
     together: bool
@@ -317,10 +318,9 @@ class LoopBlocked(Event, frozen=True):
 
 
 class ShardChosen(Event, frozen=True):
-    """This process runs one shard of the suite, and leaves the others to other machines.
+    """This process runs one shard of the suite; in all, ``here`` and ``elsewhere`` were collected.
 
     ``digest`` is the same on all machines that split the suite alike; ``seconds`` are predicted.
-    ``here`` and ``elsewhere`` together are what was collected: node ids, by file.
     """
 
     shard: str
@@ -360,10 +360,9 @@ class TestFlaky(Event, frozen=True):
 
 
 class QueueLeft(Event, frozen=True):
-    """This process pulls no more.
+    """This process pulls no more. ``problem``: why what it reported does not count, or nothing.
 
-    ``reported``: node ids, by file, those included that a lost machine ran. ``adopted``: how many
-    these are, by machine. ``problem``: why what it reported does not count, or nothing.
+    ``reported``: also what a lost machine ran; ``adopted``: how many these are, by machine.
     """
 
     reported: dict[str, tuple[str, ...]] = {}
@@ -379,11 +378,10 @@ class RunFinished(Event, frozen=True):
 
 
 class BuildMerged(Event, frozen=True):
-    """The records of several machines were joined; see `exit_status` for what became of the build.
+    """The records of several machines were joined.
 
-    ``problems``: why it is not whole. ``notes``: what was left out, and why. ``failed``: tests
-    that failed or had errors, by the JUnit files. ``exit_status``: 0 where all passed, 1 where
-    something failed, 2 where the build is not whole.
+    ``problems``: why it is not whole. ``notes``: what was left out. ``failed``: tests that failed
+    or had errors, by the JUnit files. ``exit_status``: 1: something failed; 2: it is not whole.
     """
 
     exit_status: int

@@ -15,12 +15,14 @@ import pytest
 
 from pytest_slipstream import garbage, settings
 from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.noticing import Noticing
 
 if TYPE_CHECKING:
     from pytest_slipstream.run import Run
 
 _SETTINGS: pytest.StashKey[settings.Settings] = pytest.StashKey()
 _RUN: pytest.StashKey[Run] = pytest.StashKey()
+_NOTICING: pytest.StashKey[Noticing] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +35,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Fix the names and set the environment before any code of the user's is imported."""
     configured = settings.load(early_config.rootpath, early_config.known_args_namespace, os.environ)
     early_config.stash[_SETTINGS] = configured
+    if configured.notices:
+        early_config.stash[_NOTICING] = Noticing()
+        early_config.stash[_NOTICING].put_up()
     if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
@@ -58,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = config.stash.get(_RUN, None)
     if run is not None:
         run.register(config)
+    if _NOTICING in config.stash:
+        config.pluginmanager.register(config.stash[_NOTICING], "slipstream-noticing")
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
     if configured.records_durations or configured.shares_build:
@@ -147,5 +154,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the environment back; also when the session never started."""
+    if _NOTICING in config.stash:
+        config.stash[_NOTICING].take_down()
     if _RUN in config.stash:
         config.stash[_RUN].close()

@@ -16,6 +16,7 @@ import pytest
 from pytest_slipstream import __version__, events, record
 from pytest_slipstream.accounting.account import Account
 from pytest_slipstream.accounting.statements import Statements
+from pytest_slipstream.accounting.waits import Waits
 from pytest_slipstream.databases.cache import cache_directory
 from pytest_slipstream.databases.database import Surroundings
 from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
@@ -60,6 +61,7 @@ class Run:
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._account = Account(self.record.write, detail=settings.detail)
         self._statements = Statements(self._account.charge)
+        self._waits = Waits(self._account.whose)
         self.record.listeners.append(self._account.heard)
         self._progress = Progress()
         self.door = Door(self.record.write)
@@ -89,6 +91,8 @@ class Run:
                     database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
         self._statements.put_up()
+        self._waits.put_up()
+        self._account.imports.put_up()
         self._sockets = frozenset[int]()
         if settings.workers:
             from pytest_slipstream.running.workers import fork_safety
@@ -294,6 +298,8 @@ class Run:
         finally:
             if self._unchanged is not None:
                 self._unchanged.close()
+            self._account.imports.take_down()
+            self._waits.take_down()
             self._statements.take_down()
             self.door.take_down()
             self._pools.close()

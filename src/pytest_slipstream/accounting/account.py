@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_slipstream import events
+from pytest_slipstream.accounting.imports import Imports
 from pytest_slipstream.accounting.process_start import age_s
-from pytest_slipstream.accounting.turn import Interval, Turn
+from pytest_slipstream.accounting.turn import BODY, FIXTURE, Interval, Turn
 from pytest_slipstream.clock import clock
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ _WORK: dict[type[events.Event], str] = {
 _PARAMETER = "get_direct_param_fixture_func"
 """pytest's function of what is a parameter and no fixture."""
 
+_TEST_MODULES = "test modules"
+"""What pytest runs without Python's import system, by ``--import-mode=importlib``."""
+
+_IMPORTED_S = 0.001
+"""Packages that took less are not told apart."""
+
 _CHARACTERS = 300
 _AHEAD = frozenset(("server", "template", "slot"))
 
@@ -48,11 +56,13 @@ class Account:
 
     Attributes:
         running: Tells whose code is running, where tests overlap.
+        imports: What imports take; put up and taken down with the run.
     """
 
     def __init__(self, emit: Callable[[events.Event], None], *, detail: bool = False) -> None:
         self._emit = emit
         self._detail = detail
+        self._thread = get_ident()
         self._configured_at = clock.seconds()
         self._age_s = age_s()
         self._started_at = self._configured_at
@@ -60,8 +70,19 @@ class Account:
         self._running_at: float | None = None
         self._ended_at: float | None = None
         self._imports: dict[str, float] = {}
+        self._importing_s = [0.0, 0.0]
         self._turns: dict[pytest.Item, Turn] = {}
         self.running: Callable[[], pytest.Item | None] = lambda: None
+        self.imports = Imports(self._imported_in_test)
+
+    def whose(self) -> Turn | None:
+        """The test that the running code belongs to: in flight, or the one in its own thread."""
+        item = self.running()
+        if item is not None:
+            return self._turns.get(item)
+        if len(self._turns) != 1 or get_ident() != self._thread:
+            return None
+        return next(iter(self._turns.values()))
 
     def _current(self) -> Turn | None:
         """The running test; None while tests overlap for what none of them is known to do."""
@@ -96,21 +117,29 @@ class Account:
             text = " ".join(statement.split())[:_CHARACTERS] if self._detail else ""
             turn.charge(kind, seconds, cpu_s, statement=text)
 
+    def _imported_in_test(self, seconds: float, cpu_s: float) -> None:
+        """The first test that needs a module imports it, and is not to blame for it."""
+        turn = self._current()
+        if turn is not None:
+            turn.charge("imports", seconds, cpu_s)
+
     # The stages of the process.
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """The conftests of the command line's directories are loaded."""
         self._started_at = clock.seconds()
+        self._importing_s[0] = self.imports.total_s
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Wrapper:
         """Measure the collection."""
-        began = clock.seconds()
+        began, importing_s = clock.seconds(), self.imports.total_s
         try:
             return (yield)
         finally:
             self._collecting_s = clock.seconds() - began
+            self._importing_s[1] = self.imports.total_s - importing_s
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
@@ -122,9 +151,11 @@ class Account:
 
     def _imported(self, module: str, load: Callable[[], object]) -> object:
         began = clock.seconds()
+        self.imports.begin(_TEST_MODULES)
         try:
             return load()
         finally:
+            self.imports.end()
             took_s = clock.seconds() - began
             self._imports[module] = self._imports.get(module, 0.0) + took_s
 
@@ -140,6 +171,8 @@ class Account:
     def continue_as_worker(self) -> None:
         """This process was forked to run tests; what was before is its parent's."""
         self._age_s, self._collecting_s, self._imports = age_s(), 0.0, {}
+        self._importing_s = [0.0, 0.0]
+        self.imports.forget()
         self._configured_at = self._started_at = self._running_at = clock.seconds()
 
     def finish(self) -> None:
@@ -154,6 +187,12 @@ class Account:
                     collecting_seconds=self._collecting_s,
                     running_seconds=ended_at - self._running_at,
                     imports={name: round(s, 6) for name, s in self._imports.items()},
+                    importing=(self._importing_s[0], self._importing_s[1]),
+                    packages={
+                        name: round(s, 6)
+                        for name, s in self.imports.packages.items()
+                        if s >= _IMPORTED_S
+                    },
                 )
             )
 
@@ -199,11 +238,12 @@ class Account:
         turn = self._turns.get(item)
         if turn is None:
             return (yield)
-        interval = Interval(turn, processor=phase == "call")
+        is_call = phase == "call"
+        interval = Interval(turn, place=BODY if is_call else None, processor=is_call)
         try:
             return (yield)
         finally:
-            if phase == "call":
+            if is_call:
                 own_s, cpu_s = interval.end_with_processor()
                 turn.cpu_s += cpu_s
             else:
@@ -223,7 +263,7 @@ class Account:
         teardown = _Teardown(key, wider, self._current)
         fixturedef.addfinalizer(teardown.end)
         before = len(fixturedef._finalizers)
-        interval = Interval(turn)
+        interval = Interval(turn, place=FIXTURE)
         try:
             return (yield)
         finally:
@@ -257,7 +297,7 @@ class _Teardown:
         """The fixture's own finalizers come now."""
         self._turn = self._current()
         if self._turn is not None:
-            self._interval = Interval(self._turn)
+            self._interval = Interval(self._turn, place=FIXTURE)
 
     def end(self) -> None:
         """They are over."""
@@ -269,7 +309,7 @@ class _Teardown:
 def _timed(turn: Turn, key: str, end: int, case: TestCase, name: str) -> object:
     """A TestCase's own set-up or teardown, which pytest runs as part of the body."""
     __tracebackhide__ = True
-    interval = Interval(turn)
+    interval = Interval(turn, place=FIXTURE)
     try:
         return getattr(type(case), name)(case)
     finally:

@@ -2,15 +2,21 @@
 
 An interval is a phase or a fixture. A charge is time whose end alone is told, with its length: a
 statement, slipstream's own work. The invariant: whatever encloses an interval or a charge does not
-count its seconds again, so that all add up.
+count its seconds again, so that all add up. A wait is not taken off what it lies in: it tells what
+that was, as far as nothing else is known of these seconds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 from pytest_slipstream import events
 from pytest_slipstream.clock import clock
+from pytest_slipstream.spans import Span, overlap
 
 PHASES = {"setup": 0, "call": 1, "teardown": 2}
+BODY, FIXTURE = 0, 1
+WAITS = ("HTTP", "child processes", "file locks", "sleep", "locks and threads")
 _DIGITS = 6
 _STATEMENTS = 100
 
@@ -37,13 +43,16 @@ class Turn:
         self.inner_cpu_s = 0.0
         self._charges: list[tuple[float, str, float, str]] = []
         self._statements: dict[str, list[float]] = {}
-        self._charged: list[tuple[float, float]] = []
+        self._charged: list[Span] = []
+        self._waits: list[tuple[str, Span, float]] = []
+        self._waited: tuple[dict[str, float], dict[str, float]] = ({}, {})
 
     def phase(self, phase: str, own_s: float) -> None:
         """A phase is over."""
         self._own[PHASES[phase]] += own_s
         self._charges.clear()
         self._charged.clear()
+        self._waits.clear()
 
     def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""
@@ -111,6 +120,31 @@ class Turn:
         self._charged.append((since, ended))
         return already_s
 
+    def waited(self, kind: str, began: float, ended: float, idle_s: float) -> None:
+        """A wait is over, in ``idle_s`` of which the processor did nothing."""
+        self._waits.append((kind, (began, ended), idle_s))
+
+    def settle(self, began: float, ended: float, place: int | None) -> None:
+        """An interval is over: its waits are those since it began.
+
+        Args:
+            began: By the run's clock.
+            ended: By the same.
+            place: `BODY`, `FIXTURE`, or None where waits are not told.
+        """
+        waits: dict[str, list[tuple[Span, float]]] = {}
+        while self._waits and self._waits[-1][1][1] > began:
+            kind, span, idle_s = self._waits.pop()
+            length_s = span[1] - span[0]
+            own = (max(span[0], began), min(span[1], ended))
+            waits.setdefault(kind, []).append((own, idle_s * (own[1] - own[0]) / length_s))
+        if waits and place is not None:
+            known = [(max(since, began), until) for since, until in self._charged if until > began]
+            for kind, seconds in unexplained(waits, known).items():
+                found = self._waited[place]
+                found[kind] = found.get(kind, 0.0) + seconds
+        self._already_charged(began, ended)  # nothing that encloses the interval waited in it
+
     def count(self, kind: str, times: int = 1) -> None:
         """It happened so often."""
         self._counts[kind] = self._counts.get(kind, 0) + times
@@ -126,24 +160,67 @@ class Turn:
             seconds=round(seconds, _DIGITS),
             own=(own[0], own[1], own[2]),
             cpu_seconds=round(self.cpu_s, _DIGITS),
+            waited=_rounded(self._waited[0]),
+            fixtures_waited=_rounded(self._waited[1]),
             wider_seconds=round(self._wider_s, _DIGITS),
             fixtures={
                 key: (round(set_up_s, _DIGITS), round(torn_down_s, _DIGITS))
                 for key, (set_up_s, torn_down_s) in self._fixtures.items()
             },
-            spent={kind: round(s, _DIGITS) for kind, s in self._spent.items() if s > 0},
+            spent=_rounded(self._spent),
             counts={kind: times for kind, times in self._counts.items() if times},
             marks=marks,
         )
 
 
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {kind: round(s, _DIGITS) for kind, s in seconds.items() if s > 0}
+
+
+def unexplained(
+    waits: Mapping[str, Sequence[tuple[Span, float]]], known: Sequence[Span]
+) -> dict[str, float]:
+    """How long was waited, by kind, in seconds of which nothing else is known.
+
+    Args:
+        waits: Each with its idle seconds, by kind; waits of several tasks or threads overlap.
+        known: Spans of which it is known what happened. A kind is known to those after it in
+            `WAITS`: to poll a file lock is to sleep, too.
+    """
+    spans = list(known)
+    found = {}
+    _, before_s = overlap(spans)
+    for kind in sorted(waits, key=WAITS.index):
+        spans.extend(span for span, _ in waits[kind])
+        _, covered_s = overlap(spans)
+        found[kind] = min(covered_s - before_s, _idle_s(waits[kind]))
+        before_s = covered_s
+    return found
+
+
+def _idle_s(waits: Iterable[tuple[Span, float]]) -> float:
+    """Of those that do not lie in another: to read a response may be to read it in pieces."""
+    found_s, until = 0.0, 0.0
+    for (_, end), idle_s in sorted(waits, key=lambda wait: (wait[0][0], -wait[0][1])):
+        if end > until:
+            found_s, until = found_s + idle_s, end
+    return found_s
+
+
 class Interval:
-    """A stretch of a test's time that begins now."""
+    """A stretch of a test's time that begins now.
 
-    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_turn")
+    Args:
+        turn: The test's.
+        place: Where its waits are told, as in `Turn.settle`.
+        processor: Whether the processor's work in it is measured.
+    """
 
-    def __init__(self, turn: Turn, *, processor: bool = False) -> None:
+    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_place", "_turn")
+
+    def __init__(self, turn: Turn, *, place: int | None = None, processor: bool = False) -> None:
         self._turn = turn
+        self._place = place
         self._outer_s, turn.inner_s = turn.inner_s, 0.0
         self._outer_cpu_s, turn.inner_cpu_s = turn.inner_cpu_s, 0.0
         self._cpu_began = clock.processor() if processor else 0.0
@@ -151,7 +228,9 @@ class Interval:
 
     def end(self) -> float:
         """Its own seconds, without what lay within it."""
-        took_s = clock.seconds() - self._began
+        ended = clock.seconds()
+        took_s = ended - self._began
+        self._turn.settle(self._began, ended, self._place)
         own_s = max(0.0, took_s - self._turn.inner_s)
         self._turn.inner_s = self._outer_s + took_s
         return own_s

@@ -339,7 +339,7 @@ class DatabaseHooks:
                 node_id=node_id,
                 name=address.database,
                 url=urls.url(address),
-                shell=urls.shell(address),
+                shell=f"slipstream db shell {address.database}",
             )
         )
 

@@ -12,7 +12,13 @@ import msgspec
 
 from pytest_slipstream import events
 from pytest_slipstream.settings import BudgetSettings
-from pytest_slipstream.settings.quantities import seconds, share, size_bytes
+from pytest_slipstream.settings.quantities import (
+    beyond,
+    seconds,
+    seconds_beyond,
+    share,
+    size_bytes,
+)
 
 _COUNTED = {
     "queries": "queries",
@@ -21,7 +27,7 @@ _COUNTED = {
     "ddl": "DDL statements",
     "fixtures": "fixture set-ups",
 }
-_ONCE = ("server", "template", "slot")
+_ONCE = ("server", "template", "slot", "imports")
 _SHOWN = 3
 LOCAL = "not on a CI machine"
 NEW = "the test is new"
@@ -144,7 +150,7 @@ def _tests(budget: BudgetSettings, run: Observed, known: Known) -> Iterator[even
         yield events.BudgetBroken(
             budget="test",
             limit=limit if allowed_s is None else f"{allowed_s:g}s, its allowance",
-            seen=f"{took_s:.2f}s",
+            seen=seconds_beyond(took_s, seconds(limit) if allowed_s is None else allowed_s),
             node_id=node_id,
             spared=NEW if is_new else "",
             why=_why(test),
@@ -157,14 +163,22 @@ def _why(test: events.TestTimed) -> str:
     parts |= {
         f"fixture {key.rpartition('::')[2]}": sum(both) for key, both in test.fixtures.items()
     }
-    parts |= {"body": test.own[1], "set-up": test.own[0], "teardown": test.own[2]}
+    parts |= test.waited
+    body_s = test.own[1] - sum(test.waited.values())
+    parts |= {"body": body_s, "set-up": test.own[0], "teardown": test.own[2]}
     largest = sorted(parts.items(), key=lambda one: -one[1])[:_SHOWN]
-    return ", ".join(f"{name} {s:.2f}s" for name, s in largest if s >= 0.005)
+    least_s = sum(parts.values()) / 100
+    return ", ".join(f"{name} {_told(s)}" for name, s in largest if s >= least_s)
+
+
+def _told(took_s: float) -> str:
+    return seconds_beyond(took_s, 0.0)
 
 
 def _suite(budget: BudgetSettings, run: Observed, known: Known) -> Iterator[events.BudgetBroken]:
     if budget.wall and run.wall_s > seconds(budget.wall):
-        yield events.BudgetBroken(budget="wall", limit=budget.wall, seen=f"{run.wall_s:.1f}s")
+        seen = beyond(run.wall_s, seconds(budget.wall), 1)
+        yield events.BudgetBroken(budget="wall", limit=budget.wall, seen=f"{seen}s")
     both = [node_id for node_id in run.tests if node_id in known.typical_s]
     before_s = sum(known.typical_s[node_id] for node_id in both)
     if not budget.regression or not before_s:
@@ -176,16 +190,16 @@ def _suite(budget: BudgetSettings, run: Observed, known: Known) -> Iterator[even
         yield events.BudgetBroken(
             budget="regression",
             limit=budget.regression,
-            seen=f"{100 * growth:.0f}% over {before_s:.1f}s by the duration history",
+            seen=f"{beyond(100 * growth, 100 * share(budget.regression), 0)}% over "
+            f"{before_s:.1f}s by the duration history",
             why=", ".join(f"{node_id} +{s:.2f}s" for node_id, s in most if s > 0),
         )
 
 
 def _memory(budget: BudgetSettings, run: Observed) -> Iterator[events.BudgetBroken]:
     if budget.memory and run.peak_bytes and run.peak_bytes > size_bytes(budget.memory):
-        yield events.BudgetBroken(
-            budget="memory", limit=budget.memory, seen=f"{run.peak_bytes / 1e6:.0f}MB"
-        )
+        seen = beyond(run.peak_bytes / 1e6, size_bytes(budget.memory) / 1e6, 0)
+        yield events.BudgetBroken(budget="memory", limit=budget.memory, seen=f"{seen}MB")
 
 
 def _counters(budget: BudgetSettings, run: Observed) -> Iterator[events.BudgetBroken]:

@@ -6,6 +6,7 @@ is found before anything is written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -77,12 +78,13 @@ def merge(parts: Sequence[Part], target: Path) -> list[events.AnyEvent]:
 
 def _end(verdict: Verdict, parts: Sequence[Part], suites: Element) -> events.BuildMerged:
     problems = [*verdict.problems, *_absent(parts)]
-    failed = tuple(junit.failed(suites))
+    failed = _failed(parts)
     unnamed = [
         f"tests failed in {named(run)}, and no JUnit file names them: {run.directory}"
         for run in verdict.counted
         if run.exit_status == 1 and not failed
     ]
+    empty = [f"{file} is empty, and names no test" for part in parts for file in part.empty]
     return events.BuildMerged(
         worker=_OWN,
         at=clock.unix(),
@@ -90,11 +92,22 @@ def _end(verdict: Verdict, parts: Sequence[Part], suites: Element) -> events.Bui
             len(failed)
         ),
         problems=tuple(problems),
-        notes=(*verdict.notes, *unnamed),
+        notes=(*verdict.notes, *unnamed, *empty),
         tests=int(suites.get("tests", 0)),
         skipped=int(suites.get("skipped", 0)),
         failed=failed,
     )
+
+
+def _failed(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The tests that failed; each once for each lane, Python and system on which it did."""
+    found = dict.fromkeys(
+        (name, ", ".join(sorted({kind(run.started) for run in part.runs})))
+        for part in parts
+        for name in junit.failed(junit.joined(part.junit))
+    )
+    times = Counter(name for name, _ in found)
+    return tuple(f"{name} ({where})" if times[name] > 1 else name for name, where in found)
 
 
 def _absent(parts: Sequence[Part]) -> list[str]:

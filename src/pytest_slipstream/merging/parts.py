@@ -58,6 +58,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     junit: tuple[Path, ...] = ()
     histories: tuple[Path, ...] = ()
     coverage: tuple[Path, ...] = ()
+    empty: tuple[Path, ...] = ()
+    """JUnit files without a byte: of machines that were stopped before they wrote theirs."""
 
 
 def find(directory: Path, durations_file: str, without: Path) -> Part:
@@ -82,16 +84,19 @@ def find(directory: Path, durations_file: str, without: Path) -> Part:
     records = sorted(
         {file.parent for file in files if re.fullmatch(r"events-.+\.jsonl", file.name)}
     )
+    documents = [file for file in files if file.suffix == ".xml"]
+    written = [file for file in documents if file.stat().st_size]
     return Part(
         directory=directory,
         runs=tuple(run for path in records if (run := _run(path)) is not None),
-        junit=tuple(file for file in files if file.suffix == ".xml" and _may_be_junit(file)),
+        junit=tuple(file for file in written if _may_be_junit(file)),
         histories=tuple(file for file in files if history.fullmatch(file.name)),
         coverage=tuple(
             file
             for file in files
             if file.name.startswith(".coverage") and _head(file).startswith(_SQLITE)
         ),
+        empty=tuple(file for file in documents if file not in written),
     )
 
 

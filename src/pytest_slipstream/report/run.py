@@ -17,7 +17,7 @@ from pytest_slipstream.report.statements import Statement, slowest
 PARTS = ("set-up", "body", "teardown", "cleaning", "pytest")
 """What a test's seconds are split into on a timeline, in this order."""
 
-_BEFORE = ("server", "template", "slot", "layers")
+_BEFORE = ("server", "template", "slot", "layers", "imports")
 
 
 class Test(msgspec.Struct, frozen=True):

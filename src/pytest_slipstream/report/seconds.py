@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_slipstream import events
+from pytest_slipstream.spans import overlap
 
 UNATTRIBUTED = "not attributed"
+_UNKNOWN = "test bodies: waiting, not known for what"
 
 Buckets = dict[str, float]
 """Seconds by what they went to."""
@@ -27,9 +29,10 @@ _CLEANING = {
     "cleaning": "databases: cleaning",
     "layers": "databases: layers of wider fixtures",
 }
+_BLOCKING = {**_CLEANING, "imports": "imports, in tests"}
 _OF_TESTS = {
     **_MAKING,
-    **_CLEANING,
+    **_BLOCKING,
     "connections": "connecting",
     "queries": "queries",
     "DDL statements": "DDL",
@@ -46,12 +49,14 @@ class Account(msgspec.Struct, frozen=True):
         buckets: Seconds by bucket, the largest first.
         fixtures: Set-up and teardown of each fixture, without what it stands on.
         imports: Seconds by test module; part of the collection.
+        packages: Seconds of all imports by package, the slowest first, without what it imports.
         workers: How many processes ran tests.
     """
 
     buckets: dict[str, float]
     fixtures: dict[str, tuple[float, float]]
     imports: dict[str, float]
+    packages: dict[str, float]
     workers: int
 
     @property
@@ -91,13 +96,14 @@ def account(happened: Sequence[events.AnyEvent]) -> Account:
         ]
     )
     return Account(
-        buckets=dict(sorted(buckets.items(), key=lambda one: -one[1])),
+        buckets=_largest_first(buckets),
         fixtures=_fixtures(test for own in tests.values() for test in own),
         imports={
             name: seconds
             for process in counted.values()
             for name, seconds in process.imports.items()
         },
+        packages=_largest_first(_joined(process.packages for process in counted.values())),
         workers=len(tests),
     )
 
@@ -110,6 +116,10 @@ def _joined(parts: Iterable[Buckets]) -> Buckets:
     return {name: seconds for name, seconds in joined.items() if seconds > 0}
 
 
+def _largest_first(seconds: Buckets) -> Buckets:
+    return dict(sorted(seconds.items(), key=lambda one: -one[1]))
+
+
 def _process(
     process: events.ProcessTimed, ended: float, own: Sequence[events.TestTimed]
 ) -> Buckets:
@@ -117,13 +127,16 @@ def _process(
 
     One that waits for workers lets them count, and its own seconds end and begin again with theirs.
     """
-    imports_s = min(sum(process.imports.values()), process.collecting_seconds)
+    by_conftests_s, collecting_s = process.importing
+    imports_s = max(collecting_s, sum(process.imports.values()))
+    imports_s = min(imports_s, process.collecting_seconds)
     _, busy_s = overlap((test.began, test.began + test.seconds) for test in own)
     is_worker = not process.worker.endswith("main")
     before = {
         "worker start" if is_worker else "interpreter and plugins": process.starting_seconds,
-        "conftests and configuration": process.conftest_seconds,
-        "importing test modules": imports_s,
+        "conftests and configuration": process.conftest_seconds - by_conftests_s,
+        "imports, by conftests": by_conftests_s,
+        "imports, by test modules": imports_s,
         "collecting": process.collecting_seconds - imports_s,
     }
     unknown_s = ended - process.began - sum(before.values()) - process.running_seconds
@@ -161,14 +174,24 @@ def _test(test: events.TestTimed) -> Buckets:
     call_s = test.own[1]
     cpu_s = min(test.cpu_seconds, call_s)
     fixtures_s = sum(map(sum, test.fixtures.values()))
+    waited = _waits("test bodies", test.waited, call_s - cpu_s)
+    fixtures_waited = _waits("fixtures", test.fixtures_waited, fixtures_s)
     counted_s = call_s + fixtures_s + sum(test.spent.values())
     return {
         **_spent(test, _OF_TESTS),
+        **waited,
+        **fixtures_waited,
         "test bodies: processor": cpu_s,
-        "test bodies: waiting": call_s - cpu_s,
-        "fixtures": fixtures_s,
+        _UNKNOWN: max(0.0, call_s - cpu_s - sum(waited.values())),
+        "fixtures": max(0.0, fixtures_s - sum(fixtures_waited.values())),
         "pytest and its plugins, around tests": max(0.0, test.seconds - counted_s),
     }
+
+
+def _waits(where: str, waited: Mapping[str, float], most_s: float) -> Buckets:
+    """Seconds by what was waited for: no more than there are, whatever clocks say."""
+    share = min(1.0, most_s / sum(waited.values())) if waited else 0.0
+    return {f"{where}: {kind}": share * seconds for kind, seconds in waited.items()}
 
 
 def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:
@@ -178,32 +201,20 @@ def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:
 def _together(tests: Sequence[events.TestTimed], running_s: float) -> Buckets:
     """Tests that overlap share the process: its seconds, not theirs, are what is accounted.
 
-    While slipstream works for one of them, none of the others runs, so that is told apart. Slots
-    are made before a test's own code begins to run, and are cleaned in its teardown.
+    While slipstream works for one of them, or one imports, none of the others runs, so that is told
+    apart. Slots are made before a test's own code begins to run, and are cleaned in its teardown.
     """
     _, covered_s = overlap((test.began, test.began + test.seconds) for test in tests)
     made = _joined(_spent(test, _MAKING) for test in tests)
-    cleaned = _joined(_spent(test, _CLEANING) for test in tests)
-    running_s = max(0.0, min(covered_s, running_s) - sum(cleaned.values()))
-    known_s = running_s + sum(made.values()) + sum(cleaned.values())
+    blocked = _joined(_spent(test, _BLOCKING) for test in tests)
+    running_s = max(0.0, min(covered_s, running_s) - sum(blocked.values()))
+    known_s = running_s + sum(made.values()) + sum(blocked.values())
     return {
         **made,
-        **cleaned,
+        **blocked,
         "tests in flight together: running": running_s,
         "tests in flight together: all waiting": max(0.0, covered_s - known_s),
     }
-
-
-def overlap(spans: Iterable[tuple[float, float]]) -> tuple[int, float]:
-    """How many of some spans of time overlap at most, and how long they cover time together."""
-    edges = sorted(edge for begin, end in spans for edge in ((begin, 1), (end, -1)))
-    now, most, covered, since = 0, 0, 0.0, 0.0
-    for at, step in edges:
-        if now:
-            covered += at - since
-        now, since = now + step, at
-        most = max(most, now)
-    return most, covered
 
 
 def _fixtures(tests: Iterable[events.TestTimed]) -> dict[str, tuple[float, float]]:

@@ -12,8 +12,9 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, garbage, record
-from pytest_slipstream.report.seconds import Account, account, overlap
+from pytest_slipstream.report.seconds import Account, account
 from pytest_slipstream.report.statements import slowest
+from pytest_slipstream.spans import overlap
 
 _SHOWN = 10
 _E = TypeVar("_E", bound=events.Event)
@@ -68,6 +69,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
             {f"{event.driver}: {event.reason}" for event in _only(events.DriverLeftAlone, happened)}
         ),
     )
+    yield from _listed("connected to another database than a slot", list(_elsewhere(happened)))
     yield from _listed(
         "left behind and ended",
         [
@@ -147,6 +149,22 @@ def _layers(own: Sequence[events.Event]) -> Iterator[str]:
         yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
 
 
+def _elsewhere(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
+    """The other databases, each with the first test that was running then."""
+    tests = _only(events.TestTimed, happened)
+    told: dict[str, None] = {}
+    for event in _only(events.ConnectedElsewhere, happened):
+        if event.target not in told:
+            told[event.target] = None
+            during = (
+                test.node_id
+                for test in tests
+                if test.worker == event.worker
+                and test.began <= event.at < test.began + test.seconds
+            )
+            yield f"{event.target}, first in {next(during, 'no test')}"
+
+
 def _together(ran: Sequence[events.AsyncTestRan]) -> Iterator[str]:
     together = [event for event in ran if event.together]
     if together:
@@ -173,9 +191,13 @@ def _seconds(spent: Account) -> Iterator[str]:
         for name, seconds in spent.buckets.items()
         if seconds >= 0.01 * spent.total_s
     )
-    for key, seconds in list(spent.fixtures.items())[:3]:
-        if sum(seconds) >= 0.01 * spent.total_s:
-            yield f"         of which {sum(seconds):.2f} s in the fixture {key.lstrip(':')}"
+    parts = [(f"in the fixture {k.lstrip(':')}", sum(s)) for k, s in spent.fixtures.items()]
+    for what, seconds in [
+        *parts[:3],
+        *((f"importing {name}", s) for name, s in list(spent.packages.items())[:3]),
+    ]:
+        if seconds >= 0.01 * spent.total_s:
+            yield f"         of which {seconds:.2f} s {what}"
 
 
 def _changes(own: Sequence[events.Event]) -> Iterator[str]:

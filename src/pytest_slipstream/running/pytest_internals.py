@@ -310,6 +310,14 @@ def silence_terminal(config: pytest.Config) -> None:
         config.pluginmanager.register(_Unhooked(reporter), "terminalreporter")
 
 
+def deserialised(config: pytest.Config, data: dict[str, Any]) -> Any:
+    """A report of another process; also a subtest's where pytest's plugin for these is left out."""
+    subtests = sys.modules.get("_pytest.subtests")  # part of pytest since version 9
+    if subtests is not None and data.get("_report_type") == "SubTestReport":
+        return subtests.SubtestReport._from_json(data)
+    return config.hook.pytest_report_from_serializable(config=config, data=data)
+
+
 def note_failed_subtest(config: pytest.Config, report: Any, item: pytest.Item | None) -> None:
     """Count a failed subtest of another process, as pytest does to fail the test that passed.
 
@@ -317,7 +325,7 @@ def note_failed_subtest(config: pytest.Config, report: Any, item: pytest.Item | 
     """
     if isinstance(item, TestCaseFunction):
         return
-    subtests = sys.modules.get("_pytest.subtests")  # part of pytest since version 9
+    subtests = sys.modules.get("_pytest.subtests")
     if subtests is not None and isinstance(report, subtests.SubtestReport) and report.failed:
         failed = config.stash[subtests.failed_subtests_key]
         failed[getattr(report, "id", report.nodeid)] += 1

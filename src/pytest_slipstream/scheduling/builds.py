@@ -7,6 +7,7 @@ order they collected; machines that did not are told what makes the difference.
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,14 @@ from pytest_slipstream.scheduling.shards import VARIABLES
 
 _BUILDS = (
     ("GITHUB_RUN_ID", "GITHUB_JOB"),
-    ("CI_PIPELINE_ID", "CI_PROJECT_ID"),  # GitLab
+    ("CI_PIPELINE_ID", "CI_PROJECT_ID", "CI_JOB_NAME"),  # GitLab
     ("CIRCLE_WORKFLOW_ID", "CIRCLE_JOB"),
-    ("BUILDKITE_BUILD_ID", "BUILDKITE_PIPELINE_ID"),
+    ("BUILDKITE_BUILD_ID", "BUILDKITE_PIPELINE_ID", "BUILDKITE_STEP_ID"),
 )
 """What names a build, the same for all of its parallel jobs and when one of them is run again."""
+
+_NUMBERED = re.compile(r"\s+\d+/\d+$")
+"""What GitLab adds to the name of a job for each of its parallel ones."""
 
 _ATTEMPT = "GITHUB_RUN_ATTEMPT"
 """How often jobs of the run were started; the other services' ids are new, or jobs have numbers."""
@@ -50,10 +54,10 @@ def build_id(named: str | None, environ: Mapping[str, str], *, known_again: bool
         return named
     for variables in _BUILDS:
         if all(environ.get(name) for name in variables):
-            parts = [environ[name] for name in variables]
+            parts = [_NUMBERED.sub("", environ[name]) for name in variables]
             attempt = environ.get(_ATTEMPT, "1")
             return "-".join(parts if known_again or attempt == "1" else [*parts, attempt])
-    looked_for = ", ".join(first for first, _ in _BUILDS)
+    looked_for = ", ".join(variables[0] for variables in _BUILDS)
     raise ConfigurationError(
         f"the queue's build has no id: none of {looked_for} is set",
         hint="the same id on all machines of one build, and on no other: "

@@ -141,6 +141,13 @@ class Settings(
             "run."
         ),
     ] = "full"
+    notice: Annotated[
+        bool,
+        Meta(
+            description="Where neither `memoize` nor `hashing` is set: say in one line what they "
+            "would save, if a tenth of the run and a second went there."
+        ),
+    ] = True
     cache_dir: Annotated[
         str | None,
         Meta(
@@ -264,6 +271,11 @@ class Settings(
     def speeds_up_unchanged(self) -> bool:
         """Whether calls of libraries are stood in for, with databases configured or without."""
         return self.memoize or self.hashing == "cheap"
+
+    @property
+    def notices(self) -> bool:
+        """Whether it is measured what `speeds_up_unchanged` would save."""
+        return self.notice and not self.speeds_up_unchanged
 
     @property
     def shares_build(self) -> bool:

@@ -40,6 +40,26 @@ def share(text: str) -> float:
     return _quantity(text, {"%": 0.01}, "a percentage such as '20%'")
 
 
+def beyond(seen: float, limit: float, digits: int) -> str:
+    """A number that is over its limit, with so many digits that one sees it.
+
+    Args:
+        seen: The number.
+        limit: Which it is over.
+        digits: The least after the point.
+    """
+    while float(text := f"{seen:.{digits}f}") <= limit < seen:
+        digits += 1
+    return text
+
+
+def seconds_beyond(seen_s: float, limit_s: float) -> str:
+    """The same of durations; short ones in milliseconds."""
+    if seen_s < 0.1:
+        return f"{beyond(1000 * seen_s, 1000 * limit_s, 1)}ms"
+    return f"{beyond(seen_s, limit_s, 2)}s"
+
+
 def _quantity(text: str, units: dict[str, float], wanted: str) -> float:
     found = _NUMBER.match(text.strip())
     if found is None or found[2] not in units or not float(found[1]):

@@ -126,7 +126,7 @@ def test_buckets_of_all_workers_sum_to_the_whole(
     assert len(timed(project)) == 5
     assert spent.workers == len({test["worker"] for test in timed(project).values()} - {"main"})
     assert spent.total_s == pytest.approx(whole_s(happened), rel=0.01)
-    assert "importing test modules" in spent.buckets
+    assert "imports, by test modules" in spent.buckets
     assert "worker start" in spent.buckets
     for test in timed(project).values():
         check_sum(test)

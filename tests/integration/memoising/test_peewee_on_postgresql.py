@@ -148,17 +148,3 @@ def test_a_model_that_makes_its_own_table(compared: Compared) -> None:
     counts = compared(make)
     assert counts.replaced == {}
     assert counts.reasons == {"the model Purchase, which makes its own table"}
-
-
-def test_sqlite_is_left_alone(compared: Compared) -> None:
-    def make() -> Program:
-        def program(trial: Trial) -> None:
-            database, models = peewee.SqliteDatabase(":memory:"), shop()[1]
-            with database.bind_ctx(models):
-                database.create_tables(models)
-                trial.look(database.get_tables())
-                database.drop_tables(models)
-
-        return program
-
-    assert compared(make).reasons == {"another product"}

@@ -89,6 +89,7 @@ def test_the_file_can_say_it_too_and_the_summary_can_be_left_out(project: Projec
 
 def test_without_it_nothing_is_touched(project: Project) -> None:
     result = project.run(
+        "--no-slipstream-notice",
         tests="""
             from sqlalchemy import MetaData
 
@@ -96,7 +97,7 @@ def test_without_it_nothing_is_touched(project: Project) -> None:
             def test_sqlalchemys_own():
                 assert "slipstream" not in MetaData.create_all.__globals__["__name__"]
                 assert not hasattr(MetaData.create_all, "__wrapped__")
-        """
+        """,
     )
 
     result.assert_outcomes(passed=1)

@@ -165,8 +165,34 @@ def test_what_one_machine_lacks_is_a_problem(merge: Slipstream):
     assert "problem: passes/2 holds no run record\n" in said
 
 
-@pytest.mark.parametrize("size", [0, 40, -20])
-@pytest.mark.parametrize("broken", ["junit.xml", "events-main.jsonl", "durations.1-of-2.json"])
+def test_an_empty_junit_file_is_named_and_the_rest_is_merged(merge: Slipstream):
+    for number in (1, 2):
+        Path(f"passes/{number}/junit.xml").write_bytes(b"")
+        status = 2 if number == 1 else 0
+        said = merge("passes/1", "passes/2", status=status)
+        assert f"note: passes/{number}/junit.xml is empty, and names no test\n" in said
+        assert ("passes/1 holds no JUnit file, and others do" in said) == (status == 2)
+
+
+def test_a_test_that_failed_on_two_lanes_failed_twice(merge: Slipstream, left: Path):
+    for number in (1, 2):
+        shutil.copytree(f"fails/{number}", f"other/{number}")
+        (file,) = Path(f"other/{number}").rglob("events-main.jsonl")
+        file.write_bytes(file.read_bytes().replace(b'{"fast":[]}', b'{"real":["mysql"]}'))
+    said = merge(*(f"{lane}/{n}" for lane in ("fails", "other") for n in (1, 2)), status=1)
+    assert "16 tests, 2 failed, 2 skipped" in said
+    assert "failed: test_it::test_fails (Python 3" in said
+    assert "failed: test_it::test_fails (real, Python 3" in said
+
+
+@pytest.mark.parametrize(
+    ("broken", "size"),
+    [
+        *(("junit.xml", size) for size in (40, -20)),
+        *(("events-main.jsonl", size) for size in (0, 40, -20)),
+        *(("durations.1-of-2.json", size) for size in (0, 40, -20)),
+    ],
+)
 def test_a_file_that_cannot_be_read_leaves_what_was_merged_before(
     merge: Slipstream, broken: str, size: int
 ):

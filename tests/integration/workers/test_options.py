@@ -150,7 +150,9 @@ class TestParts(unittest.TestCase):
                 assert number != 1
 """,
     )
-    assert trial.run("--workers=1").told("sections") == trial.run().told("sections")
+    for options in ((), ("-p", "no:subtests")):
+        run = trial.run("--workers=1", *options)
+        assert run.told("sections") == trial.run(*options).told("sections"), run.output
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

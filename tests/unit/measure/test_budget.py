@@ -70,6 +70,22 @@ def test_budgets_of_time_are_warnings_where_there_is_no_ci() -> None:
     assert [one.fails for one in judged(always, slow, on_ci=False)] == [True]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "limit", "seen"),
+    [
+        (2.0, "1s", "2.00s"),
+        (1.00049, "1s", "1.0005s"),
+        (0.0042, "1ms", "4.2ms"),
+        (0.001004, "1ms", "1.004ms"),
+    ],
+)
+def test_what_was_seen_is_over_the_limit_as_it_is_written(
+    seconds: float, limit: str, seen: str
+) -> None:
+    (one,) = judged(BudgetSettings(test=limit), timed("a", seconds))
+    assert one.seen == seen
+
+
 def test_new_test_has_a_grace() -> None:
     slow = timed("new", 2.0)
     (one,) = judged(BudgetSettings(test="1s"), slow, known=Known({"old": 1.0}))

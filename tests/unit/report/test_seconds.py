@@ -16,9 +16,11 @@ def timed(worker: str, number: int, **changes: object) -> events.TestTimed:
         "began": 103.0 + number,
         "seconds": 0.5,
         "own": (0.05, 0.2, 0.05),
-        "cpu_seconds": 0.15,
+        "cpu_seconds": 0.1,
+        "waited": {"sleep": 0.06, "HTTP": 0.01},
+        "fixtures_waited": {"sleep": 0.02},
         "fixtures": {"::a": (0.04, 0.01)},
-        "spent": {"queries": 0.03, "cleaning": 0.02, "template": 0.05},
+        "spent": {"queries": 0.03, "cleaning": 0.02, "template": 0.03, "imports": 0.02},
         **changes,
     }
     return events.TestTimed(**values)  # type: ignore[arg-type]
@@ -33,7 +35,9 @@ def process(worker: str) -> list[events.AnyEvent]:
             conftest_seconds=0.5,
             collecting_seconds=1.0,
             running_seconds=2.0,
-            imports={"t.py": 0.75},
+            imports={"t.py": 0.7},
+            importing=(0.3, 0.75),
+            packages={"django": 0.2, "pandas": 0.6},
         ),
         events.RunFinished(worker=worker, at=105.0, exit_status=0, server_seconds=0.0),
     ]
@@ -47,21 +51,35 @@ def test_buckets_sum_to_the_whole() -> None:
     assert spent.buckets == pytest.approx(
         {
             "interpreter and plugins": 1.0,
-            "conftests and configuration": 0.5,
-            "importing test modules": 0.75,
+            "conftests and configuration": 0.2,
+            "imports, by conftests": 0.3,
+            "imports, by test modules": 0.75,
+            "imports, in tests": 0.04,
             "collecting": 0.25,
-            "test bodies: processor": 0.3,
-            "test bodies: waiting": 0.1,
-            "fixtures": 0.1,
+            "test bodies: processor": 0.2,
+            "test bodies: sleep": 0.12,
+            "test bodies: HTTP": 0.02,
+            "test bodies: waiting, not known for what": 0.06,
+            "fixtures": 0.06,
+            "fixtures: sleep": 0.04,
             "queries": 0.06,
             "databases: cleaning": 0.04,
-            "databases: server, template, slot": 0.1,
+            "databases: server, template, slot": 0.06,
             "pytest and its plugins, around tests": 0.3,
             "pytest and its plugins, between tests": 1.0,
             UNATTRIBUTED: 0.5,
         }
     )
     assert spent.fixtures == {"::a": pytest.approx((0.08, 0.02))}
+    assert list(spent.packages.items()) == [("pandas", 0.6), ("django", 0.2)]
+
+
+def test_what_was_waited_is_no_more_than_there_is() -> None:
+    spent = account([timed("main", 0, cpu_seconds=0.16, waited={"sleep": 0.06, "HTTP": 0.02})])
+    assert spent.total_s == pytest.approx(0.5)
+    assert spent.buckets["test bodies: sleep"] == pytest.approx(0.03)
+    assert spent.buckets["test bodies: HTTP"] == pytest.approx(0.01)
+    assert "test bodies: waiting, not known for what" not in spent.buckets
 
 
 def test_workers_wait_where_one_process_does_not() -> None:
@@ -92,8 +110,9 @@ def test_tests_that_overlap_share_the_seconds_of_their_process() -> None:
     ]
     tests = [timed("main", n, began=103.0 + n / 2, seconds=1.0) for n in range(2)]
     spent = account([*together, *tests, *process("main")])
-    assert spent.buckets["tests in flight together: running"] == pytest.approx(0.46)
-    assert spent.buckets["tests in flight together: all waiting"] == pytest.approx(0.9)
+    assert spent.buckets["tests in flight together: running"] == pytest.approx(0.42)
+    assert spent.buckets["tests in flight together: all waiting"] == pytest.approx(0.94)
+    assert spent.buckets["imports, in tests"] == pytest.approx(0.04)
     assert spent.buckets["databases: cleaning"] == pytest.approx(0.04)
     assert spent.total_s == pytest.approx(5.0)
 
@@ -108,5 +127,9 @@ def test_terminal_shows_what_took_a_hundredth() -> None:
     lines = list(render([timed("main", 0), timed("main", 1), *process("main")]))
     assert lines[0] == "where 5.0 s of one process went:"
     assert "   20 %  1.00 s  interpreter and plugins" in lines
-    assert lines[-1] == "         of which 0.10 s in the fixture a"
+    assert lines[-3:] == [
+        "         of which 0.10 s in the fixture a",
+        "         of which 0.60 s importing pandas",
+        "         of which 0.20 s importing django",
+    ]
     assert not any("cleaning" in line for line in lines)

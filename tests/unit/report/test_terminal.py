@@ -96,3 +96,29 @@ def test_tests_in_flight_together() -> None:
         "blocked the event loop: 1",
         "  t.py::a: 1.2 s",
     ]
+
+
+def test_other_databases_are_named_with_the_first_test_that_was_running() -> None:
+    test = events.TestTimed(
+        worker="gw1",
+        node_id="t.py::test_a",
+        outcome="passed",
+        began=10.0,
+        seconds=2.0,
+        own=(0.0, 0.0, 0.0),
+        cpu_seconds=0.0,
+    )
+    elsewhere = [
+        events.ConnectedElsewhere(worker=worker, at=at, target=target)
+        for worker, at, target in (
+            ("gw0", 9.0, "production"),
+            ("gw1", 11.0, "development"),
+            ("gw1", 11.5, "production"),
+        )
+    ]
+    lines = list(render([*elsewhere, test]))
+    at = lines.index("connected to another database than a slot: 2")
+    assert lines[at + 1 : at + 3] == [
+        "  production, first in no test",
+        "  development, first in t.py::test_a",
+    ]

@@ -32,6 +32,26 @@ def test_an_attempt_whose_machines_cannot_be_known_again_is_a_build_of_its_own()
     assert build_id("mine", github, known_again=False) == "mine"
 
 
+@pytest.mark.parametrize(
+    ("environ", "build"),
+    [
+        ({"CI_PIPELINE_ID": "7", "CI_PROJECT_ID": "1", "CI_JOB_NAME": "unit 2/8"}, "7-1-unit"),
+        ({"CI_PIPELINE_ID": "7", "CI_PROJECT_ID": "1", "CI_JOB_NAME": "e2e"}, "7-1-e2e"),
+        (
+            {
+                "BUILDKITE_BUILD_ID": "7",
+                "BUILDKITE_PIPELINE_ID": "1",
+                "BUILDKITE_STEP_ID": "0a-1b",
+                "BUILDKITE_PARALLEL_JOB": "2",
+            },
+            "7-1-0a-1b",
+        ),
+    ],
+)
+def test_two_jobs_of_a_pipeline_are_two_builds(environ: dict[str, str], build: str) -> None:
+    assert build_id(None, environ) == build
+
+
 def test_a_build_without_an_id_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="has no id: none of GITHUB_RUN_ID") as caught:
         build_id(None, {"GITHUB_RUN_ID": "7"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.ledger import Ledger
@@ -15,11 +15,19 @@ from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
-    from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
-    from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
+
+
+class StandsIn(Protocol):
+    """What stands in for a library's operations."""
+
+    def put_up(self) -> None:
+        """From now on."""
+
+    def take_down(self) -> None:
+        """No more."""
 
 
 class Memoising:
@@ -35,7 +43,14 @@ class Memoising:
         self._audit = audit
         self._sample = int(testrun_uid[:8], 16) % CHECKS_EVERY == 0
         self._undo: list[Callable[[], None]] = []
-        self._hook = ImportHook({"sqlalchemy": self._meet_sqlalchemy, "peewee": self._meet_peewee})
+        self._hook = ImportHook(
+            {
+                "sqlalchemy": self._meet_sqlalchemy,
+                "peewee": self._meet_peewee,
+                "alembic.command": self._meet_alembic,
+                "tortoise.backends.base.schema_generator": self._meet_tortoise,
+            }
+        )
         self._checking: Checking | None = None
 
     def put_up(self) -> None:
@@ -62,7 +77,17 @@ class Memoising:
 
         self._stand_in(PeeweeCalls(self._ledger, self._check()))
 
-    def _stand_in(self, calls: MetadataCalls | PeeweeCalls) -> None:
+    def _meet_alembic(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
+
+        self._stand_in(AlembicCalls(self._ledger, self._check()))
+
+    def _meet_tortoise(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
+
+        self._stand_in(TortoiseCalls(self._ledger, self._check()))
+
+    def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()
         self._undo.append(calls.take_down)
 

@@ -20,7 +20,7 @@ from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import DialectKeys
+from pytest_slipstream.databases.memoising.metadata import dialect_key
 from pytest_slipstream.databases.memoising.postgresql import Operation
 from pytest_slipstream.databases.memoising.postgresql_calls import enter
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
@@ -74,7 +74,6 @@ class MetadataCalls:
         self._checking = checking
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
-        self._dialects = DialectKeys()
         self._places = Places()
         self._originals: dict[str, Callable[..., None]] = {}
 
@@ -109,7 +108,7 @@ class MetadataCalls:
                 if after is not None and not bind._has_events:
                     self._places.expect(after)
             elif isinstance(bind, Connection):
-                _begin_by_itself(bind)
+                begin_by_itself(bind)
                 self._run(call, bind)
             else:
                 call.as_written(bind)
@@ -130,7 +129,7 @@ class MetadataCalls:
             return None
         run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
         try:
-            _refuse_listeners(connection)
+            refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
             outcome = run(call, connection, known)
@@ -178,7 +177,7 @@ class MetadataCalls:
         return learn
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
-        key = (id(metadata), self._dialects.of(dialect))
+        key = (id(metadata), dialect_key(dialect))
         if key not in self._known:
             self._known[key] = Known(metadata, self._originals["create_all"])
             while len(self._known) > KEPT:
@@ -186,14 +185,14 @@ class MetadataCalls:
         return self._known[key]
 
 
-def _begin_by_itself(connection: Connection) -> None:
+def begin_by_itself(connection: Connection) -> None:
     """The method's first statement begins a transaction where there is none, since SQLAlchemy 2."""
     is_future = getattr(connection, "_is_future", hasattr(connection, "_autobegin"))
     if is_future and not connection.in_transaction():
         connection._autobegin()
 
 
-def _refuse_listeners(connection: Connection) -> None:
+def refuse_listeners(connection: Connection) -> None:
     """Nobody may look at the statements that are sent, but slipstream itself."""
     if "schema_translate_map" in connection.get_execution_options():
         raise UnknownResultError("a schema_translate_map")

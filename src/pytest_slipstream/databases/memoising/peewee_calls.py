@@ -1,4 +1,4 @@
-"""Peewee's ``create_tables`` and ``drop_tables`` on PostgreSQL, each done once and then restored.
+"""Peewee's ``create_tables`` and ``drop_tables``, each done once and then restored.
 
 The invariant: models are told apart by the statements that Peewee makes of them.
 Whatever is not Peewee's own way to make or drop a table runs as it is written.
@@ -7,6 +7,7 @@ Whatever is not Peewee's own way to make or drop a table runs as it is written.
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from operator import is_
@@ -24,6 +25,7 @@ from pytest_slipstream.databases.memoising.postgresql_places import (
     drop_own,
 )
 from pytest_slipstream.databases.memoising.postgresql_state import State
+from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 
 peewee: Any = typed_peewee  # the types leave out what it makes its statements with
 NAMES = ("create_tables", "drop_tables")
@@ -55,6 +57,7 @@ class PeeweeCalls:
         self._checking = checking
         self._places = Places()
         self._statements = Statements()
+        self._on_sqlite = SqliteResults(ledger, checking)
         self._seen: set[Hashable] = set()
         self._parkings: dict[Hashable, Parking] = {}
         self._originals: dict[str, Callable[..., None]] = {}
@@ -82,6 +85,8 @@ class PeeweeCalls:
 
             if isinstance(database, peewee.PostgresqlDatabase):
                 self._run(name, database, given, options, as_written)
+            elif isinstance(database, peewee.SqliteDatabase):
+                self._run_sqlite(name, database, given, options, as_written)
             else:
                 self._ledger.as_written(name, "another product")
                 as_written()
@@ -130,6 +135,30 @@ class PeeweeCalls:
                     self._ledger.replaced(label, 0.0)
                     self._checking.compare(label, check.content(), before.restored)
 
+    def _run_sqlite(
+        self,
+        name: str,
+        database: Any,
+        models: list[Any],
+        options: dict[str, Any],
+        as_written: Callable[[], None],
+    ) -> None:
+        started = clock.seconds()
+        label = f"{name} on SQLite"
+        try:
+            _refuse(name, database, models, options)
+            _refuse_cycles(models)
+            operation = (name, tuple(sorted(options.items())), self._statements.of(models))
+            begun = self._on_sqlite.begin(_sqlite_of(database), label, operation)
+        except UnknownResultError as reason:
+            self._ledger.as_written(label, str(reason))
+            as_written()
+            return
+        if begun.runs:
+            as_written()
+        seconds = clock.seconds() - started
+        self._on_sqlite.end(_sqlite_of(database), label, operation, begun, seconds)
+
     def _redo(
         self,
         database: Any,
@@ -143,6 +172,11 @@ class PeeweeCalls:
         key = (state.identity, state.surroundings, statements)
         parking = self._parkings.setdefault(key, self._places.parking())
         return parking, parking.redo(session, state, operation, check)
+
+
+def _sqlite_of(database: Any) -> sqlite3.Connection:
+    with peewee.__exception_wrapper__:
+        return plain(database.cursor().connection)
 
 
 def _leave(database: Any) -> None:
@@ -194,6 +228,20 @@ def _values(models: list[Any]) -> list[Any]:
                     found += value
                     found += value.values()
     return found
+
+
+def _refuse_cycles(models: list[Any]) -> None:
+    """Each table must be dropped after those that reference it.
+
+    Raises:
+        UnknownResultError: Foreign keys form a cycle, so that rows decide what can be dropped.
+    """
+    seen: set[Any] = set()
+    for model in peewee.sort_models(models):
+        seen.add(model)
+        references = {field.rel_model for field in model._meta.refs}
+        if not references & set(models) <= seen:
+            raise UnknownResultError("tables whose foreign keys form a cycle")
 
 
 def _is_peewees(kind: type) -> bool:

@@ -51,6 +51,21 @@ def enter(
     Raises:
         UnknownResultError: It is no session of which that can be known.
     """
+    refuse_driver(connection)
+    for listener in listeners(metadata):
+        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
+            raise UnknownResultError("an event listener whose statement may do anything")
+    session = SqlalchemySession(connection)
+    state = places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
+    return session, state
+
+
+def refuse_driver(connection: Connection) -> None:
+    """It must be a driver that is known, in a transaction.
+
+    Raises:
+        UnknownResultError: It is not.
+    """
     if not hasattr(connection.dialect, "loaded_dbapi"):
         raise UnknownResultError("SQLAlchemy before version 2")
     if connection.dialect.driver not in DRIVERS:
@@ -58,12 +73,6 @@ def enter(
     proxy: Any = connection.connection
     if getattr(proxy.dbapi_connection, "autocommit", True) or not connection.in_transaction():
         raise UnknownResultError("a connection without a transaction")
-    for listener in listeners(metadata):
-        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
-            raise UnknownResultError("an event listener whose statement may do anything")
-    session = SqlalchemySession(connection)
-    state = places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
-    return session, state
 
 
 def _leaving(connection: Connection) -> Callable[[], None]:

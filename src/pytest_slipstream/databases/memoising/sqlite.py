@@ -76,7 +76,7 @@ def redo(connection: sqlite3.Connection, operation: Hashable, results: Results) 
         UnknownResultError: Nobody can know what it comes to in the midst of a transaction, or
             beside temporary objects.
     """
-    state = _state(connection)
+    state = state_of(connection)
     result = results.get((operation, state))
     if result is not None and result.needs_blank and not _is_blank(connection, state):
         raise UnknownResultError("tables with rows")
@@ -90,7 +90,7 @@ def record(
 ) -> None:
     """Keep what the operation, which has just run as it is written, came to."""
     try:
-        state = _state(connection)
+        state = state_of(connection)
     except UnknownResultError:
         return
     if _counters(connection) == (before.schema_version, before.total_changes):
@@ -134,7 +134,13 @@ def _restore(result: Result, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def _state(connection: sqlite3.Connection) -> State:
+def state_of(connection: sqlite3.Connection) -> State:
+    """What is compared before an operation.
+
+    Raises:
+        UnknownResultError: A transaction is open that could be rolled back, or there are temporary
+            objects.
+    """
     if connection.in_transaction:
         raise UnknownResultError("a transaction that is open")
     cursor = connection.cursor()

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_slipstream import events
+from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
 from pytest_slipstream.databases.routing.entrance import Entrance
@@ -35,6 +36,7 @@ class Door:
         self.ownership = Ownership()
         self._entrances: list[Entrance] = []
         self._patched: list[tuple[drivers.Patch, Any]] = []
+        self._elsewhere: set[str] = set()
         self._hook = ImportHook({name: partial(self._meet, name) for name in drivers.DRIVERS})
 
     def add(self, database: str, address: Address) -> Entrance:
@@ -75,6 +77,7 @@ class Door:
             names = [address.database for address in entrance.known_as if not address.path]
             if database in names:
                 return self.ownership.entrance(entrance.passed())
+        self._note_elsewhere(database or "the user's default database")
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:
@@ -92,7 +95,16 @@ class Door:
         for entrance in candidates:
             if any(_same_file(name, address.path, is_uri) for address in entrance.known_as):
                 return self.ownership.entrance(entrance.passed())
+        if not _is_private(name):
+            self._note_elsewhere(name)
         return None
+
+    def _note_elsewhere(self, target: object) -> None:
+        """Tell of a connection to another database, once, unless slipstream has it made."""
+        name = str(target)
+        if name not in self._elsewhere and naming.PREFIX not in name:
+            self._elsewhere.add(name)
+            self._emit(events.ConnectedElsewhere(target=name))
 
     def _meet(self, driver: str, module: ModuleType) -> None:
         """A driver is there: replace its connect calls."""
@@ -115,6 +127,12 @@ class Door:
             self._emit(events.DriverLeftAlone(driver=driver, reason=reason))
             return False
         return True
+
+
+def _is_private(name: str) -> bool:
+    """Whether nobody else can see it: in memory or temporary; or it is coverage's own."""
+    file = name.rpartition("/")[2]
+    return not name or ":memory:" in name or "mode=memory" in name or file.startswith(".coverage")
 
 
 def _same_file(name: str, path: str, is_uri: bool) -> bool:

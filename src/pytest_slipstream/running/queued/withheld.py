@@ -17,7 +17,7 @@ from pytest_slipstream import events
 from pytest_slipstream.queue.build import Build
 from pytest_slipstream.queue.connection import QueueLostError
 from pytest_slipstream.queue.values import Lease
-from pytest_slipstream.running.pytest_internals import HookCall, HookExecution
+from pytest_slipstream.running.pytest_internals import HookCall, HookExecution, deserialised
 from pytest_slipstream.running.queued.pulling import Pulling
 
 _START = "pytest_runtest_logstart"
@@ -157,8 +157,7 @@ class Withheld:
             for node_id, location, reports in tests:
                 hook.pytest_runtest_logstart(nodeid=node_id, location=tuple(location))
                 for data in reports:
-                    report = hook.pytest_report_from_serializable(config=self._config, data=data)
-                    hook.pytest_runtest_logreport(report=report)
+                    hook.pytest_runtest_logreport(report=deserialised(self._config, data))
                 hook.pytest_runtest_logfinish(nodeid=node_id, location=tuple(location))
                 self.reported.append(node_id)
             self.adopted[machine] = self.adopted.get(machine, 0) + len(tests)

@@ -89,7 +89,7 @@ class Worker:
         self.connection = connection
         self.output = output
         self.box = box
-        self._heard = 0
+        self._heard = self._surely = 0
         self._early: dict[int, list[ToParent]] = {}
         self.node = Node(worker_id)
         self.atoms: list[Atom] = []
@@ -118,20 +118,25 @@ class Worker:
             EOFError: The worker has closed it.
             ConnectionResetError: Likewise.
         """
-        self._note(self.connection.recv_bytes())
+        self._surely = self._note(self.connection.recv_bytes())
 
-    def messages(self) -> Iterator[ToParent]:
-        """What it has said since, in the order in which it did."""
+    def messages(self, *, last: bool = False) -> Iterator[ToParent]:
+        """What it has said since, in the order in which it did; with ``last`` no more will come.
+
+        Where a number is missing, its message is on the other way, unless a later one came by the
+        connection: then an exception took its place, such as Ctrl-C.
+        """
         if self.box is not None:
             for data in mailbox.posted(self.box):
                 self._note(data)
-        while (messages := self._early.pop(self._heard + 1, None)) is not None:
-            self._heard += 1
-            yield from messages
+        while self._early and (last or min(self._early) <= max(self._heard + 1, self._surely)):
+            self._heard = min(self._early)
+            yield from self._early.pop(self._heard)
 
-    def _note(self, data: bytes) -> None:
+    def _note(self, data: bytes) -> int:
         number, messages = decode(data)
         self._early[number] = messages
+        return number
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""

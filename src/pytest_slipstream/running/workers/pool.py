@@ -170,8 +170,8 @@ class Pool:
         else:
             self._take_all(worker)
 
-    def _take_all(self, worker: Worker) -> None:
-        for message in worker.messages():
+    def _take_all(self, worker: Worker, *, last: bool = False) -> None:
+        for message in worker.messages(last=last):
             self._heard += 1
             self._take(worker, message)
 
@@ -247,7 +247,7 @@ class Pool:
     def _gone(self, worker: Worker) -> None:
         """A worker has closed its connection: it has ended, or it was lost."""
         status = worker.process.wait()
-        self._take_all(worker)
+        self._take_all(worker, last=True)
         self._show(worker, last=True)
         self._selector.unregister(worker.connection.fileno())
         if not worker.is_silent:

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from pytest_slipstream.running.pytest_internals import HookExecution, note_failed_subtest
+from pytest_slipstream.running.pytest_internals import (
+    HookExecution,
+    deserialised,
+    note_failed_subtest,
+)
 from pytest_slipstream.running.workers.channel import Channel
 from pytest_slipstream.running.workers.messages import Ran, Started
 
@@ -170,8 +174,7 @@ class Teller:
             del values[_ID]
             report = pytest.TestReport(**values)
         else:
-            hook = self._config.hook.pytest_report_from_serializable
-            report = hook(config=self._config, data=values)
+            report = deserialised(self._config, values)
             note_failed_subtest(self._config, report, item)
         return self._signed(report, node)
 

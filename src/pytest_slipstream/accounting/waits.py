@@ -1,0 +1,157 @@
+"""What the running test waits for: HTTP, child processes, file locks, sleep, locks and threads.
+
+Calls that wait are replaced, each when its module is imported, from `put_up` to `take_down`. The
+invariant: a call does what it does without this, also for a caller that is no test, and what
+somebody else put in its place meanwhile stays. A wait is told when it is over; whose it is was
+decided when it began.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial, update_wrapper, wraps
+from operator import attrgetter
+from types import BuiltinFunctionType, ModuleType
+from typing import Any
+
+from pytest_slipstream.accounting.turn import WAITS, Turn
+from pytest_slipstream.clock import clock
+from pytest_slipstream.import_hook import ImportHook
+
+HTTP, CHILDREN, FILE_LOCKS, SLEEP, LOCKS = WAITS
+
+CALLS: dict[str, dict[str, str]] = {
+    "time": {"sleep": SLEEP},
+    "threading": {"Condition.wait": LOCKS, "Thread.join": LOCKS},
+    "asyncio": {
+        "sleep": SLEEP,
+        "tasks.sleep": SLEEP,
+        "Lock.acquire": LOCKS,
+        "Semaphore.acquire": LOCKS,
+        "Event.wait": LOCKS,
+        "Condition.wait": LOCKS,
+        "Queue.get": LOCKS,
+        "subprocess.Process.wait": CHILDREN,
+        "subprocess.Process.communicate": CHILDREN,
+    },
+    "subprocess": {"Popen.wait": CHILDREN, "Popen.communicate": CHILDREN},
+    "multiprocessing.process": {"BaseProcess.join": CHILDREN},
+    "filelock": {"BaseFileLock.acquire": FILE_LOCKS},
+    "http.client": {
+        "HTTPConnection.connect": HTTP,
+        "HTTPSConnection.connect": HTTP,
+        "HTTPConnection.getresponse": HTTP,
+        "HTTPResponse.read": HTTP,
+    },
+    "urllib3": {"HTTPConnectionPool.urlopen": HTTP},
+    "requests": {"Session.send": HTTP},
+    "httpx": {
+        "HTTPTransport.handle_request": HTTP,
+        "AsyncHTTPTransport.handle_async_request": HTTP,
+        "Response.read": HTTP,
+        "Response.aread": HTTP,
+    },
+    "aiohttp": {"ClientSession._request": HTTP, "ClientResponse.read": HTTP},
+}
+"""What is replaced in each module. Events, queues, futures and pools wait by a Condition."""
+
+_SHORT_S = 50e-6
+"""What is shorter is not told: most locks are free."""
+
+
+class Waits:
+    """Replaces calls that wait.
+
+    Args:
+        whose: The test that the running code belongs to, if it is known.
+    """
+
+    def __init__(self, whose: Callable[[], Turn | None]) -> None:
+        self._whose = whose
+        self._hook = ImportHook({name: partial(self._meet, CALLS[name]) for name in CALLS})
+        self._replaced: list[tuple[Any, str, Any, Any]] = []
+
+    def put_up(self) -> None:
+        """Replace the calls of modules that are there, and of others when they are imported."""
+        self._hook.put_up()
+
+    def take_down(self) -> None:
+        """Put everything back."""
+        self._hook.take_down()
+        while self._replaced:
+            holder, name, original, replacement = self._replaced.pop()
+            if vars(holder).get(name) is replacement:
+                setattr(holder, name, original)
+
+    def _meet(self, calls: dict[str, str], module: ModuleType) -> None:
+        for path, kind in calls.items():
+            *outer, name = path.split(".")
+            try:
+                holder = attrgetter(".".join(outer))(module) if outer else module
+                original = vars(holder)[name]
+            except (AttributeError, KeyError):  # another version: what it waits for is not told
+                continue
+            replacement = self._around(original, kind)
+            setattr(holder, name, replacement)
+            self._replaced.append((holder, name, original, replacement))
+
+    def _around(self, original: Any, kind: str) -> Any:
+        if inspect.iscoroutinefunction(original):
+            return self._around_coroutine(original, kind)
+        call = self._around_function(original, kind)
+        if isinstance(original, BuiltinFunctionType):
+            return _Builtin(call, original)
+        return wraps(original)(call)
+
+    def _around_function(self, original: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            turn = self._whose()
+            if turn is None:
+                return original(*args, **kwargs)
+            began, cpu = clock.seconds(), clock.processor()
+            try:
+                return original(*args, **kwargs)
+            finally:
+                _tell(turn, kind, began, cpu)
+
+        return call
+
+    def _around_coroutine(self, original: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        @wraps(original)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            turn = self._whose()
+            if turn is None:
+                return await original(*args, **kwargs)
+            began, cpu = clock.seconds(), clock.processor()
+            try:
+                return await original(*args, **kwargs)
+            finally:
+                _tell(turn, kind, began, cpu)
+
+        return call
+
+
+def _tell(turn: Turn, kind: str, began: float, cpu_began: float) -> None:
+    """A wait is over; what the processor worked meanwhile, in any thread, was no wait."""
+    ended = clock.seconds()
+    idle_s = ended - began - (clock.processor() - cpu_began)
+    if idle_s > _SHORT_S:
+        turn.waited(kind, began, ended, idle_s)
+
+
+class _Builtin:
+    """A replacement that, like a builtin function, is no method where a class has it."""
+
+    def __init__(self, call: Callable[..., Any], original: BuiltinFunctionType) -> None:
+        self._call = call
+        update_wrapper(self, original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        return self._call(*args, **kwargs)
+
+    def __reduce__(self) -> str:
+        return str(self.__name__)  # type: ignore[attr-defined]

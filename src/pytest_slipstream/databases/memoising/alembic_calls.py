@@ -1,0 +1,326 @@
+"""Alembic's ``upgrade``, ``downgrade`` and ``stamp``, also by Flask-Migrate: done as written until
+it is known twice over what they come to, and then restored.
+
+What stands in is `MigrationContext.run_migrations` alone. The project's ``env.py`` runs each time:
+which database is meant, in which transaction, and what is logged is its own. The invariant: what is
+restored came out equal twice, of the same files, from a database that looked the same.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager, suppress
+from typing import Any
+
+import msgspec
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.audit import compare
+from pytest_slipstream.databases.memoising.alembic_places import PLACES, Image, Looks, Place
+from pytest_slipstream.databases.memoising.alembic_scripts import LIBRARIES, Scripts
+from pytest_slipstream.databases.memoising.alembic_statements import Recorder, has_time
+from pytest_slipstream.databases.memoising.checking import Checking
+from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.metadata import compiled_by_user, dialect_key
+from pytest_slipstream.databases.memoising.metadata_calls import (
+    PRODUCTS,
+    begin_by_itself,
+    refuse_listeners,
+)
+
+KEPT = 64
+"""How many results are remembered, each with its image."""
+_ANY = "any rows"
+_METHOD = "run_migrations"
+COMMANDS = {
+    "upgrade.<locals>.upgrade": "upgrade",
+    "downgrade.<locals>.downgrade": "downgrade",
+    "stamp.<locals>.do_stamp": "stamp",
+}
+_DECIDING = frozenset(
+    (
+        "as_sql",
+        "destination_rev",
+        "dont_mutate",
+        "literal_binds",
+        "purge",
+        "starting_rev",
+        "tag",
+        "transaction_per_migration",
+        "transactional_ddl",
+        "version_table",
+        "version_table_pk",
+        "version_table_schema",
+    )
+)
+# Of no effect on migrations that are run: how others are written, and what is in the key elsewhere.
+_WITHOUT_EFFECT = frozenset(
+    (
+        "alembic_module_prefix",
+        "autogenerate_plugins",
+        "compare_server_default",
+        "compare_type",
+        "downgrade_token",
+        "fn",
+        "include_name",
+        "include_object",
+        "include_schemas",
+        "include_symbol",
+        "on_version_apply",
+        "output_buffer",
+        "output_encoding",
+        "process_revision_directives",
+        "render_as_batch",
+        "render_item",
+        "script",
+        "sqlalchemy_module_prefix",
+        "target_metadata",
+        "template_args",
+        "upgrade_token",
+        "user_module_prefix",
+    )
+)
+_PLAIN = (str, int, float, type(None))
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One run of migrations: all that its result depends on is ``operation``, and the database.
+
+    ``frame`` is the transaction that Alembic gives to each migration, if any.
+    """
+
+    label: str
+    operation: Hashable
+    place: Place
+    connection: Connection
+    version_table: str
+    is_inside: bool
+    frame: Callable[[], AbstractContextManager[Any]]
+    as_written: Callable[[], None]
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How a result is restored: ``restore`` says whether it could be, ``rehearse`` tells what would
+    be there then."""
+
+    name: str
+    restore: Callable[[], bool]
+    rehearse: Callable[[], dict[str, str]]
+
+
+class Memo:
+    """What a call came to; ``confirmed`` are the ways that led to what it came to another time."""
+
+    def __init__(self, call: Call, looks: Looks, recorded: Recorder) -> None:
+        own, place = call.version_table, call.place
+        self.confirmed: set[str] = set()
+        self.problem = recorded.problem
+        self.begins = call.connection.in_transaction()
+        statements = recorded.statements
+        depending = [one for one in statements if not one.ignores_rows(own)]
+        self.ignores_rows = not depending and not looks.rows_matter
+        self._statements = tuple(one for one in statements if not one.is_read(place.product, own))
+        self._image: Image | None = None
+        if self._statements and all(one.is_of_image() for one in statements):
+            self._image = place.image()
+        if self._image is not None and not self._fits(self._image, looks):
+            self._image = None
+        rows = self._image.rows if self._image is not None else ()
+        if has_time((rows, [(one.text, one.parameters) for one in depending])):
+            self.problem = "rows with the time at which they were made"
+
+    @property
+    def detail(self) -> str:
+        """What the summary tells apart, since it takes another time."""
+        return "" if self._statements else ", nothing to do"
+
+    def way(self, call: Call, looks: Looks) -> Way:
+        """How to restore it in a database that looks so."""
+        place, image = call.place, self._image
+
+        def replay() -> bool:
+            with call.frame():
+                place.replay(self._statements)
+            return True
+
+        if not self._statements:
+            return Way("nothing", lambda: True, place.content)
+        if image is not None and self._fits(image, looks):
+            return Way("image", lambda: place.put(image), image.content)
+        return Way("replay", replay, lambda: place.rehearse(self._statements))
+
+    def _fits(self, image: Image, looks: Looks) -> bool:
+        return looks.rows is None or (self.ignores_rows and image.is_bare)
+
+
+class AlembicCalls:
+    """Stands in for the method from `put_up` to `take_down`."""
+
+    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+        self._ledger = ledger
+        self._checking = checking
+        self._scripts = Scripts()
+        self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
+        self._original: Callable[..., None] = vars(MigrationContext)[_METHOD]
+
+    def put_up(self) -> None:
+        """Replace the method."""
+        original = self._original
+
+        @functools.wraps(original)
+        def run_migrations(context: MigrationContext, **options: Any) -> None:
+            function = context.opts.get("fn")
+            command = COMMANDS.get(getattr(function, "__qualname__", ""))
+            if command is None or function.__module__ != "alembic.command":
+                original(context, **options)  # it may be anybody's
+            else:
+                self._run(context, command, options)
+
+        setattr(MigrationContext, _METHOD, run_migrations)
+
+    def take_down(self) -> None:
+        """Put it back."""
+        setattr(MigrationContext, _METHOD, self._original)
+        self._memos.clear()
+
+    def _run(self, context: MigrationContext, command: str, options: dict[str, Any]) -> None:
+        """Restore what the call comes to, or let it run and learn from it."""
+        started = clock.seconds()
+        product = PRODUCTS.get(context.dialect.name, context.dialect.name)
+        label = f"alembic {command} on {product}"
+        as_written = functools.partial(self._original, context, **options)
+        memo = way = expected = None
+        try:
+            call = self._call(context, label, options, as_written)
+            looks = call.place.look()
+            memo = self._known(call, looks)
+            if memo is not None:
+                way = memo.way(call, looks)
+                if way.name in memo.confirmed and not self._checking.is_due(label + memo.detail):
+                    self._restore(call, memo, way)
+                    self._ledger.replaced(label + memo.detail, clock.seconds() - started)
+                    return
+                expected = way.rehearse()
+        except UnknownResultError as reason:
+            self._ledger.as_written(label, str(reason))
+            as_written()
+            return
+        if memo is None or way is None or expected is None:
+            self._learn(call, looks)
+        else:
+            self._compare(call, memo, way, expected)
+
+    def _restore(self, call: Call, memo: Memo, way: Way) -> None:
+        if not way.restore():
+            raise UnknownResultError("a database that somebody reads or writes")
+        if memo.begins:
+            begin_by_itself(call.connection)
+
+    def _learn(self, call: Call, looks: Looks) -> None:
+        started = clock.seconds()
+        with Recorder(call.connection, may_commit=not call.is_inside) as recorded:
+            call.as_written()
+        taken_s = clock.seconds() - started
+        with suppress(UnknownResultError):  # somebody else writes, too
+            memo = Memo(call, looks, recorded)
+            self._ledger.made(call.label + memo.detail, taken_s)
+            rows = _ANY if memo.ignores_rows else looks.rows
+            self._memos[call.operation, looks.schema, rows] = memo
+        while len(self._memos) > KEPT:
+            self._memos.popitem(last=False)
+
+    def _known(self, call: Call, looks: Looks) -> Memo | None:
+        for rows in (looks.rows, *(() if looks.rows_matter else (_ANY,))):
+            memo = self._memos.get((call.operation, looks.schema, rows))
+            if memo is not None and memo.problem is not None:
+                raise UnknownResultError(memo.problem)
+            if memo is not None:
+                return memo
+        return None
+
+    def _compare(self, call: Call, memo: Memo, way: Way, expected: dict[str, str]) -> None:
+        """Let it run as written, and hold what would have been restored to what it made."""
+        started = clock.seconds()
+        call.as_written()
+        taken_s = clock.seconds() - started
+        made = call.place.content()
+        label = call.label + memo.detail
+        if way.name in memo.confirmed:
+            self._ledger.replaced(label, taken_s)
+            self._checking.compare(label, made, expected)
+            return
+        self._ledger.made(label, taken_s)
+        if compare(made, expected):
+            memo.problem = "migrations that come to something else each time"
+        else:
+            memo.confirmed.add(way.name)
+
+    def _call(
+        self,
+        context: MigrationContext,
+        label: str,
+        options: dict[str, Any],
+        as_written: Callable[[], None],
+    ) -> Call:
+        connection = context.connection
+        if context.as_sql or connection is None:
+            raise UnknownResultError("statements that are only written down")
+        place = PLACES.get(context.dialect.name)
+        if place is None:
+            raise UnknownResultError("another product")
+        refuse_listeners(connection)
+        script = context.script
+        if type(script) is not ScriptDirectory:
+            raise UnknownResultError("a directory of scripts of the project's own kind")
+        versions = tuple(str(place) for place in script._version_locations)
+        operation = (
+            label,
+            _settings(context, options),
+            dialect_key(context.dialect),
+            self._scripts.key(script.dir, versions),
+            context._in_external_transaction,
+        )
+        table = context.version_table
+        return Call(
+            label=label,
+            operation=operation,
+            place=place(connection, table),
+            connection=connection,
+            version_table=table,
+            is_inside=context._in_external_transaction,
+            frame=functools.partial(context.begin_transaction, _per_migration=True),
+            as_written=as_written,
+        )
+
+
+def _settings(context: MigrationContext, options: dict[str, Any]) -> Hashable:
+    """All that the project has set for this run.
+
+    Raises:
+        UnknownResultError: It has set what nobody can compare.
+    """
+    opts = context.opts
+    unknown = sorted(opts.keys() - _DECIDING - _WITHOUT_EFFECT)
+    if unknown:
+        raise UnknownResultError(f"the option {unknown[0]} of context.configure")
+    if opts.get("on_version_apply"):
+        raise UnknownResultError("a function that is called for each migration")
+    if opts.get("version_table_schema"):
+        raise UnknownResultError("a version table in a schema of its own")
+    if not all(isinstance(value, _PLAIN) for value in options.values()):
+        raise UnknownResultError("arguments of context.run_migrations")
+    if not type(context.impl).__module__.startswith("alembic."):
+        raise UnknownResultError(f"{type(context.impl).__qualname__}, which is not Alembic's")
+    for function in Operations._to_impl._registry.values():
+        if function.__module__.partition(".")[0] not in LIBRARIES:
+            raise UnknownResultError(f"the project's own operation, {function.__qualname__}")
+    if reason := compiled_by_user(context.dialect.name):
+        raise UnknownResultError(reason)
+    deciding = tuple(repr(opts.get(name)) for name in sorted(_DECIDING))
+    return (deciding, repr(sorted(options.items())))

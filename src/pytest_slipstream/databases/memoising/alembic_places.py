@@ -1,0 +1,225 @@
+"""Databases that Alembic migrates, as an operation that is memoised needs them.
+
+The invariant: two databases with the same keys look alike to all that a migration can ask them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from functools import partial
+
+import msgspec
+from sqlalchemy.engine import Connection
+
+from pytest_slipstream.databases.engines.sqlite import content, pages
+from pytest_slipstream.databases.memoising import sqlite
+from pytest_slipstream.databases.memoising.alembic_statements import Statement
+from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+from pytest_slipstream.databases.memoising.postgresql_calls import SqlalchemySession, refuse_driver
+from pytest_slipstream.databases.memoising.postgresql_places import told
+from pytest_slipstream.databases.memoising.postgresql_state import read
+from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """A database before an operation: its schema and versions, and the rows of all other tables,
+    None where there are none. ``rows_matter``: also to a DROP."""
+
+    schema: Hashable
+    rows: Hashable
+    rows_matter: bool = False
+
+
+class Image(msgspec.Struct, frozen=True):
+    """All of a database on SQLite after an operation. ``rows`` are those of other tables than that
+    of versions; ``is_bare``: there are no other tables."""
+
+    pages: sqlite3.Connection
+    rows: tuple[tuple[object, ...], ...]
+    is_bare: bool
+
+    def content(self) -> dict[str, str]:
+        """All that it holds, each to a digest."""
+        return content.digest(self.pages)
+
+
+class Place(ABC):
+    """One database, over the connection that is migrated."""
+
+    product: str
+
+    def __init__(self, connection: Connection, version_table: str) -> None:
+        self._connection = connection
+        self._version_table = version_table
+
+    @abstractmethod
+    def look(self) -> Looks:
+        """What the operation will find.
+
+        Raises:
+            UnknownResultError: That cannot be known.
+        """
+
+    @abstractmethod
+    def image(self) -> Image | None:
+        """All of it after an operation, where that can be put into a database at once."""
+
+    @abstractmethod
+    def put(self, image: Image) -> bool:
+        """Make it that; False where somebody is in the way."""
+
+    @abstractmethod
+    def content(self) -> dict[str, str]:
+        """All that it holds, each to a digest."""
+
+    @abstractmethod
+    def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
+        """What it would hold after these statements, without sending them to it."""
+
+    def replay(self, statements: Sequence[Statement]) -> None:
+        """Send these statements, as SQLAlchemy would."""
+        for one in statements:
+            if one.options:
+                self._connection.exec_driver_sql(one.text, one.parameters, one.options)
+            else:
+                self._connection.exec_driver_sql(one.text, one.parameters)
+
+
+class SqlitePlace(Place):
+    """In memory or a file."""
+
+    product = "SQLite"
+
+    def __init__(self, connection: Connection, version_table: str) -> None:
+        super().__init__(connection, version_table)
+        self._on = on_driver(connection)
+
+    def look(self) -> Looks:
+        return self._on(partial(_look, version_table=self._version_table))
+
+    def image(self) -> Image | None:
+        copy = self._on(lambda database: None if database.in_transaction else copied(database))
+        if copy is None:
+            return None
+        tables = set(sqlite.state_of(copy).tables) - {self._version_table, "sqlite_sequence"}
+        rows = [
+            row
+            for table in tables
+            for row in copy.execute(f"SELECT * FROM {content.quoted(table)}")
+        ]
+        return Image(copy, tuple(rows), is_bare=not tables)
+
+    def put(self, image: Image) -> bool:
+        def copy(database: sqlite3.Connection) -> bool:
+            try:
+                pages.copy(image.pages, database)
+            except (sqlite3.Error, pages.BusyError):  # a cursor or another connection reads
+                return False
+            return True
+
+        return self._on(copy)
+
+    def content(self) -> dict[str, str]:
+        return self._on(_content)
+
+    def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
+        copy = self._on(copied)
+        for one in statements:
+            if isinstance(one.parameters, list):
+                copy.executemany(one.text, one.parameters)
+            else:
+                copy.execute(one.text, one.parameters or ())
+        return content.digest(copy)
+
+
+def copied(database: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy in memory.
+
+    Raises:
+        UnknownResultError: Somebody writes it.
+    """
+    copy = sqlite.copied(database)
+    if copy is None:
+        raise UnknownResultError("a database that somebody writes")
+    return copy
+
+
+def _look(database: sqlite3.Connection, version_table: str) -> Looks:
+    state = sqlite.state_of(database)
+    cursor = database.cursor()
+    cursor.row_factory = None
+    versions: tuple[object, ...] = ()
+    has_rows = False
+    for table in state.tables:
+        name = content.quoted(table)
+        if table == version_table:
+            versions = tuple(sorted(cursor.execute(f"SELECT * FROM main.{name}")))
+        elif cursor.execute(f"SELECT 1 FROM main.{name} LIMIT 1").fetchone():
+            has_rows = True
+    rows = frozenset(_content(database).items()) if has_rows else None
+    # How names in other objects follow an ALTER TABLE … RENAME.
+    legacy = cursor.execute("PRAGMA legacy_alter_table").fetchone()
+    enforced = bool(cursor.execute("PRAGMA foreign_keys").fetchone()[0])
+    return Looks((state, legacy, versions), rows, rows_matter=enforced)
+
+
+def _content(database: sqlite3.Connection) -> dict[str, str]:
+    factory, database.row_factory = database.row_factory, None
+    try:
+        return content.digest(database)
+    finally:
+        database.row_factory = factory
+
+
+class PostgresqlPlace(Place):
+    """Over a connection that is in a transaction."""
+
+    product = "PostgreSQL"
+
+    def __init__(self, connection: Connection, version_table: str) -> None:
+        super().__init__(connection, version_table)
+        refuse_driver(connection)
+        self._session = SqlalchemySession(connection)
+
+    def look(self) -> Looks:
+        state = read(self._session.rows)
+        if state.problem or state.schema is None:
+            raise UnknownResultError(state.problem or "a session without a schema")
+        if not state.is_local(self._connection.engine.url.host):
+            raise UnknownResultError("a server on another machine")
+        versions = f"rows of {state.schema.name}.{self._version_table}"
+        schema: list[tuple[str, str]] = []
+        rows: list[tuple[str, str]] = []
+        for key, value in self.content().items():
+            is_row = key.startswith(("rows of ", "position of ")) and key != versions
+            (rows if is_row else schema).append((key, value))
+        of_schema = (state.schema.name, state.schema.owner, state.schema.rights)
+        server = state.identity.rpartition(" ")[0]
+        surroundings = (server, state.surroundings, of_schema, state.schema.comment)
+        return Looks((surroundings, frozenset(schema)), frozenset(rows) or None)
+
+    def image(self) -> None:
+        return None
+
+    def put(self, image: Image) -> bool:
+        return False
+
+    def content(self) -> dict[str, str]:
+        try:
+            from pytest_slipstream.databases.engines.postgresql import content
+        except ModuleNotFoundError:
+            raise UnknownResultError("psycopg, which is not installed") from None
+
+        return told(content.digest_by(self._session.rows))
+
+    def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
+        self._session.run("SAVEPOINT slipstream_memo")
+        self.replay(statements)
+        found = self.content()
+        self._session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
+        return found
+
+
+PLACES: dict[str, type[Place]] = {"sqlite": SqlitePlace, "postgresql": PostgresqlPlace}

@@ -1,0 +1,78 @@
+"""Tortoise's ``generate_schemas`` on SQLite, also by its contexts and initialisers for tests.
+
+All of them send one script that Tortoise has made of its models, so the script says what the models
+are. The invariant: whatever is not Tortoise's own client for SQLite runs as it is written.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tortoise.backends.base.schema_generator import BaseSchemaGenerator
+
+from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising.checking import Checking
+from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
+
+LABEL = "generate_schemas on SQLite"
+_CLIENT = ("tortoise.backends.sqlite.client", "SqliteClient")
+_METHOD = "generate_from_string"
+_T = TypeVar("_T")
+
+
+class TortoiseCalls:
+    """Stands in for the method that sends the script, from `put_up` to `take_down`."""
+
+    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+        self._ledger = ledger
+        self._results = SqliteResults(ledger, checking)
+        self._original: Any = vars(BaseSchemaGenerator)[_METHOD]
+
+    def put_up(self) -> None:
+        """Replace the method."""
+        original = self._original
+
+        @functools.wraps(original)
+        async def generate_from_string(generator: Any, creation_string: str) -> None:
+            client = generator.client
+            if (type(client).__module__, type(client).__qualname__) == _CLIENT:
+                as_written = functools.partial(original, generator, creation_string)
+                await self._run(client, creation_string, as_written)
+            else:
+                reason = f"a client of the class {type(client).__qualname__}"
+                self._ledger.as_written("generate_schemas", reason)
+                await original(generator, creation_string)
+
+        setattr(BaseSchemaGenerator, _METHOD, generate_from_string)
+
+    def take_down(self) -> None:
+        """Put it back."""
+        setattr(BaseSchemaGenerator, _METHOD, self._original)
+
+    async def _run(
+        self, client: Any, script: str, as_written: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Restore what the script comes to, or let it run and learn from it."""
+        began_s = clock.seconds()
+        results = self._results
+        try:
+            begun = await _on(client, lambda driver: results.begin(driver, LABEL, script))
+        except UnknownResultError as reason:
+            self._ledger.as_written(LABEL, str(reason))
+            await as_written()
+            return
+        if begun.runs:
+            await as_written()
+        seconds = clock.seconds() - began_s
+        await _on(client, lambda driver: results.end(driver, LABEL, script, begun, seconds))
+
+
+async def _on(client: Any, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Do work in the thread of the client's connection, while nobody else uses it."""
+    async with client.acquire_connection() as connection:
+        found: _T = await connection._execute(lambda: work(plain(connection._conn)))
+        return found

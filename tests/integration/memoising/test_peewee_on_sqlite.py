@@ -1,0 +1,181 @@
+"""Memoised ``create_tables`` and ``drop_tables`` on SQLite: programs end as they do without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+from playhouse.pool import PooledSqliteDatabase
+
+from memoised import NEVER_SAMPLED, Counts
+from pytest_slipstream.databases.engines.sqlite import content
+from pytest_slipstream.databases.memoising.memoising import Memoising
+
+ROUNDS = 6
+KNOWN = 2
+"""So many rounds go by until an operation is known: unseen, and learnt."""
+Program = Callable[[Any, list[Any], int], object]
+
+
+def models_of(database: Any) -> list[Any]:
+    class Person(peewee.Model):
+        name = peewee.CharField(9, index=True)
+
+    class Purchase(peewee.Model):
+        person = peewee.ForeignKeyField(Person)
+        amount = peewee.IntegerField(constraints=[peewee.Check("amount > 0")])
+
+        class Meta:
+            indexes = ((("person", "amount"), True),)
+
+    database.bind([Person, Purchase])
+    return [Person, Purchase]
+
+
+def compared(
+    program: Program,
+    new_database: Callable[[str], Any] = lambda name: peewee.SqliteDatabase(":memory:"),
+    new_models: Callable[[Any], list[Any]] = models_of,
+    *,
+    audit: bool = False,
+) -> Counts:
+    """Run it as it is and memoised: what it returns and leaves must be equal."""
+    plain = _run(program, new_database("plain"), new_models)
+    memoising = Memoising(NEVER_SAMPLED, audit=audit)
+    memoising.put_up()
+    try:
+        memoised = _run(program, new_database("memoised"), new_models)
+    finally:
+        memoising.take_down()
+    assert memoised == plain
+    counts = Counts(memoising)
+    assert counts.differences == []
+    return counts
+
+
+def _run(program: Program, database: Any, new_models: Callable[[Any], list[Any]]) -> list[object]:
+    seen: list[object] = []
+    models = new_models(database)
+    for number in range(ROUNDS):
+        try:
+            seen.append(program(database, models, number))
+        except peewee.PeeweeException as error:
+            seen.append(repr(error))
+        seen.append(content.digest(database.connection()))
+        database.close()
+    return seen
+
+
+def for_each_test(database: Any, models: list[Any], number: int) -> object:
+    database.create_tables(models)
+    person, purchase = models
+    purchase.create(person=person.create(name="Ada"), amount=3)
+    found = [
+        *person.select().tuples(),
+        *purchase.select().tuples(),
+        content.digest(database.connection()),
+    ]
+    database.drop_tables(models)
+    return found
+
+
+@pytest.mark.parametrize("kind", [peewee.SqliteDatabase, PooledSqliteDatabase])
+def test_in_memory(kind: type[Any]) -> None:
+    counts = compared(for_each_test, lambda name: kind(":memory:", pragmas={"foreign_keys": 1}))
+
+    assert counts.replaced == {"create_tables": ROUNDS - KNOWN, "drop_tables": ROUNDS - KNOWN}
+    assert counts.reasons == set()
+
+
+def test_a_file_that_is_audited(tmp_path: Path) -> None:
+    counts = compared(
+        for_each_test, lambda name: peewee.SqliteDatabase(tmp_path / f"{name}.db"), audit=True
+    )
+
+    assert counts.replaced == {"create_tables": ROUNDS - KNOWN, "drop_tables": ROUNDS - KNOWN}
+    assert counts.checked == 2 * (ROUNDS - KNOWN)
+
+
+def test_models_that_change_in_mid_run() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        if number == ROUNDS - 2:
+            models[0]._meta.add_field("age", peewee.IntegerField(null=True))
+        return for_each_test(database, models, number)
+
+    assert compared(program).replaced["create_tables"] >= 1
+
+
+def test_tables_of_raw_sql_beside(tmp_path: Path) -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        database.create_tables(models)
+        if number >= KNOWN:
+            database.execute_sql("CREATE TABLE IF NOT EXISTS raw (id INTEGER)")
+            database.execute_sql(f"INSERT INTO raw VALUES ({number})")
+        database.drop_tables(models)
+        return database.get_tables()
+
+    compared(program, lambda name: peewee.SqliteDatabase(tmp_path / f"{name}.db"))
+
+
+def test_some_of_the_tables_and_all_of_them_again() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        database.create_tables(models[:1])
+        models[0].create(name="Ada")
+        database.create_tables(models)
+        database.drop_tables(models[1:])
+        return [database.get_tables(), *models[0].select().tuples()]
+
+    compared(program)
+
+
+def test_in_a_transaction_that_is_rolled_back() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        with database.atomic() as transaction:
+            database.create_tables(models)
+            models[0].create(name="Ada")
+            transaction.rollback()
+        return database.get_tables()
+
+    assert compared(program).reasons == {"a transaction that is open"}
+
+
+def test_foreign_keys_in_a_cycle_that_forbid_a_drop() -> None:
+    def new_models(database: Any) -> list[Any]:
+        class Chief(peewee.Model):
+            of = peewee.DeferredForeignKey("Team", null=True)
+
+        class Team(peewee.Model):
+            chief = peewee.ForeignKeyField(Chief, null=True)
+
+        database.bind([Chief, Team])
+        return [Chief, Team]
+
+    def program(database: Any, models: list[Any], number: int) -> object:
+        database.create_tables(models)
+        if number == ROUNDS - 1:
+            models[1].create(chief=models[0].create())
+            models[0].update(of=1).execute()
+        database.drop_tables(models)
+        return database.get_tables()
+
+    counts = compared(
+        program,
+        lambda name: peewee.SqliteDatabase(":memory:", pragmas={"foreign_keys": 1}),
+        new_models,
+    )
+    assert counts.reasons == {"tables whose foreign keys form a cycle"}
+
+
+def test_a_database_that_is_closed_and_does_not_connect_by_itself() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        try:
+            database.create_tables(models)
+        except peewee.InterfaceError as error:
+            database.connect()
+            return str(error)
+        return None
+
+    compared(program, lambda name: peewee.SqliteDatabase(":memory:", autoconnect=False))
