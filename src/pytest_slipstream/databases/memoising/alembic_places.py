@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 import msgspec
@@ -51,8 +51,8 @@ class Place(ABC):
     product: str
 
     def __init__(self, connection: Connection, version_table: str) -> None:
-        self._connection = connection
-        self._version_table = version_table
+        self.connection = connection
+        self.version_table = version_table
 
     @abstractmethod
     def look(self) -> Looks:
@@ -76,15 +76,15 @@ class Place(ABC):
 
     @abstractmethod
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        """What it would hold after these statements, without sending them to it."""
+        """What it would hold after these statements, without their being done to it."""
 
     def replay(self, statements: Sequence[Statement]) -> None:
         """Send these statements, as SQLAlchemy would."""
         for one in statements:
             if one.options:
-                self._connection.exec_driver_sql(one.text, one.parameters, one.options)
+                self.connection.exec_driver_sql(one.text, one.parameters, one.options)
             else:
-                self._connection.exec_driver_sql(one.text, one.parameters)
+                self.connection.exec_driver_sql(one.text, one.parameters)
 
 
 class SqlitePlace(Place):
@@ -97,13 +97,13 @@ class SqlitePlace(Place):
         self._on = on_driver(connection)
 
     def look(self) -> Looks:
-        return self._on(partial(_look, version_table=self._version_table))
+        return self._on(partial(_look, version_table=self.version_table))
 
     def image(self) -> Image | None:
         copy = self._on(lambda database: None if database.in_transaction else copied(database))
         if copy is None:
             return None
-        tables = set(sqlite.state_of(copy).tables) - {self._version_table, "sqlite_sequence"}
+        tables = set(sqlite.state_of(copy).tables) - {self.version_table, "sqlite_sequence"}
         rows = [
             row
             for table in tables
@@ -181,15 +181,15 @@ class PostgresqlPlace(Place):
     def __init__(self, connection: Connection, version_table: str) -> None:
         super().__init__(connection, version_table)
         refuse_driver(connection)
-        self._session = SqlalchemySession(connection)
+        self.session = SqlalchemySession(connection)
 
     def look(self) -> Looks:
-        state = read(self._session.rows)
+        state = read(self.session.rows)
         if state.problem or state.schema is None:
             raise UnknownResultError(state.problem or "a session without a schema")
-        if not state.is_local(self._connection.engine.url.host):
+        if not state.is_local(self.connection.engine.url.host):
             raise UnknownResultError("a server on another machine")
-        versions = f"rows of {state.schema.name}.{self._version_table}"
+        versions = f"rows of {state.schema.name}.{self.version_table}"
         schema: list[tuple[str, str]] = []
         rows: list[tuple[str, str]] = []
         for key, value in self.content().items():
@@ -212,13 +212,17 @@ class PostgresqlPlace(Place):
         except ModuleNotFoundError:
             raise UnknownResultError("psycopg, which is not installed") from None
 
-        return told(content.digest_by(self._session.rows))
+        return told(content.digest_by(self.session.rows))
 
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        self._session.run("SAVEPOINT slipstream_memo")
-        self.replay(statements)
+        return self.rehearse_by(lambda: self.replay(statements))
+
+    def rehearse_by(self, work: Callable[[], None]) -> dict[str, str]:
+        """What it would hold after some work, which is undone."""
+        self.session.run("SAVEPOINT slipstream_memo")
+        work()
         found = self.content()
-        self._session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
+        self.session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
         return found
 
 

@@ -217,7 +217,7 @@ class Parking:
             return
         if operation.makes and before.state.schema.is_blank:
             self._blank = before.state.digest
-            self._made = _look(session, state)
+            self._made = look(session, state)
             self._refused = self._made.problem
             if state.elsewhere != before.state.elsewhere:
                 self._refused = "objects in another schema"
@@ -265,28 +265,12 @@ class Parking:
             self._made = made = msgspec.structs.replace(made, digest=state.digest)
         assert spare is not None
         self._parked = self._new_name()
-        lock = f"LOCK TABLE {', '.join(made.names)} IN ACCESS EXCLUSIVE MODE;" if made.names else ""
-        session.run(
-            _PARK.format(
-                lock=lock, schema=quoted(schema.name), parked=self._parked, spare=self._spare
-            )
-        )
+        session.run(park(made.names, schema.name, self._parked, str(self._spare)))
         return state.swapped(spare, self._parked)
 
     def _unpark(self, state: State, made: Made) -> str:
-        assert state.schema is not None
         self._spare = self._spare or self._new_name()
-        rewind = _REWIND_TRANSACTIONALLY if state.writes else _REWIND
-        return _UNPARK.format(
-            tables=_listed(made.tables),
-            rewind=rewind.format(sequences=_listed(made.sequences)) if made.sequences else "",
-            quiet=_QUIET if state.is_superuser else "",
-            loud=_LOUD if state.is_superuser else "",
-            one_page=ONE_PAGE_BYTES,
-            schema=quoted(state.schema.name),
-            spare=self._spare,
-            parked=self._parked,
-        )
+        return unpark(state, made, self._spare, str(self._parked))
 
     def _have_spare(self, session: Session, state: State) -> str | None:
         """Make an empty schema that can stand in for the one with the tables.
@@ -302,7 +286,7 @@ class Parking:
         if (spare := state.named(self._spare)) is not None and spare.is_blank:
             session.run(f"DROP SCHEMA {spare.name}")
         self._spare = self._new_name()
-        for statement in _copy_of(session, state.schema, self._spare):
+        for statement in copy_of(session, state.schema, self._spare):
             session.run(statement)
         made = read(session.rows).named(self._spare)
         if made is None or not made.is_like(state.schema):
@@ -319,8 +303,30 @@ def _where(state: State) -> str:
     return f"{state.schema.oid if state.schema else None}"
 
 
-def _look(session: Session, state: State) -> Made:
-    """The tables that were just made."""
+def park(names: tuple[str, ...], schema: str, parked: str, spare: str) -> str:
+    """The statement that puts a schema with these tables out of sight, and a spare in its place."""
+    lock = f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE;" if names else ""
+    return _PARK.format(lock=lock, schema=quoted(schema), parked=parked, spare=spare)
+
+
+def unpark(state: State, made: Made, spare: str, parked: str) -> str:
+    """The statement that brings tables back, empty; ``spare`` is what is in sight called then."""
+    assert state.schema is not None
+    rewind = _REWIND_TRANSACTIONALLY if state.writes else _REWIND
+    return _UNPARK.format(
+        tables=_listed(made.tables),
+        rewind=rewind.format(sequences=_listed(made.sequences)) if made.sequences else "",
+        quiet=_QUIET if state.is_superuser else "",
+        loud=_LOUD if state.is_superuser else "",
+        one_page=ONE_PAGE_BYTES,
+        schema=quoted(state.schema.name),
+        spare=spare,
+        parked=parked,
+    )
+
+
+def look(session: Session, state: State, *, besides: str = "") -> Made:
+    """The tables that were just made, without rows, save for the table ``besides``."""
     assert state.schema is not None
     relations = session.rows(_RELATIONS.format(namespace=state.schema.oid))
     made = Made(state.schema.oid, state.digest)
@@ -330,7 +336,7 @@ def _look(session: Session, state: State) -> Made:
         problem = "a table that is partitioned or foreign, or a materialised view"
     elif any(row[5] for row in stored.values()):
         problem = "a trigger that fires always"
-    elif any(row[6] for row in stored.values()):
+    elif any(row[6] and row[1] != besides for row in stored.values()):
         problem = "tables with rows"
     elif sequences and session.rows(_MOVED.format(sequences=_listed(sequences)))[0][0]:
         problem = "a sequence that has moved"
@@ -356,7 +362,7 @@ def _children_first(referencing: dict[int, set[int]]) -> tuple[tuple[int, ...], 
         return tuple(referencing), True
 
 
-def _copy_of(session: Session, schema: Namespace, name: str) -> list[str]:
+def copy_of(session: Session, schema: Namespace, name: str) -> list[str]:
     """Statements that make an empty schema like another."""
     statements = [f"CREATE SCHEMA {name} AUTHORIZATION {schema.owner}"]
     if schema.comment is not None:

@@ -56,8 +56,12 @@ def enter(
         if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
             raise UnknownResultError("an event listener whose statement may do anything")
     session = SqlalchemySession(connection)
-    state = places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
-    return session, state
+    return session, state_of(places, connection, session)
+
+
+def state_of(places: Places, connection: Connection, session: Session) -> State:
+    """The state of a connection's database, in which there may be schemas of slipstream's then."""
+    return places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
 
 
 def refuse_driver(connection: Connection) -> None:

@@ -294,12 +294,14 @@ class EmbeddedServer:
 
     def _becomes_ready(self, running: Running, data: Path) -> bool:
         """Wait until the server is ready; False when it ends or stops instead, or hangs."""
+        address = self.address(self._product.maintenance_database)
         deadline = time.monotonic() + _START_PATIENCE_S
         while time.monotonic() < deadline:
             state = self._product.state(data, running.pid)
             if process.find(running) is None or state == "stopping":
                 return False
-            if state == "ready":
+            # MySQL says that it is ready before it looks at the names of its options.
+            if state == "ready" and self._product.accepts(address):
                 return True
             time.sleep(_POLL_S)
         return False
