@@ -134,22 +134,32 @@ class _Listening:
         )
 
 
-def dialect_key(dialect: Any) -> tuple[object, ...]:
-    """Everything plain that a dialect was configured with: two with the same key compile alike."""
-    values = vars(dialect)
-    plain = [
-        (name, type(value), repr(value) if isinstance(value, tuple) else value)
-        for name in _configured(type(dialect), tuple(values))  # type: ignore[arg-type]
-        if isinstance(value := values[name], _CONFIGURED)
-    ]
-    return (type(dialect), dialect.ddl_compiler, dialect.preparer, *plain)
+class DialectKeys:
+    """Tells dialects apart, of which each new engine has one: two with the same key compile alike.
 
+    The key is everything plain that a dialect was configured with. What a descriptor has cached is
+    left out: it is derived from the rest, and is there when it was needed.
+    """
 
-@functools.cache
-def _configured(kind: type, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Without what a descriptor has cached: it is derived from the rest, and is there when it was
-    needed."""
-    return tuple(name for name in names if not hasattr(getattr(kind, name, None), "__get__"))
+    def __init__(self) -> None:
+        self._configured: dict[tuple[type, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def of(self, dialect: Any) -> tuple[object, ...]:
+        """A dialect's key."""
+        kind, values = type(dialect), vars(dialect)
+        form = (kind, tuple(values))
+        names = self._configured.get(form)
+        if names is None:
+            names = tuple(
+                name for name in values if not hasattr(getattr(kind, name, None), "__get__")
+            )
+            self._configured[form] = names
+        plain = [
+            (name, type(value), repr(value) if isinstance(value, tuple) else value)
+            for name in names
+            if isinstance(value := values[name], _CONFIGURED)
+        ]
+        return (kind, dialect.ddl_compiler, dialect.preparer, *plain)
 
 
 class _Walk:

@@ -20,7 +20,7 @@ from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import dialect_key
+from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.postgresql import Operation
 from pytest_slipstream.databases.memoising.postgresql_calls import enter
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
@@ -74,6 +74,7 @@ class MetadataCalls:
         self._checking = checking
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
+        self._dialects = DialectKeys()
         self._places = Places()
         self._originals: dict[str, Callable[..., None]] = {}
 
@@ -177,7 +178,7 @@ class MetadataCalls:
         return learn
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
-        key = (id(metadata), dialect_key(dialect))
+        key = (id(metadata), self._dialects.of(dialect))
         if key not in self._known:
             self._known[key] = Known(metadata, self._originals["create_all"])
             while len(self._known) > KEPT:
