@@ -106,6 +106,13 @@ def require_mysql() -> None:
 
 
 @pytest.fixture(scope="session")
+def require_mariadb(require_mysql: None) -> None:
+    """Skip a test of what MariaDB alone has, where the tests run on MySQL."""
+    if mysql_binaries.find_binaries(os.environ).flavour != "mariadb":
+        pytest.skip(f"MySQL, which {mysql_binaries.VARIABLE} names, has no such thing")
+
+
+@pytest.fixture(scope="session")
 def require_redis() -> None:
     """Skip a test that needs a Redis server where there is none; or fail, as above."""
     missing = [] if importlib.util.find_spec("redis") else ["redis"]

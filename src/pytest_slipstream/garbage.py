@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ def paused() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
+
+
+def spared_at_exit() -> None:
+    """Python looks at everything once more when it ends, only to throw it away: let it not."""
+    atexit.register(gc.freeze)
 
 
 @contextmanager

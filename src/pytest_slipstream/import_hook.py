@@ -42,8 +42,8 @@ class ImportHook(MetaPathFinder):
         """The spec that the finders after this one give, with a loader that then calls back."""
         if fullname not in self._waiting:
             return None
-        for finder in sys.meta_path:
-            if finder is self or not hasattr(finder, "find_spec"):
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            if not hasattr(finder, "find_spec"):
                 continue
             spec = finder.find_spec(fullname, path, target)
             if spec is not None:

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_slipstream import __version__, events, record
 from pytest_slipstream.accounting.account import Account
+from pytest_slipstream.accounting.connections import Connections
 from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.accounting.waits import Waits
 from pytest_slipstream.databases.cache import cache_directory
@@ -60,11 +61,13 @@ class Run:
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._account = Account(self.record.write, detail=settings.detail)
-        self._statements = Statements(self._account.charge)
         self._waits = Waits(self._account.whose)
+        self._connections = Connections(self._account.charge, self._account.whose)
+        self._statements = Statements(self._account.charge, self._connections.silence)
         self.record.listeners.append(self._account.heard)
         self._progress = Progress()
         self.door = Door(self.record.write)
+        self.door.listener = self._connections
         self._pools = Pools(self.door.ownership)
         around = Surroundings(
             rootdir=config.rootpath,
@@ -90,6 +93,7 @@ class Run:
                 for database in self.lanes.databases:
                     database.entrance.watch_use(self.door.ownership)
             self.door.put_up()
+            self._connections.put_up()
         self._statements.put_up()
         self._waits.put_up()
         self._account.imports.put_up()
@@ -301,6 +305,7 @@ class Run:
             self._account.imports.take_down()
             self._waits.take_down()
             self._statements.take_down()
+            self._connections.take_down()
             self.door.take_down()
             self._pools.close()
             self.record.close()

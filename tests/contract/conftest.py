@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
@@ -19,6 +20,8 @@ import pytest
 
 from pytest_slipstream.databases import engines, naming
 from pytest_slipstream.databases.engines.protocol import Cleaning, Engine, Owner, Slot
+from pytest_slipstream.databases.servers import mysql_binaries
+from pytest_slipstream.errors import SlipstreamError
 from pytest_slipstream.settings import DatabaseSettings
 from trial_slots import names_of_slots
 
@@ -148,6 +151,78 @@ _STANDARD_SQL = (
     "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
     "ANSI_QUOTES,PIPES_AS_CONCAT"
 )
+_OF_FLAVOUR = {
+    "mariadb": (
+        """
+        CREATE TABLE in_aria (n integer) ENGINE = Aria;
+        CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 10;
+        CREATE TABLE numbered (id integer DEFAULT (NEXT VALUE FOR numbers) PRIMARY KEY, n integer);
+        CREATE TABLE versions (id integer PRIMARY KEY, n integer) WITH SYSTEM VERSIONING;
+        INSERT INTO versions VALUES (1, 1);
+        UPDATE versions SET n = 2;
+        """,
+        (
+            "UPDATE in_aria SET n = {n}",
+            "INSERT INTO in_aria VALUES ({n}), ({m})",
+            "SELECT NEXT VALUE FOR numbers",
+            "SELECT SETVAL(numbers, 500)",
+            "INSERT INTO numbered (n) VALUES ({n})",
+            "UPDATE versions SET n = {n}",
+            "DELETE FROM versions",
+            "ALTER TABLE versions DROP SYSTEM VERSIONING",
+            "DROP SEQUENCE IF EXISTS numbers",
+        ),
+    ),
+    "mysql": (
+        """
+        CREATE TABLE more (
+            id integer AUTO_INCREMENT PRIMARY KEY,
+            doc json,
+            hidden integer INVISIBLE DEFAULT (7),
+            place point NOT NULL SRID 4326 DEFAULT (ST_SRID(POINT(1, 2), 4326)),
+            KEY by_value ((CAST(doc->'$.a' AS UNSIGNED ARRAY))),
+            KEY backwards (hidden DESC) INVISIBLE,
+            KEY computed ((hidden + 1)),
+            SPATIAL KEY (place)
+        );
+        INSERT INTO more (doc, hidden) VALUES ('{"a": [1, 2]}', 3), (NULL, NULL);
+        ALTER TABLE more ADD COLUMN instant integer DEFAULT 5, ALGORITHM = INSTANT;
+        """,
+        (
+            "INSERT INTO more (doc, hidden) VALUES ('{{\"a\": [{n}]}}', {m})",
+            "UPDATE more SET hidden = {n}",
+            "UPDATE more SET place = ST_SRID(POINT({n}, {m}), 4326)",
+            "DELETE FROM more WHERE {n} MEMBER OF (doc->'$.a')",
+            "TRUNCATE more",
+            "ALTER TABLE more DROP COLUMN instant, ALGORITHM = INSTANT",
+            "ALTER TABLE more ALTER COLUMN hidden SET VISIBLE",
+            "ALTER TABLE more ALTER INDEX backwards VISIBLE",
+            "ALTER TABLE users ALTER CHECK users_chk_1 NOT ENFORCED",
+            "SET SESSION sql_generate_invisible_primary_key = ON",
+            "ANALYZE TABLE users UPDATE HISTOGRAM ON score",
+        ),
+    ),
+}
+
+
+def mysql_flavour() -> str:
+    """MariaDB, unless the tests run on MySQL."""
+    try:
+        return mysql_binaries.find_binaries(os.environ).flavour
+    except SlipstreamError:
+        return "mariadb"  # there is none, and tests are skipped
+
+
+def with_flavour(product: Product) -> Product:
+    """The product, with what MariaDB or MySQL alone has."""
+    schema, statements = _OF_FLAVOUR[mysql_flavour()]
+    return dataclasses.replace(
+        product,
+        more_schema=product.more_schema + schema,
+        more_statements=product.more_statements + statements,
+    )
+
+
 _MYSQL = Product(
     label="mysql",
     settings=DatabaseSettings(engine="mysql", server_options={"sql_mode": _STANDARD_SQL}),
@@ -189,14 +264,8 @@ _MYSQL = Product(
         INSERT INTO parts (at) VALUES (5), (50);
         CREATE TABLE in_myisam (id integer AUTO_INCREMENT PRIMARY KEY, n integer) ENGINE = MyISAM;
         INSERT INTO in_myisam (n) VALUES (1), (2);
-        CREATE TABLE in_aria (n integer) ENGINE = Aria;
         CREATE TABLE in_memory (id integer AUTO_INCREMENT PRIMARY KEY, n integer) ENGINE = MEMORY;
         INSERT INTO in_memory (n) VALUES (7);
-        CREATE SEQUENCE numbers START WITH 100 INCREMENT BY 10;
-        CREATE TABLE numbered (id integer DEFAULT (NEXT VALUE FOR numbers) PRIMARY KEY, n integer);
-        CREATE TABLE versions (id integer PRIMARY KEY, n integer) WITH SYSTEM VERSIONING;
-        INSERT INTO versions VALUES (1, 1);
-        UPDATE versions SET n = 2;
         CREATE VIEW b_view AS SELECT name FROM parents;
         CREATE VIEW a_view AS SELECT * FROM b_view WHERE name <> 'zwei';
         DELIMITER //
@@ -236,15 +305,8 @@ _MYSQL = Product(
         "DELETE FROM parts PARTITION (high)",
         "ALTER TABLE parts TRUNCATE PARTITION low",
         "INSERT INTO in_myisam (n) VALUES ({n})",
-        "UPDATE in_aria SET n = {n}",
-        "INSERT INTO in_aria VALUES ({n}), ({m})",
         "DELETE FROM in_memory",
         "INSERT INTO in_memory (n) VALUES ({n})",
-        "SELECT NEXT VALUE FOR numbers",
-        "SELECT SETVAL(numbers, 500)",
-        "INSERT INTO numbered (n) VALUES ({n})",
-        "UPDATE versions SET n = {n}",
-        "DELETE FROM versions",
         "CALL add_pair({n})",
         "REPLACE INTO roles (id, name) VALUES ({n}, {name})",
         "INSERT INTO roles (name) VALUES ({name}) ON DUPLICATE KEY UPDATE name = name || '+'",
@@ -267,7 +329,6 @@ _MYSQL = Product(
         "ALTER TABLE pairs COMMENT = 'a comment'",
         "ALTER TABLE pairs ENGINE = MyISAM",
         "ALTER TABLE users DROP FOREIGN KEY users_ibfk_1",
-        "ALTER TABLE versions DROP SYSTEM VERSIONING",
         "DROP TRIGGER users_log",
         "CREATE TRIGGER extra BEFORE DELETE ON roles FOR EACH ROW DELETE FROM pairs",
         "DROP FUNCTION doubled",
@@ -275,7 +336,6 @@ _MYSQL = Product(
         "ALTER PROCEDURE add_pair COMMENT 'x'",
         "DROP EVENT nightly",
         "ALTER EVENT nightly ON SCHEDULE EVERY 2 DAY",
-        "DROP SEQUENCE IF EXISTS numbers",
         "RENAME TABLE pairs TO couples",
         "CREATE OR REPLACE VIEW admins AS SELECT 1 AS name",
         "CREATE TABLE copy LIKE users",
@@ -392,7 +452,7 @@ PRODUCTS = (
             "LOCK TABLE users",
         ),
     ),
-    _MYSQL,
+    with_flavour(_MYSQL),
 )
 
 

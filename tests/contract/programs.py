@@ -164,3 +164,5 @@ GOING_ON = [
         left_open=False,
     )
 ]
+# A layer of a table that MySQL will number on differently, once it has opened it again.
+HIDDEN_NUMBER = [Push((Statement(0, "INSERT INTO roles (id, name) VALUES (4, 'admin')"),))]

@@ -19,6 +19,7 @@ from tests.contract.conftest import Product, execute, new_template_name
 from tests.contract.programs import (
     CLOSING,
     GOING_ON,
+    HIDDEN_NUMBER,
     ONLY_HISTORY,
     End,
     Pop,
@@ -282,6 +283,7 @@ def test_a_slot_is_clean_after_any_program(
     @example(CLOSING)
     @example(GOING_ON)
     @example(ONLY_HISTORY)
+    @example(HIDDEN_NUMBER)
     def check(program: list[Test | Push | Pop]) -> None:
         slot, template = slots.get()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from pytest_slipstream.databases import engines, naming
 from pytest_slipstream.databases.engines.protocol import Owner
 from pytest_slipstream.databases.engines.sqlite.connections import StrictConnections
+from pytest_slipstream.databases.servers.mysql_binaries import find_binaries
 from pytest_slipstream.settings import DatabaseSettings
 from pytest_slipstream.settings.database_model import EngineName
 
@@ -26,6 +28,12 @@ DATABASES = {
     "strict, for MySQL": {"engine": "sqlite", "strict": True, "stands_for": "mysql"},
     "PostgreSQL": {"engine": "postgresql"},
     "MariaDB": {"engine": "mysql"},
+}
+# What the page says of MySQL, which the tests run on where `SLIPSTREAM_MYSQL_BIN` names it.
+OTHERWISE_ON_MYSQL = {
+    "'30.04.2023'": "2030-04-20",
+    "SELECT count(*) FROM customers WHERE name = 'Ann '": "0",
+    "SELECT name, count(*) FROM customers GROUP BY age": "refused",
 }
 VALUES, *STATEMENTS = re.findall(r"(?m)^\| (?:type|statement) .*\n(?:\|.*\n)+", PAGE)
 
@@ -84,6 +92,13 @@ def database(
     engine.close()
 
 
+def expected(line: dict[str, str], title: str, of: str) -> str:
+    """What the page says."""
+    if title == "MariaDB" and find_binaries(os.environ).flavour == "mysql":
+        return OTHERWISE_ON_MYSQL.get(line[of], line[title])
+    return line[title]
+
+
 def outcome(connect: Connect, *statements: str) -> str:
     """What the last statement finds: its first value, ``done``, or ``refused``."""
     with closing(connect()) as connection:
@@ -101,7 +116,9 @@ def test_a_value(database: tuple[str, Connect], number: int):
     title, connect = database
     line = lines(VALUES)[number]
     insert = f"INSERT INTO v{number} (id, value) VALUES (1, {line['value']})"
-    assert outcome(connect, insert, f"SELECT value FROM v{number}") == line[title]
+    assert outcome(connect, insert, f"SELECT value FROM v{number}") == expected(
+        line, title, "value"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +128,7 @@ def test_a_value(database: tuple[str, Connect], number: int):
 )
 def test_a_statement(database: tuple[str, Connect], line: dict[str, str]):
     title, connect = database
-    assert outcome(connect, line["statement"]) == line[title]
+    assert outcome(connect, line["statement"]) == expected(line, title, "statement")
 
 
 def test_no_table_was_overlooked():

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial, wraps
+from contextvars import ContextVar
+from functools import lru_cache, partial, wraps
 from types import ModuleType
 from typing import Any
 
@@ -19,18 +20,25 @@ from pytest_slipstream.import_hook import ImportHook
 Charge = Callable[[str, float, float, str], None]
 """Takes a kind, seconds, how many of them the processor worked, and the statement or ""."""
 
+BY_SQLALCHEMY: ContextVar[bool] = ContextVar("slipstream_by_sqlalchemy", default=False)
+"""Whether SQLAlchemy is connecting: it tells of its connections itself."""
+
 CALLS = {"connect": "connections", "do_commit": "commits", "do_rollback": "rollbacks"}
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(\w+)", re.DOTALL)
 _DDL = frozenset(("create", "alter", "drop", "truncate", "rename", "comment", "grant", "revoke"))
+_LOCKING = re.compile(r"\b(?:pg_advisory(?:_xact)?_lock(?:_shared)?|get_lock)\s*\(", re.IGNORECASE)
 _TRANSACTION = frozenset(("begin", "start", "savepoint", "release", "set", "end", "abort"))
 
 
+@lru_cache(maxsize=1024)
 def kind(statement: str) -> str:
     """What a statement is counted as."""
     found = _FIRST_WORD.match(statement)
     word = found[1].lower() if found else ""
     if word in _DDL:
         return "DDL statements"
+    if word == "lock" or _LOCKING.search(statement):
+        return "database locks"
     if word in ("commit", "rollback"):
         return f"{word}s"
     return "transaction control" if word in _TRANSACTION else "queries"
@@ -41,10 +49,12 @@ class Statements:
 
     Args:
         charge: Takes what each took, right after it.
+        silence: Called with a cursor whose statement is told here.
     """
 
-    def __init__(self, charge: Charge) -> None:
+    def __init__(self, charge: Charge, silence: Callable[[Any], None]) -> None:
         self._charge = charge
+        self._silence = silence
         self._hook = ImportHook({"sqlalchemy.engine": self._meet})
         self._undo: list[Callable[[], None]] = []
 
@@ -79,14 +89,17 @@ class Statements:
         @wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             began, cpu = clock.seconds(), clock.processor()
+            before = BY_SQLALCHEMY.set(True)
             try:
                 return original(*args, **kwargs)
             finally:
+                BY_SQLALCHEMY.reset(before)
                 self._charge(counted_as, clock.seconds() - began, clock.processor() - cpu, "")
 
         return call
 
     def _before(self, *told: Any) -> tuple[Any, Any]:
+        self._silence(told[1])
         told[4]._slipstream_began = clock.seconds(), clock.processor()
         return told[2], told[3]
 

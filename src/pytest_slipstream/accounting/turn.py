@@ -132,18 +132,24 @@ class Turn:
             ended: By the same.
             place: `BODY`, `FIXTURE`, or None where waits are not told.
         """
+        if self._waits:
+            waits = self._waits_since(began, ended)
+            if waits and place is not None:
+                known = [(max(one[0], began), one[1]) for one in self._charged if one[1] > began]
+                found = self._waited[place]
+                for kind, seconds in unexplained(waits, known).items():
+                    found[kind] = found.get(kind, 0.0) + seconds
+        self._already_charged(began, ended)  # nothing that encloses the interval waited in it
+
+    def _waits_since(self, began: float, ended: float) -> dict[str, list[tuple[Span, float]]]:
+        """By kind, each with its idle seconds; of one that began before, the part since then."""
         waits: dict[str, list[tuple[Span, float]]] = {}
         while self._waits and self._waits[-1][1][1] > began:
-            kind, span, idle_s = self._waits.pop()
-            length_s = span[1] - span[0]
-            own = (max(span[0], began), min(span[1], ended))
-            waits.setdefault(kind, []).append((own, idle_s * (own[1] - own[0]) / length_s))
-        if waits and place is not None:
-            known = [(max(since, began), until) for since, until in self._charged if until > began]
-            for kind, seconds in unexplained(waits, known).items():
-                found = self._waited[place]
-                found[kind] = found.get(kind, 0.0) + seconds
-        self._already_charged(began, ended)  # nothing that encloses the interval waited in it
+            kind, (since, until), idle_s = self._waits.pop()
+            own = (max(since, began), min(until, ended))
+            idle_s *= (own[1] - own[0]) / (until - since)
+            waits.setdefault(kind, []).append((own, idle_s))
+        return waits
 
     def count(self, kind: str, times: int = 1) -> None:
         """It happened so often."""

@@ -1,23 +1,20 @@
 """What the running test waits for: HTTP, child processes, file locks, sleep, locks and threads.
 
-Calls that wait are replaced, each when its module is imported, from `put_up` to `take_down`. The
-invariant: a call does what it does without this, also for a caller that is no test, and what
-somebody else put in its place meanwhile stays. A wait is told when it is over; whose it is was
-decided when it began.
+Calls that wait are replaced. The invariant: a call does what it does without this, also for a
+caller that is no test. A wait is told when it is over; whose it is was decided when it began.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial, update_wrapper, wraps
-from operator import attrgetter
-from types import BuiltinFunctionType, ModuleType
+from functools import update_wrapper, wraps
+from types import BuiltinFunctionType
 from typing import Any
 
+from pytest_slipstream.accounting.replaced import Replaced
 from pytest_slipstream.accounting.turn import WAITS, Turn
 from pytest_slipstream.clock import clock
-from pytest_slipstream.import_hook import ImportHook
 
 HTTP, CHILDREN, FILE_LOCKS, SLEEP, LOCKS = WAITS
 
@@ -69,32 +66,15 @@ class Waits:
 
     def __init__(self, whose: Callable[[], Turn | None]) -> None:
         self._whose = whose
-        self._hook = ImportHook({name: partial(self._meet, CALLS[name]) for name in CALLS})
-        self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._replaced = Replaced(CALLS, self._around)
 
     def put_up(self) -> None:
-        """Replace the calls of modules that are there, and of others when they are imported."""
-        self._hook.put_up()
+        """Tell from now on."""
+        self._replaced.put_up()
 
     def take_down(self) -> None:
         """Put everything back."""
-        self._hook.take_down()
-        while self._replaced:
-            holder, name, original, replacement = self._replaced.pop()
-            if vars(holder).get(name) is replacement:
-                setattr(holder, name, original)
-
-    def _meet(self, calls: dict[str, str], module: ModuleType) -> None:
-        for path, kind in calls.items():
-            *outer, name = path.split(".")
-            try:
-                holder = attrgetter(".".join(outer))(module) if outer else module
-                original = vars(holder)[name]
-            except (AttributeError, KeyError):  # another version: what it waits for is not told
-                continue
-            replacement = self._around(original, kind)
-            setattr(holder, name, replacement)
-            self._replaced.append((holder, name, original, replacement))
+        self._replaced.take_down()
 
     def _around(self, original: Any, kind: str) -> Any:
         if inspect.iscoroutinefunction(original):

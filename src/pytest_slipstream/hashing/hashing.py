@@ -7,6 +7,7 @@ stand-ins hashes at full cost.
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,9 @@ class CheapHashing:
     def put_up(self) -> None:
         """Replace what is there, and the rest when it is imported."""
         self._hook.put_up()
+        for patch, original in tuple(self._patched):  # of what was there
+            for holder, name in _taken(original):
+                self._put(Patch(holder, name, patch.replacement), original)
 
     def take_down(self) -> None:
         """Put everything back."""
@@ -58,5 +62,20 @@ class CheapHashing:
             self.cost.left_alone(name, f"{type(error).__name__}: {error}")
             return
         for patch, original in zip(patches, originals, strict=True):
-            setattr(patch.holder, patch.name, patch.replacement)
-            self._patched.append((patch, original))
+            self._put(patch, original)
+
+    def _put(self, patch: Patch, original: Any) -> None:
+        setattr(patch.holder, patch.name, patch.replacement)
+        self._patched.append((patch, original))
+
+
+def _taken(function: Any) -> list[tuple[ModuleType, str]]:
+    """Where modules keep a function under a name of their own: who has imported it before pytest's
+    plugins could do anything, as a warning's category in ``-W`` has it done."""
+    return [
+        (module, name)
+        for module in list(sys.modules.values())
+        if isinstance(module, ModuleType)
+        for name, value in list(vars(module).items())
+        if value is function
+    ]

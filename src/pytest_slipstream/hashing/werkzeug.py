@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ _METHOD = re.compile(r"(scrypt)(?::\d+:\d+:\d+)?|(pbkdf2:\w+|pbkdf2)(?::\d+)?")
 def patches(module: ModuleType, cost: Cost) -> list[Patch]:
     """What stands in while tests run, for ``werkzeug.security``."""
     original = module.generate_password_hash
-    default = original.__defaults__[0]
+    default = inspect.signature(original).parameters["method"].default
 
     @functools.wraps(original)
     def generate_password_hash(

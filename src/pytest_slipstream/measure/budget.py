@@ -21,11 +21,11 @@ from pytest_slipstream.settings.quantities import (
 )
 
 _COUNTED = {
-    "queries": "queries",
-    "commits": "commits",
-    "connections": "connections",
-    "ddl": "DDL statements",
-    "fixtures": "fixture set-ups",
+    "queries": ("queries", "database locks"),
+    "commits": ("commits",),
+    "connections": ("connections",),
+    "ddl": ("DDL statements",),
+    "fixtures": ("fixture set-ups",),
 }
 _ONCE = ("server", "template", "slot", "imports")
 _SHOWN = 3
@@ -207,7 +207,7 @@ def _counters(budget: BudgetSettings, run: Observed) -> Iterator[events.BudgetBr
         counted = {
             node_id: run.clones.get(node_id, 0)
             if name == "clones"
-            else test.counts.get(_COUNTED[name], 0)
+            else sum(test.counts.get(counted_as, 0) for counted_as in _COUNTED[name])
             for node_id, test in run.tests.items()
         }
         for node_id, times in sorted(counted.items(), key=lambda one: -one[1]):

@@ -35,6 +35,7 @@ _OF_TESTS = {
     **_BLOCKING,
     "connections": "connecting",
     "queries": "queries",
+    "database locks": "waiting for database locks",
     "DDL statements": "DDL",
     "commits": "transaction control",
     "rollbacks": "transaction control",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_slipstream.databases.servers import embedded
+from pytest_slipstream.databases.servers import embedded, mysql_binaries
 
 Slipstream = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -35,9 +35,13 @@ def command() -> list[str]:
 
 @pytest.fixture
 def environ(cache_dir: Path) -> dict[str, str]:
-    """The environment of the commands, without what belongs to this run."""
+    """The environment of the commands, without what belongs to this run but its server."""
     own = ("SLIPSTREAM_", "PYTEST_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(own) or name == mysql_binaries.VARIABLE
+    }
     return kept | {"SLIPSTREAM_CACHE_DIR": str(cache_dir), "COLUMNS": "160"}
 
 

@@ -84,6 +84,28 @@ def test_the_command_line_goes_before_the_file(project: Project) -> None:
     result.assert_outcomes(failed=1, deselected=2)
 
 
+def test_an_application_that_is_imported_before_the_plugin(project: Project) -> None:
+    accounts = """
+        from werkzeug.security import generate_password_hash
+
+
+        class OldWarning(Warning):
+            pass
+    """
+    suite = """
+        import accounts
+
+
+        def test_signs_up():
+            assert accounts.generate_password_hash("secret").startswith("scrypt" + ":128:1:1$")
+    """
+    project.write({"accounts.py": accounts})
+
+    result = project.run("-W", "error::accounts.OldWarning", tests=suite)
+
+    result.assert_outcomes(passed=1)
+
+
 def test_another_library_of_that_name_is_left_alone(project: Project) -> None:
     project.write({"bcrypt.py": "def hashpw(word, salt): return word + salt\n"})
 

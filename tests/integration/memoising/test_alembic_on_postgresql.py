@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from memoised import ROUNDS, Compared, Program, Trial
 from migrating import LEARNT, Chain
+from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
 from pytest_slipstream.databases.urls import url
 
 UPGRADE, DOWNGRADE = "alembic upgrade on PostgreSQL", "alembic downgrade on PostgreSQL"
@@ -191,3 +193,144 @@ def test_a_connection_that_commits_by_itself(compared: Compared, chain: Chain) -
 
     assert counts.times == {}
     assert counts.reasons == {"a migration that handles transactions by itself"}
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Chain:
+    """Migrations that leave no rows."""
+    made = Chain(tmp_path)
+    made.add_table("person")
+    made.add_table("purchase", "person")
+    made.add('op.execute("CREATE SEQUENCE numbers START 7")', 'op.execute("DROP SEQUENCE numbers")')
+    return made
+
+
+class Parked:
+    """How often a program has found schemas of slipstream's aside."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def count(self, trial: Trial) -> None:
+        with trial.engine.connect() as connection:
+            names = connection.execute(text("SELECT nspname FROM pg_namespace")).scalars()
+            self.times += any(name.startswith(PREFIX) for name in names)
+
+
+def in_turns(
+    chain: Chain, parked: Parked, change: Callable[[Trial, int], None] = lambda trial, number: None
+) -> Program:
+    rounds = iter(range(ROUNDS))
+
+    def program(trial: Trial) -> None:
+        number = next(rounds)
+        with trial.engine.begin() as connection:
+            upgrade_by(chain, connection, "upgrade", "head")
+        trial.look("upgraded")
+        trial.execute("INSERT INTO person (name) SELECT 'Ada' FROM generate_series(1, 500)")
+        trial.execute("INSERT INTO purchase (other) VALUES (1)", "SELECT nextval('numbers')")
+        change(trial, number)
+        with trial.engine.begin() as connection:
+            upgrade_by(chain, connection, "downgrade", "base")
+        parked.count(trial)
+        trial.look("downgraded")
+
+    return program
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_schemas_take_turns(compared: Compared, bare: Chain, driver: str) -> None:
+    parked = Parked()
+    counts = compared(lambda: in_turns(bare, parked), driver=driver)
+
+    assert counts.times == {UPGRADE: ROUNDS - LEARNT - 1, DOWNGRADE: ROUNDS - LEARNT}
+    assert parked.times == ROUNDS - LEARNT
+
+
+def test_schemas_that_take_turns_are_audited(compared: Compared, bare: Chain) -> None:
+    counts = compared(lambda: in_turns(bare, Parked()), audit=True)
+
+    assert counts.checked > 0
+
+
+CHANGES = (
+    "ALTER TABLE person ADD age integer",
+    "CREATE TABLE beside (id integer)",
+    "UPDATE alembic_version SET version_num = 'r2'",
+    "DELETE FROM alembic_version",
+    "GRANT SELECT ON person TO PUBLIC",
+    "CREATE VIEW names AS SELECT name FROM person",
+    "ALTER SEQUENCE numbers INCREMENT 3",
+)
+
+
+@pytest.mark.parametrize("statement", CHANGES)
+def test_a_change_of_a_tests_own_hinders_it(
+    compared: Compared, bare: Chain, statement: str
+) -> None:
+    def change(trial: Trial, number: int) -> None:
+        if number == ROUNDS - 2:
+            trial.execute(statement)
+
+    compared(lambda: in_turns(bare, Parked(), change))
+
+
+def test_rows_elsewhere_that_a_migration_reads(compared: Compared, bare: Chain) -> None:
+    bare.add(
+        'count = op.get_bind().execute(sa.text("SELECT count(*) FROM other.noted")).scalar()\n'
+        'op.add_column("person", sa.Column(f"seen_{count}", sa.Integer))',
+        'op.execute("ALTER TABLE person DROP COLUMN IF EXISTS unseen")',
+    )
+    parked = Parked()
+
+    def make() -> Program:
+        def change(trial: Trial, number: int) -> None:
+            if number >= ROUNDS - 2:
+                trial.execute("INSERT INTO other.noted VALUES (1)")
+
+        rounds = in_turns(bare, parked, change)
+
+        def program(trial: Trial) -> None:
+            trial.execute("CREATE SCHEMA IF NOT EXISTS other")
+            trial.execute("CREATE TABLE IF NOT EXISTS other.noted (id integer)")
+            rounds(trial)
+
+        return program
+
+    compared(make)
+    assert parked.times == 0
+
+
+def test_turns_in_a_transaction_that_is_rolled_back(compared: Compared, bare: Chain) -> None:
+    parked = Parked()
+
+    def change(trial: Trial, number: int) -> None:
+        with trial.engine.connect() as connection:
+            transaction = connection.begin()
+            upgrade_by(bare, connection, "downgrade", "base")
+            upgrade_by(bare, connection, "upgrade", "head")
+            transaction.rollback()
+        trial.look("rolled back")
+
+    compared(lambda: in_turns(bare, parked, change))
+    assert parked.times > 0
+
+
+def test_migrations_that_change_while_schemas_take_turns(compared: Compared, bare: Chain) -> None:
+    def make() -> Program:
+        def change(trial: Trial, number: int) -> None:
+            if number == ROUNDS - 3:
+                bare.rewrite(
+                    2,
+                    'op.create_table("purchase", sa.Column("other", sa.BigInteger))',
+                    'op.drop_table("purchase")',
+                )
+
+        bare.rewrite(
+            2,
+            'op.create_table("purchase", sa.Column("other", sa.Integer))',
+            'op.drop_table("purchase")',
+        )
+        return in_turns(bare, Parked(), change)
+
+    compared(make)

@@ -39,7 +39,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from memoised import MADE, ROUNDS, Compared, NewDatabase, Program, Trial
+from memoised import (
+    MADE,
+    NEVER_SAMPLED,
+    ROUNDS,
+    Compared,
+    Counts,
+    NewDatabase,
+    Program,
+    Trial,
+)
+from memoised_mysql import MysqlTrial
+from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.urls import url
 
 
@@ -445,30 +456,33 @@ class InterruptedTestError(Exception):
     """What a time limit's signal raises."""
 
 
-def test_a_signal_that_interrupts_a_drop_leaves_no_lock(compared_on_mysql: Compared) -> None:
+def test_a_signal_that_interrupts_a_drop_leaves_no_lock(new_mysql_database: NewDatabase) -> None:
     def interrupt(number: int, frame: object) -> None:
         raise InterruptedTestError
 
-    def make() -> Program:
-        metadata = shop()
-
-        def inside(trial: Trial) -> None:
-            before = signal.signal(signal.SIGALRM, interrupt)
-            try:
-                with trial.engine.connect() as reader:
-                    reader.execute(text("SELECT * FROM purchase"))
-                    signal.setitimer(signal.ITIMER_REAL, 0.4)
-                    with pytest.raises(InterruptedTestError):
-                        metadata.drop_all(trial.engine)
-                    trial.seen.append(reader.execute(text("SELECT * FROM person")).all())
-            finally:
-                signal.signal(signal.SIGALRM, before)
-            trial.execute("DELETE FROM person")
-            trial.look()
-
-        return for_each_test(metadata, inside, rounds=(MADE,))
-
-    assert compared_on_mysql(make).replaced["drop_all"] > 0
+    memoising = Memoising(NEVER_SAMPLED, audit=False)
+    memoising.put_up()
+    trial = MysqlTrial(new_mysql_database())
+    metadata = shop()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        each = for_each_test(metadata)
+        for _ in range(MADE):
+            each(trial)
+        metadata.create_all(trial.engine)
+        with trial.engine.connect() as reader:
+            reader.execute(text("SELECT * FROM purchase"))
+            signal.setitimer(signal.ITIMER_REAL, 0.4)
+            with pytest.raises(InterruptedTestError):
+                metadata.drop_all(trial.engine)
+        trial.execute("SET lock_wait_timeout = 30", "DELETE FROM purchase")
+        each(trial)
+        assert trial.content().keys() == {"the database's collation"}
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        memoising.take_down()
+        trial.engine.dispose()
+    assert Counts(memoising).replaced["drop_all"] > 1
 
 
 def test_a_session_of_slipstreams_that_is_ended(compared_on_mysql: Compared) -> None:

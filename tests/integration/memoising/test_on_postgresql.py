@@ -184,6 +184,31 @@ def test_what_a_test_changes_by_itself(compared: Compared, change: str) -> None:
     assert compared(make).replaced["drop_all"] > 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE person RENAME COLUMN name TO title",
+        "ALTER TABLE person ALTER COLUMN name SET NOT NULL",
+    ],
+)
+def test_what_is_changed_in_the_transaction_that_made_it(compared: Compared, change: str) -> None:
+    """Such a row of the catalogue is of the transaction that its forerunner is of."""
+
+    def make() -> Program:
+        metadata = shop()
+
+        def program(trial: Trial) -> None:
+            with trial.engine.begin() as connection:
+                metadata.create_all(connection)
+                connection.execute(text(change))
+            trial.look()
+            metadata.drop_all(trial.engine)
+
+        return program
+
+    assert compared(make).replaced == {}
+
+
 @pytest.mark.parametrize("change", [CHANGES[13], CHANGES[15]])
 def test_what_a_test_makes_while_there_are_no_tables(compared: Compared, change: str) -> None:
     def make() -> Program:

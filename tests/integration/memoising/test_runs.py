@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memoised import NewDatabase
+from migrating import Chain
 from projects import Project
 from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.urls import url
@@ -235,4 +236,54 @@ def test_a_difference_that_a_sample_finds_is_put_right(project: Project) -> None
             "restored otherwise than the slow way makes it*",
             "  create_all on SQLite: *table user is missing*",
         ]
+    )
+
+
+MIGRATING = """
+    import pytest
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.pool import StaticPool
+
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_migrates(number):
+        config = Config()
+        config.set_main_option("script_location", "migrations")
+        engine = create_engine("sqlite://", poolclass=StaticPool)
+        with engine.begin() as config.attributes["connection"]:
+            command.upgrade(config, "head")
+            command.downgrade(config, "r1")
+        assert inspect(engine).get_table_names() == ["alembic_version", "person"]
+        engine.dispose()
+"""
+
+
+def test_migrations_are_named(project: Project) -> None:
+    chain = Chain(project.path)
+    chain.add_table("person")
+    chain.add("pass")
+
+    result = project.run("--slipstream-memoize", "--slipstream-audit", tests=MIGRATING)
+
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(
+        [
+            "alembic downgrade on SQLite: replaced 3 times*; 3 compared with the slow way",
+            "alembic upgrade on SQLite: replaced 3 times*; 3 compared with the slow way",
+        ]
+    )
+
+
+def test_a_migration_that_asks_for_more_is_named(project: Project) -> None:
+    chain = Chain(project.path)
+    chain.add_table("person")
+    chain.add("os.getcwd()", imports="import os")
+
+    result = project.run("--slipstream-memoize", tests=MIGRATING)
+
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(
+        ["  alembic upgrade on SQLite, 5 times: the migration r2_change.py, which imports os"]
     )

@@ -11,7 +11,7 @@ from trial_slots import Make
 
 
 def test_another_server_that_starts_leaves_temporary_tables_alone(
-    trial: Make, short_path: Path
+    trial: Make, short_path: Path, require_mariadb: None
 ) -> None:
     """A server that starts removes what it takes for its own leftovers of an earlier life."""
     connection = trial("CREATE TABLE t (a int);").connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pytest_slipstream.databases import naming, urls
 from pytest_slipstream.databases.engines import load
 from pytest_slipstream.databases.engines.protocol import Engine, Owner
+from pytest_slipstream.databases.servers.mysql_binaries import find_binaries
 from pytest_slipstream.errors import ServerError
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -30,10 +32,13 @@ def as_account(engine: Engine, cache_dir: Path, account: str, *grants: str) -> E
     return load("few", settings, cache_dir=cache_dir, owner=owner)
 
 
-@pytest.mark.parametrize("may_see", [True, False])
-def test_an_external_server(engine: Engine, short_path: Path, may_see: bool) -> None:
-    grants = [f"ALL PRIVILEGES ON {OURS}"] + ["PROCESS ON *.*"] * may_see
-    few = as_account(engine, short_path, "sees" if may_see else "blind", *grants)
+@pytest.mark.parametrize(
+    "sights", [(), ("PROCESS ON *.*",), ("PROCESS ON *.*", "SELECT ON performance_schema.*")]
+)
+def test_an_external_server(engine: Engine, short_path: Path, sights: tuple[str, ...]) -> None:
+    may_see = bool(sights)
+    grants = [f"ALL PRIVILEGES ON {OURS}", *sights]
+    few = as_account(engine, short_path, f"sees_{len(sights)}", *grants)
     info = few.open(lambda message: None)
     assert not info.started
     assert info.identity.startswith("external ")
@@ -41,10 +46,13 @@ def test_an_external_server(engine: Engine, short_path: Path, may_see: bool) -> 
         problem = few.unavailable(isolation)
         assert problem is None if may_see else "lacks the right PROCESS" in str(problem)
     assert few.unavailable("clone") is None
-    template = naming.template_name("few", "0" * 16)
-    few.run_script(few.begin_build(template), "CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
-    few.publish(template, "few", "0" * 16)
-    slot = few.create_slot(naming.slot_name("few", "main", "few"), template)
+    digest = str(len(sights)) * 16  # of its own: other workers use the server, too
+    template = naming.template_name("few", digest)
+    with few.build_lock(template):
+        script = "CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+        few.run_script(few.begin_build(template), script)
+        few.publish(template, "few", digest)
+    slot = few.create_slot(naming.slot_name(digest, "main", "few"), template)
     before = slot.digest()
     few.run_script(slot.address, "INSERT INTO t VALUES (2); CREATE TABLE u (a int);")
     cleaning = slot.clean()
@@ -70,14 +78,17 @@ def test_an_account_without_databases(engine: Engine, short_path: Path) -> None:
 def test_a_server_that_counts_nothing_is_compared_as_a_whole(
     engine: Engine, short_path: Path
 ) -> None:
-    settings = DatabaseSettings(engine="mysql", server_options={"userstat": "OFF"})
+    flavour = find_binaries(os.environ).flavour
+    counting = {"mariadb": "userstat", "mysql": "performance_schema"}[flavour]
+    settings = DatabaseSettings(engine="mysql", server_options={counting: "OFF"})
     owner = Owner(testrun_uid="uncounted", worker="main")
     own = load("own", settings, cache_dir=short_path, owner=owner)
     own.open(lambda message: None)
     account = "counted_out"
     with closing(own.connect(own.address("mysql"))) as connection:
         cursor = connection.cursor()
-        cursor.execute("SET GLOBAL userstat = OFF")
+        if flavour == "mariadb":  # slipstream has switched it on again
+            cursor.execute("SET GLOBAL userstat = OFF")
         cursor.execute(f"CREATE USER {account}@localhost")
         for grant in (f"ALL PRIVILEGES ON {OURS}", "PROCESS ON *.*"):
             cursor.execute(f"GRANT {grant} TO {account}@localhost")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from pytest_slipstream.databases.servers.mysql_binaries import find_binaries
 
 PLAIN = "CREATE TABLE people (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20));"
 ENCODED = "CREATE TABLE `pe-ople` (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20));"
 PARTITIONED = PLAIN[:-1] + " PARTITION BY HASH (id) PARTITIONS 3;"
+
+
+@pytest.fixture(autouse=True)
+def alone(require_mysql: None) -> None:
+    """MySQL counts what the tests of other workers define, too."""
+    if find_binaries(os.environ).flavour == "mysql" and "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("other workers use this server")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_slipstream.databases.engines.mysql.blueprint import Column, Table
 from pytest_slipstream.databases.engines.mysql.copying import Image
-from pytest_slipstream.databases.engines.mysql.leftovers import active
+from pytest_slipstream.databases.engines.mysql.leftovers import active, told
 from pytest_slipstream.databases.engines.mysql.restoring import obstacle, restored
 from pytest_slipstream.databases.engines.mysql.script import split
 from pytest_slipstream.databases.engines.mysql.sessions import literal, quoted
@@ -36,6 +36,12 @@ FILE I/O
 def test_open_transactions_in_the_monitor():
     assert active(MONITOR) == {9: "20", 7: "(0x7f248913bc80)"}
     assert active("nothing") == {}
+
+
+def test_open_transactions_among_events():
+    assert told(("events", "", "9 20,7 3")) == {9: "20", 7: "3"}
+    assert told(("events", "", None)) == {}
+    assert told(("InnoDB", "", MONITOR)) == active(MONITOR)
 
 
 @pytest.mark.parametrize(

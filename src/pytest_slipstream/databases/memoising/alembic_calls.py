@@ -18,6 +18,7 @@ import msgspec
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
 from pytest_slipstream.clock import clock
@@ -25,9 +26,10 @@ from pytest_slipstream.databases.audit import compare
 from pytest_slipstream.databases.memoising.alembic_places import PLACES, Image, Looks, Place
 from pytest_slipstream.databases.memoising.alembic_scripts import LIBRARIES, Scripts
 from pytest_slipstream.databases.memoising.alembic_statements import Recorder, has_time
+from pytest_slipstream.databases.memoising.alembic_swap import Swaps
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import compiled_by_user, dialect_key
+from pytest_slipstream.databases.memoising.metadata import DialectKeys, compiled_by_user
 from pytest_slipstream.databases.memoising.metadata_calls import (
     PRODUCTS,
     begin_by_itself,
@@ -96,6 +98,7 @@ class Call(msgspec.Struct, frozen=True):
     """
 
     label: str
+    command: str
     operation: Hashable
     place: Place
     connection: Connection
@@ -103,6 +106,7 @@ class Call(msgspec.Struct, frozen=True):
     is_inside: bool
     frame: Callable[[], AbstractContextManager[Any]]
     as_written: Callable[[], None]
+    make_version_table: Callable[[str], None]
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -120,6 +124,7 @@ class Memo:
     def __init__(self, call: Call, looks: Looks, recorded: Recorder) -> None:
         own, place = call.version_table, call.place
         self.confirmed: set[str] = set()
+        self.after: dict[str, str] | None = None
         self.problem = recorded.problem
         self.begins = call.connection.in_transaction()
         statements = recorded.statements
@@ -156,7 +161,8 @@ class Memo:
         return Way("replay", replay, lambda: place.rehearse(self._statements))
 
     def _fits(self, image: Image, looks: Looks) -> bool:
-        return looks.rows is None or (self.ignores_rows and image.is_bare)
+        is_blank = looks.rows is None or (self.ignores_rows and image.is_bare)
+        return is_blank and not looks.is_inside
 
 
 class AlembicCalls:
@@ -165,7 +171,9 @@ class AlembicCalls:
     def __init__(self, ledger: Ledger, checking: Checking) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._dialects = DialectKeys()
         self._scripts = Scripts()
+        self._swaps = Swaps()
         self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
         self._original: Callable[..., None] = vars(MigrationContext)[_METHOD]
 
@@ -188,6 +196,7 @@ class AlembicCalls:
         """Put it back."""
         setattr(MigrationContext, _METHOD, self._original)
         self._memos.clear()
+        self._swaps.leave()
 
     def _run(self, context: MigrationContext, command: str, options: dict[str, Any]) -> None:
         """Restore what the call comes to, or let it run and learn from it."""
@@ -198,12 +207,14 @@ class AlembicCalls:
         memo = way = expected = None
         try:
             call = self._call(context, label, options, as_written)
+            if self._swapped(call, started):
+                return
             looks = call.place.look()
             memo = self._known(call, looks)
             if memo is not None:
                 way = memo.way(call, looks)
                 if way.name in memo.confirmed and not self._checking.is_due(label + memo.detail):
-                    self._restore(call, memo, way)
+                    self._restore(call, looks, memo, way)
                     self._ledger.replaced(label + memo.detail, clock.seconds() - started)
                     return
                 expected = way.rehearse()
@@ -214,13 +225,41 @@ class AlembicCalls:
         if memo is None or way is None or expected is None:
             self._learn(call, looks)
         else:
-            self._compare(call, memo, way, expected)
+            self._compare(call, looks, memo, way, expected)
 
-    def _restore(self, call: Call, memo: Memo, way: Way) -> None:
+    def _swapped(self, call: Call, started: float) -> bool:
+        """Whether schemas have changed places, which is all there was to do."""
+        change = self._swaps.find(call.place, call.operation)
+        if change is None:
+            return False
+        if call.command == "upgrade" and self._checking.is_due(call.label):
+            expected = change.rehearse()
+            call.as_written()
+            self._ledger.replaced(call.label, clock.seconds() - started)
+            self._checking.compare(call.label, call.place.content(), expected)
+            return True
+        change.apply()
+        self._ledger.replaced(call.label, clock.seconds() - started)
+        return True
+
+    def _restore(self, call: Call, looks: Looks, memo: Memo, way: Way) -> None:
+        if call.command == "downgrade" and memo.ignores_rows and way.name == "replay":
+            is_made = self._swaps.make(
+                call.place, call.operation, memo.after, call.make_version_table
+            )
+            if is_made:
+                return
         if not way.restore():
             raise UnknownResultError("a database that somebody reads or writes")
+        self._note(call, looks, way)
         if memo.begins:
             begin_by_itself(call.connection)
+
+    def _note(self, call: Call, looks: Looks, way: Way) -> None:
+        """Look at tables that have just been made and could change places with none."""
+        if call.command == "upgrade" and way.name == "replay":
+            with suppress(UnknownResultError):
+                self._swaps.note(call.place, call.operation, looks)
 
     def _learn(self, call: Call, looks: Looks) -> None:
         started = clock.seconds()
@@ -244,7 +283,9 @@ class AlembicCalls:
                 return memo
         return None
 
-    def _compare(self, call: Call, memo: Memo, way: Way, expected: dict[str, str]) -> None:
+    def _compare(
+        self, call: Call, looks: Looks, memo: Memo, way: Way, expected: dict[str, str]
+    ) -> None:
         """Let it run as written, and hold what would have been restored to what it made."""
         started = clock.seconds()
         call.as_written()
@@ -260,6 +301,8 @@ class AlembicCalls:
             memo.problem = "migrations that come to something else each time"
         else:
             memo.confirmed.add(way.name)
+            memo.after = made
+            self._note(call, looks, way)
 
     def _call(
         self,
@@ -282,13 +325,14 @@ class AlembicCalls:
         operation = (
             label,
             _settings(context, options),
-            dialect_key(context.dialect),
+            self._dialects.of(context.dialect),
             self._scripts.key(script.dir, versions),
             context._in_external_transaction,
         )
         table = context.version_table
         return Call(
             label=label,
+            command=COMMANDS[context.opts["fn"].__qualname__],
             operation=operation,
             place=place(connection, table),
             connection=connection,
@@ -296,7 +340,14 @@ class AlembicCalls:
             is_inside=context._in_external_transaction,
             frame=functools.partial(context.begin_transaction, _per_migration=True),
             as_written=as_written,
+            make_version_table=functools.partial(_make_version_table, context),
         )
+
+
+def _make_version_table(context: MigrationContext, schema: str) -> None:
+    assert context.connection is not None
+    table = context._version.to_metadata(MetaData(), schema=schema)
+    table.create(context.connection, checkfirst=False)
 
 
 def _settings(context: MigrationContext, options: dict[str, Any]) -> Hashable:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 import msgspec
@@ -25,11 +25,13 @@ from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 
 class Looks(msgspec.Struct, frozen=True):
     """A database before an operation: its schema and versions, and the rows of all other tables,
-    None where there are none. ``rows_matter``: also to a DROP."""
+    None where there are none. ``rows_matter``: also to a DROP. ``is_inside``: the driver is in a
+    transaction, so that there can be no image."""
 
     schema: Hashable
     rows: Hashable
     rows_matter: bool = False
+    is_inside: bool = False
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -51,8 +53,8 @@ class Place(ABC):
     product: str
 
     def __init__(self, connection: Connection, version_table: str) -> None:
-        self._connection = connection
-        self._version_table = version_table
+        self.connection = connection
+        self.version_table = version_table
 
     @abstractmethod
     def look(self) -> Looks:
@@ -76,15 +78,15 @@ class Place(ABC):
 
     @abstractmethod
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        """What it would hold after these statements, without sending them to it."""
+        """What it would hold after these statements, without their being done to it."""
 
     def replay(self, statements: Sequence[Statement]) -> None:
         """Send these statements, as SQLAlchemy would."""
         for one in statements:
             if one.options:
-                self._connection.exec_driver_sql(one.text, one.parameters, one.options)
+                self.connection.exec_driver_sql(one.text, one.parameters, one.options)
             else:
-                self._connection.exec_driver_sql(one.text, one.parameters)
+                self.connection.exec_driver_sql(one.text, one.parameters)
 
 
 class SqlitePlace(Place):
@@ -97,13 +99,13 @@ class SqlitePlace(Place):
         self._on = on_driver(connection)
 
     def look(self) -> Looks:
-        return self._on(partial(_look, version_table=self._version_table))
+        return self._on(partial(_look, version_table=self.version_table))
 
     def image(self) -> Image | None:
         copy = self._on(lambda database: None if database.in_transaction else copied(database))
         if copy is None:
             return None
-        tables = set(sqlite.state_of(copy).tables) - {self._version_table, "sqlite_sequence"}
+        tables = set(sqlite.state_of(copy).tables) - {self.version_table, "sqlite_sequence"}
         rows = [
             row
             for table in tables
@@ -125,13 +127,30 @@ class SqlitePlace(Place):
         return self._on(_content)
 
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        copy = self._on(copied)
-        for one in statements:
-            if isinstance(one.parameters, list):
-                copy.executemany(one.text, one.parameters)
-            else:
-                copy.execute(one.text, one.parameters or ())
+        return self._on(partial(_rehearsed, statements=statements))
+
+
+def _rehearsed(database: sqlite3.Connection, statements: Sequence[Statement]) -> dict[str, str]:
+    """On a copy; inside of a transaction, of which there can be none, up to a savepoint."""
+    if not database.in_transaction:
+        copy = copied(database)
+        _send(copy, statements)
         return content.digest(copy)
+    database.execute("SAVEPOINT slipstream_memo")
+    try:
+        _send(database, statements)
+        return _content(database)
+    finally:
+        database.execute("ROLLBACK TO slipstream_memo")
+        database.execute("RELEASE slipstream_memo")
+
+
+def _send(database: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    for one in statements:
+        if isinstance(one.parameters, list):
+            database.executemany(one.text, one.parameters)
+        else:
+            database.execute(one.text, one.parameters or ())
 
 
 def copied(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -147,7 +166,8 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _look(database: sqlite3.Connection, version_table: str) -> Looks:
-    state = sqlite.state_of(database)
+    state = sqlite.state_of(database, may_be_inside=True)
+    is_inside = database.in_transaction
     cursor = database.cursor()
     cursor.row_factory = None
     versions: tuple[object, ...] = ()
@@ -162,7 +182,7 @@ def _look(database: sqlite3.Connection, version_table: str) -> Looks:
     # How names in other objects follow an ALTER TABLE … RENAME.
     legacy = cursor.execute("PRAGMA legacy_alter_table").fetchone()
     enforced = bool(cursor.execute("PRAGMA foreign_keys").fetchone()[0])
-    return Looks((state, legacy, versions), rows, rows_matter=enforced)
+    return Looks((state, legacy, versions, is_inside), rows, enforced, is_inside)
 
 
 def _content(database: sqlite3.Connection) -> dict[str, str]:
@@ -181,15 +201,15 @@ class PostgresqlPlace(Place):
     def __init__(self, connection: Connection, version_table: str) -> None:
         super().__init__(connection, version_table)
         refuse_driver(connection)
-        self._session = SqlalchemySession(connection)
+        self.session = SqlalchemySession(connection)
 
     def look(self) -> Looks:
-        state = read(self._session.rows)
+        state = read(self.session.rows)
         if state.problem or state.schema is None:
             raise UnknownResultError(state.problem or "a session without a schema")
-        if not state.is_local(self._connection.engine.url.host):
+        if not state.is_local(self.connection.engine.url.host):
             raise UnknownResultError("a server on another machine")
-        versions = f"rows of {state.schema.name}.{self._version_table}"
+        versions = f"rows of {state.schema.name}.{self.version_table}"
         schema: list[tuple[str, str]] = []
         rows: list[tuple[str, str]] = []
         for key, value in self.content().items():
@@ -212,13 +232,17 @@ class PostgresqlPlace(Place):
         except ModuleNotFoundError:
             raise UnknownResultError("psycopg, which is not installed") from None
 
-        return told(content.digest_by(self._session.rows))
+        return told(content.digest_by(self.session.rows))
 
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        self._session.run("SAVEPOINT slipstream_memo")
-        self.replay(statements)
+        return self.rehearse_by(lambda: self.replay(statements))
+
+    def rehearse_by(self, work: Callable[[], None]) -> dict[str, str]:
+        """What it would hold after some work, which is undone."""
+        self.session.run("SAVEPOINT slipstream_memo")
+        work()
         found = self.content()
-        self._session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
+        self.session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
         return found
 
 

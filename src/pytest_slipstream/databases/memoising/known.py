@@ -59,14 +59,22 @@ class Known:
         """
         if self._problem is not None:
             raise UnknownResultError(*self._problem.args)
-        if self._snapshot is not None and self._snapshot.holds(dialect):
-            self._copies = 0
-        else:
+        if not self._holds(dialect, name):
             self._copy(dialect)
         if self._has_cycle and name == "drop_all":
             raise UnknownResultError("tables whose foreign keys form a cycle")
         if tables is not None and not set(tables) <= set(self._metadata.tables.values()):
             raise UnknownResultError("tables of another metadata")
+
+    def _holds(self, dialect: Any, name: str) -> bool:
+        if self._snapshot is None:
+            return False
+        if name == "drop_all" and dialect.name == "sqlite":
+            return self._snapshot.holds_for_names()
+        if self._snapshot.holds(dialect):
+            self._copies = 0
+            return True
+        return False
 
     def _copy(self, dialect: Any) -> None:
         self._copies += 1

@@ -5,6 +5,7 @@ The invariant: afterwards every library is what it was.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from pytest_slipstream.import_hook import ImportHook
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
 
+_MIGRATE = "run_migrations"
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
 
@@ -82,9 +84,22 @@ class Memoising:
         self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
 
     def _meet_alembic(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
+        """Many import it, since their extension of Flask does, and few migrate: wait for the first
+        run of migrations."""
+        from alembic.runtime.migration import MigrationContext
 
-        self._stand_in(AlembicCalls(self._ledger, self._check()))
+        original = MigrationContext.run_migrations
+
+        @functools.wraps(original)
+        def first(context: MigrationContext, **options: object) -> None:
+            setattr(MigrationContext, _MIGRATE, original)
+            from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
+
+            self._stand_in(AlembicCalls(self._ledger, self._check()))
+            context.run_migrations(**options)
+
+        setattr(MigrationContext, _MIGRATE, first)
+        self._undo.append(lambda: setattr(MigrationContext, _MIGRATE, original))
 
     def _meet_tortoise(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls

@@ -12,7 +12,9 @@ the metadata unknown (listeners, constructs that are compiled by the user's func
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter, is_
 from typing import Any
 
 from sqlalchemy import MetaData, Table
@@ -25,6 +27,7 @@ from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 
 _LISTENED_TO = ("before_create", "after_create", "before_drop", "after_drop")
 _PLAIN = (str, int, float, type(None))
+_CONFIGURED = (str, int, tuple, type(None))
 _SCHEMA = (SchemaItem, TypeEngine, ClauseElement)
 # Of no effect on DDL: SQLAlchemy's caches, the user's notes, values made in Python, and what is
 # said once more elsewhere (a column's foreign keys are constraints of its table).
@@ -38,6 +41,8 @@ _ORDERED = (
 )
 _OF_LIBRARIES = ("sqlalchemy", "sqlmodel", "sqlalchemy_utils", "alembic")
 _MADE_BY_CODE = ("load_dialect_impl", "type_engine", "dialect_impl", "get_col_spec", "compile")
+_in_order = attrgetter(_ORDERED)
+_listened_to = attrgetter(*_LISTENED_TO)
 
 
 class Snapshot:
@@ -54,41 +59,107 @@ class Snapshot:
     def __init__(self, metadata: MetaData, dialect: Any) -> None:
         if reason := compiled_by_user(dialect.name):
             raise UnknownResultError(reason)
-        self._metadata = metadata
         walk = _Walk(dialect.name)
         walk.visit(metadata)
-        self._containers: list[Any] = walk.containers
-        self._copies = [_copy(found) for found in walk.containers]
-        self._collections = [(found, getattr(found, _ORDERED)) for found in walk.collections]
+        tables = list(metadata.tables.values())
+        self._listening = _Listening((metadata, *tables))
+        self._all = _Containers(walk.containers)
+        self._of_names = _Containers(
+            [vars(metadata), metadata.tables]
+            + [container for table in tables for container in (vars(table), table.constraints)]
+        )
+        self._collections = walk.collections
+        self._orders = list(map(_in_order, walk.collections))
         self._asked = [(found, _spelt(found, dialect)) for found in walk.asked]
-        self._listeners = list(listeners(metadata))
-        for listener in self._listeners:
-            if not _is_known(listener):
-                raise UnknownResultError(f"an event listener, {_name(listener)}")
 
     def holds(self, dialect: Any) -> bool:
         """Whether the metadata is what it was, in this dialect."""
         try:
-            unchanged = (
-                self._containers == self._copies
-                and all(getattr(found, _ORDERED) is before for found, before in self._collections)
+            return (
+                self._all.hold()
+                and self._listening.holds()
+                and all(map(is_, map(_in_order, self._collections), self._orders))
                 and all(_spelt(found, dialect) == before for found, before in self._asked)
             )
-        except (TypeError, UnknownResultError):  # a new clause, which has no truth value
+        except UnknownResultError:
             return False
-        return unchanged and list(listeners(self._metadata)) == self._listeners
+
+    def holds_for_names(self) -> bool:
+        """Whether the same tables would be dropped: where there is nothing but tables."""
+        return self._of_names.hold() and self._listening.holds()
 
 
-def dialect_key(dialect: Any) -> tuple[object, ...]:
-    """Everything plain that a dialect was configured with: two with the same key compile alike."""
-    plain = (str, int, bool, type(None), tuple)
-    options = (
-        (name, value)
-        for name, value in sorted(vars(dialect).items())
-        # What a descriptor has cached is derived from the rest, and is there when it was needed.
-        if isinstance(value, plain) and not hasattr(getattr(type(dialect), name, None), "__get__")
-    )
-    return (type(dialect), dialect.ddl_compiler, dialect.preparer, repr(tuple(options)))
+class _Containers:
+    """Containers as they are now."""
+
+    def __init__(self, found: Sequence[Any]) -> None:
+        self._empty = [container for container in found if not container]
+        self._filled = [container for container in found if container]
+        self._copies = [_copy(container) for container in self._filled]
+
+    def hold(self) -> bool:
+        """Whether all are what they were."""
+        try:
+            return not any(self._empty) and self._filled == self._copies
+        except TypeError:  # a new clause, which has no truth value
+            return False
+
+
+class _Listening:
+    """Who listens to what is made or dropped.
+
+    Raises:
+        UnknownResultError: A function of the user's, which would have to be called.
+    """
+
+    def __init__(self, targets: Sequence[Any]) -> None:
+        self._dispatches = [target.dispatch for target in targets]
+        self._before = list(map(_listened_to, self._dispatches))
+        lists: dict[int, Any] = {}
+        for collection in {one for several in self._before for one in several}:
+            for name in ("listeners", "parent_listeners"):  # of the one, and of its class
+                found = getattr(collection, name)
+                lists[id(found)] = found
+        heard = [listener for found in lists.values() for listener in found]
+        for listener in heard:
+            if not _is_known(listener):
+                raise UnknownResultError(f"an event listener, {_name(listener)}")
+        statements = [vars(listener) for listener in heard if isinstance(listener, DDLElement)]
+        self._containers = _Containers([*lists.values(), *statements])
+
+    def holds(self) -> bool:
+        """Whether nobody else does."""
+        return list(map(_listened_to, self._dispatches)) == self._before and (
+            self._containers.hold()
+        )
+
+
+class DialectKeys:
+    """Tells dialects apart, of which each new engine has one: two with the same key compile alike.
+
+    The key is everything plain that a dialect was configured with. What a descriptor has cached is
+    left out: it is derived from the rest, and is there when it was needed.
+    """
+
+    def __init__(self) -> None:
+        self._configured: dict[tuple[type, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def of(self, dialect: Any) -> tuple[object, ...]:
+        """A dialect's key."""
+        kind, values = type(dialect), vars(dialect)
+        form = (kind, tuple(values))
+        names = self._configured.get(form)
+        if names is None:
+            names = tuple(
+                name for name in values if not hasattr(getattr(kind, name, None), "__get__")
+            )
+            self._configured[form] = names
+        plain = [
+            (name, type(value), repr(value) if isinstance(value, tuple) else value)
+            for name in names
+            if isinstance(value := values[name], _CONFIGURED)
+        ]
+        return (kind, dialect.ddl_compiler, dialect.preparer, *plain)
 
 
 class _Walk:
@@ -140,7 +211,7 @@ class _Walk:
 
 def _copy(container: Any) -> Any:
     """Plain: a subclass may be made otherwise (``defaultdict``), and compares as its base does."""
-    kind = next(kind for kind in (dict, list, set) if isinstance(container, kind))
+    kind = next(kind for kind in (dict, list, set, deque, tuple) if isinstance(container, kind))
     return kind(container)
 
 

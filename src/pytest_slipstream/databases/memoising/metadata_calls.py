@@ -20,7 +20,7 @@ from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import dialect_key
+from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.on_mysql import PRODUCT, OnMysql
 from pytest_slipstream.databases.memoising.postgresql import Operation
 from pytest_slipstream.databases.memoising.postgresql_calls import (
@@ -29,11 +29,13 @@ from pytest_slipstream.databases.memoising.postgresql_calls import (
     refuse_statements,
 )
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
+from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 
 Learn = Callable[[], None]
 """Keeps what an operation came to, after it has run as it is written."""
 
+Way = Callable[[Any, Connection, Known], Learn | State | None]
 PRODUCTS = {
     "sqlite": "SQLite",
     "postgresql": "PostgreSQL",
@@ -84,6 +86,7 @@ class MetadataCalls:
         self._on_mysql = on_mysql
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
+        self._dialects = DialectKeys()
         self._places = Places()
         self._originals: dict[str, Callable[..., None]] = {}
 
@@ -114,7 +117,9 @@ class MetadataCalls:
                 call.as_written(bind)
             elif isinstance(bind, Engine):
                 with bind.begin() as connection:
-                    self._run(call, connection)
+                    after = self._run(call, connection)
+                if after is not None and not bind._has_events:
+                    self._places.expect(after)
             elif isinstance(bind, Connection):
                 begin_by_itself(bind)
                 self._run(call, bind)
@@ -123,31 +128,39 @@ class MetadataCalls:
 
         return replacement
 
-    def _run(self, call: Call, connection: Connection) -> None:
-        """Replace the call, or let it run and learn from it."""
+    def _run(self, call: Call, connection: Connection) -> State | None:
+        """Replace the call, or let it run and learn from it.
+
+        Returns:
+            The state of the database when a transaction that does nothing else has ended.
+        """
         started = clock.seconds()
         if call.metadata not in self._seen:  # most are created once in a run, and pay nothing
             self._seen.add(call.metadata)
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
-            return
-        ways = {"sqlite": self._run_sqlite, "postgresql": self._run_postgresql}
+            return None
+        ways: dict[str, Way] = {
+            "sqlite": self._run_sqlite,
+            "postgresql": self._run_postgresql,
+        }
         run = ways.get(call.product, self._run_mysql)
         try:
             refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
-            learn = run(call, connection, known)
+            outcome = run(call, connection, known)
         except UnknownResultError as reason:
             self._ledger.as_written(call.label, str(reason))
             call.as_written(connection)
-            return
-        if learn is None:
+            return None
+        if outcome is None or isinstance(outcome, State):
             self._ledger.replaced(call.label, clock.seconds() - started)
-            return
+            return outcome
         call.as_written(connection)
         self._ledger.made(call.label, clock.seconds() - started)
-        learn()
+        outcome()
+        return None
 
     def _run_sqlite(self, call: Call, connection: Connection, known: Known) -> Learn | None:
         on = on_driver(connection)
@@ -160,7 +173,7 @@ class MetadataCalls:
             lambda database: sqlite.record(database, call.operation, before, known.results)
         )
 
-    def _run_postgresql(self, call: Call, connection: Connection, known: Known) -> Learn | None:
+    def _run_postgresql(self, call: Call, connection: Connection, known: Known) -> Learn | State:
         session, state = enter(self._places, connection, call.metadata)
         key = (state.identity, state.surroundings, call.operation[1])
         parking = known.parkings.setdefault(key, self._places.parking())
@@ -169,8 +182,8 @@ class MetadataCalls:
         started = clock.seconds()
         before = parking.redo(session, state, operation, check)
         restoring_s = clock.seconds() - started
-        if before is None:
-            return None
+        if isinstance(before, State):
+            return before
 
         def learn() -> None:
             parking.record(session, operation, before)
@@ -193,7 +206,7 @@ class MetadataCalls:
         )
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
-        key = (id(metadata), dialect_key(dialect))
+        key = (id(metadata), self._dialects.of(dialect))
         if key not in self._known:
             self._known[key] = Known(metadata, self._originals["create_all"])
             while len(self._known) > KEPT:
@@ -210,13 +223,16 @@ def begin_by_itself(connection: Connection) -> None:
 
 def refuse_listeners(connection: Connection) -> None:
     """Nobody may look at the statements that are sent, but slipstream itself."""
+    if "schema_translate_map" in connection.get_execution_options():
+        raise UnknownResultError("a schema_translate_map")
+    listened_to = (connection, connection.engine, connection.dialect)
+    if not any(getattr(target, "_has_events", True) for target in listened_to):
+        return
     dispatch, of_dialect = connection.dispatch, connection.dialect.dispatch
     events = [getattr(dispatch, name) for name in _STATEMENTS]
     events += [getattr(of_dialect, name) for name in _CURSORS]
     if not all(_is_own(listener) for listeners in events for listener in listeners):
         raise UnknownResultError("an event listener for the engine's statements")
-    if "schema_translate_map" in connection.get_execution_options():
-        raise UnknownResultError("a schema_translate_map")
 
 
 def _is_own(listener: object) -> bool:

@@ -15,7 +15,7 @@ import pymysql
 
 from pytest_slipstream.databases.engines.mysql.blueprint import POSITION
 from pytest_slipstream.databases.engines.mysql.sessions import Session, literal, quoted
-from pytest_slipstream.databases.engines.mysql.watch import COMMANDS, DEFINING
+from pytest_slipstream.databases.engines.mysql.watch import COMMANDS
 
 _NAMES = """
 SELECT 'TABLE', table_name, concat_ws(' ', table_type, engine)
@@ -40,6 +40,10 @@ _REFERENCES = (
     "SELECT concat_ws('/', constraint_schema, constraint_name) "
     "FROM information_schema.referential_constraints "
     "WHERE unique_constraint_schema = {database} AND constraint_schema <> {database}",
+)
+_COUNTERS = (
+    "SELECT sum(variable_value) FROM information_schema.global_status "
+    "WHERE variable_name IN ({names})"
 )
 _PLAIN = "BASE TABLE InnoDB"
 _STATEMENT_IN = {"TABLE": slice(1, 2), "VIEW": slice(1, 4), "EVENT": slice(1, 7)}
@@ -87,7 +91,7 @@ class Reader:
         self._names = _NAMES.format(**values)
         self._references = [query.format(**values) for query in _REFERENCES]
         counted = ", ".join(literal(name) for name in COMMANDS if name != "Com_truncate")
-        self.counters = DEFINING[session.flavour].format(names=counted)
+        self.counters = _COUNTERS.format(names=counted)
         """The query whose answer `at` wants."""
         self._counted: object = None
         self._last = Catalogue({})

@@ -25,6 +25,7 @@ from pytest_slipstream.databases.memoising.postgresql_places import (
     PostgresqlCheck,
     drop_own,
 )
+from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 
 peewee: Any = typed_peewee  # the types leave out what it makes its statements with
@@ -112,7 +113,8 @@ class PeeweeCalls:
         operation = Operation(name == "create_tables", tuple(sorted(options.items())))
         check = PostgresqlCheck(session, functools.partial(self._checking.is_due, label))
         parking: Parking | None = None
-        before: Before | None = None
+        before: Before | State | None = None
+        is_alone = not database.in_transaction()
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -124,7 +126,9 @@ class PeeweeCalls:
             self._ledger.as_written(label, str(reason))
             as_written()
             return
-        if parking is not None and before is None:
+        if isinstance(before, State):
+            if is_alone:
+                self._places.expect(before)
             self._ledger.replaced(label, clock.seconds() - started)
             return
         as_written()
@@ -203,7 +207,7 @@ class PeeweeCalls:
         statements: Hashable,
         operation: Operation,
         check: PostgresqlCheck,
-    ) -> tuple[Parking, Before | None]:
+    ) -> tuple[Parking, Before | State]:
         host = database.connect_params.get("host")
         state = self._places.enter(session, host, lambda: functools.partial(_leave, database))
         key = (state.identity, state.surroundings, statements)

@@ -54,18 +54,22 @@ _UNPARK = """
 DO $slipstream$
 DECLARE
     stored oid;
+    filled oid[] := ARRAY(SELECT s FROM unnest(ARRAY[{tables}]::oid[]) WITH ORDINALITY t(s, n)
+                          WHERE pg_relation_size(s) > 0 ORDER BY n);
     notices text := current_setting('client_min_messages');
     replication text := current_setting('session_replication_role');
 BEGIN
     PERFORM set_config('client_min_messages', 'error', true);
     {quiet}
-    FOR stored IN SELECT s FROM unnest(ARRAY[{tables}]::oid[]) s
-                  WHERE pg_relation_size(s) > {one_page} LOOP
-        EXECUTE 'TRUNCATE ' || stored::regclass || ' CASCADE';
+    FOREACH stored IN ARRAY filled LOOP
+        IF pg_relation_size(stored) > {one_page} THEN
+            EXECUTE 'TRUNCATE ' || stored::regclass || ' CASCADE';
+        END IF;
     END LOOP;
-    FOR stored IN SELECT s FROM unnest(ARRAY[{tables}]::oid[]) WITH ORDINALITY t(s, n)
-                  WHERE pg_relation_size(s) > 0 ORDER BY n LOOP
-        EXECUTE 'DELETE FROM ' || stored::regclass;
+    FOREACH stored IN ARRAY filled LOOP
+        IF pg_relation_size(stored) > 0 THEN
+            EXECUTE 'DELETE FROM ' || stored::regclass;
+        END IF;
     END LOOP;
     {rewind}
     ALTER SCHEMA {schema} RENAME TO {spare};
@@ -168,7 +172,7 @@ class Parking:
 
     def redo(
         self, session: Session, state: State, operation: Operation, check: Check
-    ) -> Before | None:
+    ) -> Before | State:
         """Do what the operation comes to, if that is known.
 
         Args:
@@ -179,7 +183,8 @@ class Parking:
                 written, so that the two can be compared.
 
         Returns:
-            None where it is done; otherwise what `record` needs.
+            Where it is done, the state when a transaction that does nothing else has ended;
+            otherwise what `record` needs.
 
         Raises:
             UnknownResultError: It depends on something that cannot be compared.
@@ -190,17 +195,16 @@ class Parking:
             raise UnknownResultError(self._refused)
         schema, made = state.schema, self._made
         if (operation, state.digest, _where(state)) in self._idle:
-            return None
+            return state
         if made is None or made.digest != state.digest:
-            return Before(state)
+            return _before(session, state)
         if operation.makes:
             return self._make(session, state, made, check)
         if not self._is_inverse or schema.oid != made.namespace:
-            return Before(state)
+            return _before(session, state)
         if state.writes:
             raise UnknownResultError("a transaction that has written")
-        self._park(session, state, schema, made)
-        return None
+        return self._park(session, state, schema, made)
 
     def record(self, session: Session, operation: Operation, before: Before) -> None:
         """Learn from an operation that has just run as it is written."""
@@ -213,7 +217,7 @@ class Parking:
             return
         if operation.makes and before.state.schema.is_blank:
             self._blank = before.state.digest
-            self._made = _look(session, state)
+            self._made = look(session, state)
             self._refused = self._made.problem
             if state.elsewhere != before.state.elsewhere:
                 self._refused = "objects in another schema"
@@ -223,18 +227,18 @@ class Parking:
                 self._refused = self._have_spare(session, state)
                 self._is_inverse = self._refused is None
 
-    def _make(self, session: Session, state: State, made: Made, check: Check) -> Before | None:
+    def _make(self, session: Session, state: State, made: Made, check: Check) -> Before | State:
         parked, schema = state.named(self._parked), state.schema
         assert schema is not None
         is_there = parked is not None and parked.oid == made.namespace
         if not is_there or parked is None or not schema.is_blank:
-            return Before(state)
+            return _before(session, state)
         if not parked.is_like(schema):
             raise UnknownResultError("a schema whose owner or rights are others than before")
         self._given_up = 0
         if not check.is_due():
             session.run(self._unpark(state, made))
-            return None
+            return state.swapped(parked, str(self._spare))
         session.run("SAVEPOINT slipstream_memo")
         session.run(self._unpark(state, made))
         restored = check.content()
@@ -242,7 +246,7 @@ class Parking:
         session.run(f"DROP SCHEMA {parked.name} CASCADE")
         return Before(read(session.rows), restored)
 
-    def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> None:
+    def _park(self, session: Session, state: State, schema: Namespace, made: Made) -> State:
         spare = state.named(self._spare)
         is_stale = state.named(self._parked) is not None
         if is_stale:  # the tables of an earlier time: others changed the catalogue meanwhile
@@ -256,29 +260,17 @@ class Parking:
         if self._refused is not None:
             raise UnknownResultError(self._refused)
         if is_stale or not has_spare:
-            self._made = made = msgspec.structs.replace(made, digest=read(session.rows).digest)
+            state = read(session.rows)
+            spare = state.named(self._spare)
+            self._made = made = msgspec.structs.replace(made, digest=state.digest)
+        assert spare is not None
         self._parked = self._new_name()
-        lock = f"LOCK TABLE {', '.join(made.names)} IN ACCESS EXCLUSIVE MODE;" if made.names else ""
-        session.run(
-            _PARK.format(
-                lock=lock, schema=quoted(schema.name), parked=self._parked, spare=self._spare
-            )
-        )
+        session.run(park(made.names, schema.name, self._parked, str(self._spare)))
+        return state.swapped(spare, self._parked)
 
     def _unpark(self, state: State, made: Made) -> str:
-        assert state.schema is not None
         self._spare = self._spare or self._new_name()
-        rewind = _REWIND_TRANSACTIONALLY if state.writes else _REWIND
-        return _UNPARK.format(
-            tables=_listed(made.tables),
-            rewind=rewind.format(sequences=_listed(made.sequences)) if made.sequences else "",
-            quiet=_QUIET if state.is_superuser else "",
-            loud=_LOUD if state.is_superuser else "",
-            one_page=ONE_PAGE_BYTES,
-            schema=quoted(state.schema.name),
-            spare=self._spare,
-            parked=self._parked,
-        )
+        return unpark(state, made, self._spare, str(self._parked))
 
     def _have_spare(self, session: Session, state: State) -> str | None:
         """Make an empty schema that can stand in for the one with the tables.
@@ -294,7 +286,7 @@ class Parking:
         if (spare := state.named(self._spare)) is not None and spare.is_blank:
             session.run(f"DROP SCHEMA {spare.name}")
         self._spare = self._new_name()
-        for statement in _copy_of(session, state.schema, self._spare):
+        for statement in copy_of(session, state.schema, self._spare):
             session.run(statement)
         made = read(session.rows).named(self._spare)
         if made is None or not made.is_like(state.schema):
@@ -302,13 +294,39 @@ class Parking:
         return None
 
 
+def _before(session: Session, state: State) -> Before:
+    return Before(read(session.rows) if state.elsewhere is None else state)
+
+
 def _where(state: State) -> str:
     """Which schema is in front: the digest does not say it."""
     return f"{state.schema.oid if state.schema else None}"
 
 
-def _look(session: Session, state: State) -> Made:
-    """The tables that were just made."""
+def park(names: tuple[str, ...], schema: str, parked: str, spare: str) -> str:
+    """The statement that puts a schema with these tables out of sight, and a spare in its place."""
+    lock = f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE;" if names else ""
+    return _PARK.format(lock=lock, schema=quoted(schema), parked=parked, spare=spare)
+
+
+def unpark(state: State, made: Made, spare: str, parked: str) -> str:
+    """The statement that brings tables back, empty; ``spare`` is what is in sight called then."""
+    assert state.schema is not None
+    rewind = _REWIND_TRANSACTIONALLY if state.writes else _REWIND
+    return _UNPARK.format(
+        tables=_listed(made.tables),
+        rewind=rewind.format(sequences=_listed(made.sequences)) if made.sequences else "",
+        quiet=_QUIET if state.is_superuser else "",
+        loud=_LOUD if state.is_superuser else "",
+        one_page=ONE_PAGE_BYTES,
+        schema=quoted(state.schema.name),
+        spare=spare,
+        parked=parked,
+    )
+
+
+def look(session: Session, state: State, *, besides: str = "") -> Made:
+    """The tables that were just made, without rows, save for the table ``besides``."""
     assert state.schema is not None
     relations = session.rows(_RELATIONS.format(namespace=state.schema.oid))
     made = Made(state.schema.oid, state.digest)
@@ -318,7 +336,7 @@ def _look(session: Session, state: State) -> Made:
         problem = "a table that is partitioned or foreign, or a materialised view"
     elif any(row[5] for row in stored.values()):
         problem = "a trigger that fires always"
-    elif any(row[6] for row in stored.values()):
+    elif any(row[6] and row[1] != besides for row in stored.values()):
         problem = "tables with rows"
     elif sequences and session.rows(_MOVED.format(sequences=_listed(sequences)))[0][0]:
         problem = "a sequence that has moved"
@@ -344,7 +362,7 @@ def _children_first(referencing: dict[int, set[int]]) -> tuple[tuple[int, ...], 
         return tuple(referencing), True
 
 
-def _copy_of(session: Session, schema: Namespace, name: str) -> list[str]:
+def copy_of(session: Session, schema: Namespace, name: str) -> list[str]:
     """Statements that make an empty schema like another."""
     statements = [f"CREATE SCHEMA {name} AUTHORIZATION {schema.owner}"]
     if schema.comment is not None:

@@ -54,8 +54,12 @@ def enter(
     refuse_driver(connection)
     refuse_statements(metadata)
     session = SqlalchemySession(connection)
-    state = places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
-    return session, state
+    return session, state_of(places, connection, session)
+
+
+def state_of(places: Places, connection: Connection, session: Session) -> State:
+    """The state of a connection's database, in which there may be schemas of slipstream's then."""
+    return places.enter(session, connection.engine.url.host, lambda: _leaving(connection))
 
 
 def refuse_driver(connection: Connection) -> None:

@@ -1,8 +1,9 @@
 """What an operation on PostgreSQL's schema can see, read in one statement over its own session.
 
 The invariant: two states with the same `digest` differ in rows, sequence positions and the names of
-schemas at most. Catalogue rows are told apart by the transaction that wrote them. Only those of
-relations and sequences are compared by what they say, since TRUNCATE and RESTART write them too.
+schemas at most. Catalogue rows are told apart by their place and the transaction that wrote them.
+Only those of relations and sequences are compared by what they say, since TRUNCATE and RESTART
+write them too.
 Rows that a new database brings along, object ids below 16384, are nobody's to change.
 """
 
@@ -53,23 +54,29 @@ _SETTINGS = (
 _USER = 16384
 
 
-def _by_transaction(table: str, key: str) -> str:
-    return (
-        f"(SELECT concat(count(*), ' ', sum(xmin::text::bigint)) FROM pg_catalog.{table} "
-        f"WHERE {key} >= {_USER})"
-    )
+_ROWS = " UNION ALL ".join(
+    f"SELECT age(xmin), hashtidextended(ctid, 0) FROM pg_catalog.{table} WHERE {key} >= {_USER}"
+    for table, key in _BY_TRANSACTION.items()
+)
+# How many rows there are, and the sums of their transactions and places. Who writes a row later has
+# a later transaction, or another place if it is the same. `age`, which counts back from a number
+# that this statement knows, is the only way from a transaction to a number without a text.
+_BY_ROW = f"""
+(SELECT concat_ws(' ', count(*), count(*) * (age('3'::xid)::bigint + 3) - sum(age), sum(place))
+ FROM ({_ROWS}) AS stored(age, place))
+"""
 
 
 def _by_content(table: str, key: str, columns: str) -> str:
     return (
-        f"(SELECT concat(count(*), ' ', sum(hashtextextended(ROW({columns})::text, 0))) "
+        f"(SELECT concat(count(*), ' ', sum(hash_record_extended(ROW({columns}), 0))) "
         f"FROM pg_catalog.{table} WHERE {key} >= {_USER})"
     )
 
 
 _DIGEST = ", ".join(
     [
-        *(_by_transaction(table, key) for table, key in _BY_TRANSACTION.items()),
+        _BY_ROW,
         _by_content("pg_class", "oid", _RELATION),
         _by_content("pg_sequence", "seqrelid", _SEQUENCE),
     ]
@@ -79,10 +86,23 @@ _IS_BLANK = (
     "AND refclassid = 'pg_catalog.pg_namespace'::regclass)"
 )
 _SURROUNDINGS = ", ".join(f"current_setting('{name}', true)" for name in _SETTINGS)
+_IDENTITY = """
+concat_ws(' ', pg_postmaster_start_time(),
+          (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+"""
+_SESSION = f"concat_ws('; ', current_user, {_SURROUNDINGS})"
+_OPEN_CURSOR = f"""
+EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE position('{PREFIX}' in statement) = 0)
+"""  # but for the one of the statement itself
+_GLANCE = f"""
+SELECT {_IDENTITY}, {_SESSION}, current_schema()::text, current_setting('is_superuser') = 'on',
+       txid_current_snapshot()::text,
+       txid_current_if_assigned() IS NULL AND pg_my_temp_schema() = 0
+           AND current_setting('transaction_isolation') = 'read committed'
+           AND current_setting('transaction_read_only') = 'off' AND NOT {_OPEN_CURSOR}
+"""
 _QUERY = f"""
-SELECT concat_ws(' ', pg_postmaster_start_time(),
-                 (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())),
-       concat_ws('; ', current_user, {_SURROUNDINGS}),
+SELECT {_IDENTITY}, {_SESSION},
        current_schema()::text,
        concat_ws(', ', {_DIGEST}),
        (SELECT json_agg(json_build_object(
@@ -99,13 +119,12 @@ SELECT concat_ws(' ', pg_postmaster_start_time(),
           AND refobjid <> (SELECT oid FROM pg_catalog.pg_namespace
                            WHERE nspname = current_schema())),
        inet_server_addr()::text,
+       txid_current_snapshot()::text,
        current_setting('transaction_isolation'),
        concat_ws(', ',
             CASE WHEN current_setting('transaction_read_only') = 'on'
                  THEN 'a transaction that only reads' END,
-            CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_cursors
-                              WHERE position('{PREFIX}' in statement) = 0)  -- not this one
-                 THEN 'an open cursor' END,
+            CASE WHEN {_OPEN_CURSOR} THEN 'an open cursor' END,
             CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D')
                  THEN 'an event trigger' END,
             CASE WHEN NOT {_IS_BLANK.format("pg_my_temp_schema()")} THEN 'a temporary table' END)
@@ -137,7 +156,8 @@ class State(msgspec.Struct, frozen=True):
 
     ``identity`` is the database's; ``surroundings`` are the session's settings that new objects
     depend on; ``writes``: the transaction has written; ``elsewhere``: the number of objects in
-    other schemas; ``problem``: what makes results unknown.
+    other schemas, None if they were not counted; ``snapshot``: the transactions that are seen, in
+    PostgreSQL's words; ``problem``: what makes results unknown.
     """
 
     identity: str
@@ -148,13 +168,32 @@ class State(msgspec.Struct, frozen=True):
     may_rename: bool
     is_superuser: bool
     writes: bool
-    elsewhere: int
+    elsewhere: int | None
     server: str | None
+    snapshot: str
     problem: str
 
     def named(self, name: str | None) -> Namespace | None:
         """One of slipstream's schemas."""
         return next((found for found in self.parked if found.name == name), None)
+
+    def swapped(self, other: Namespace, away: str) -> State:
+        """The state when a transaction that has another schema take the place of the one in front,
+        and does nothing else, has ended.
+
+        Args:
+            other: Which.
+            away: What the one that was in front is called now.
+        """
+        assert self.schema is not None
+        rest = (found for found in self.parked if found is not other)
+        return msgspec.structs.replace(
+            self,
+            schema=msgspec.structs.replace(other, name=self.schema.name),
+            parked=(msgspec.structs.replace(self.schema, name=away), *rest),
+            elsewhere=None,
+            snapshot="" if self.writes else _with_one_more(self.snapshot),
+        )
 
     def is_local(self, host: str | None) -> bool:
         """Whether the server is on this machine."""
@@ -165,7 +204,7 @@ def read(rows: Rows) -> State:
     """The state of the session's database."""
     row = rows(_QUERY)[0]
     identity, surroundings, current, digest, namespaces, may_create, superuser, writes = row[:8]
-    elsewhere, server, isolation, problem = row[8:]
+    elsewhere, server, snapshot, isolation, problem = row[8:]
     found = msgspec.convert(json.loads(namespaces or "[]"), list[Namespace])
     schema = next((namespace for namespace in found if namespace.name == current), None)
     if isolation != "read committed":
@@ -181,8 +220,46 @@ def read(rows: Rows) -> State:
         writes=bool(writes),
         elsewhere=int(elsewhere),
         server=server,
+        snapshot=snapshot,
         problem=problem,
     )
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """What a session is like, and which transactions it sees.
+
+    ``is_plain``: nothing but these can make its database another to it.
+    """
+
+    identity: str
+    surroundings: str
+    schema: str | None
+    is_superuser: bool
+    snapshot: str
+    is_plain: bool
+
+    def sees(self, state: State) -> bool:
+        """Whether the database is still in a state: nobody's transaction has ended since."""
+        return (
+            self.is_plain
+            and (self.identity, self.surroundings) == (state.identity, state.surroundings)
+            and (self.snapshot, self.is_superuser) == (state.snapshot, state.is_superuser)
+            and state.schema is not None
+            and self.schema == state.schema.name
+        )
+
+
+def glance(rows: Rows) -> Glance:
+    """Less than the state, in a fraction of the time."""
+    return Glance(*rows(_GLANCE)[0])
+
+
+def _with_one_more(snapshot: str) -> str:
+    """The snapshot when the one transaction that writes now has ended; empty if others do, too."""
+    oldest, following, running = snapshot.split(":")
+    if running or oldest != following:
+        return ""
+    return f"{int(following) + 1}:{int(following) + 1}:"
 
 
 def _is_loopback(host: str) -> bool:

@@ -24,8 +24,9 @@ _OF_FILE = (
     "user_version",
     "application_id",
 )
-_OF_CONNECTION = ("foreign_keys", "legacy_alter_table", "writable_schema")
-_PRAGMAS = (*_OF_FILE, *_OF_CONNECTION)
+_OF_CONNECTION = ("foreign_keys", "writable_schema")
+_PRAGMAS = tuple(f"PRAGMA main.{name}" for name in (*_OF_FILE, *_OF_CONNECTION))
+_OBJECTS = "SELECT type, name, tbl_name, sql FROM main.sqlite_master"
 _OWN_TABLE = "sqlite_sequence"
 
 
@@ -100,6 +101,8 @@ def record(
     if is_known and _is_blank(connection, state):
         image = copied(connection)
         if image is not None:
+            if not state.objects:  # nothing but free pages, which would be copied, too
+                image.execute("VACUUM")
             results[operation, before.state] = Result(image, needs_blank=bool(tables))
 
 
@@ -131,22 +134,26 @@ def _restore(result: Result, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def state_of(connection: sqlite3.Connection) -> State:
+def state_of(connection: sqlite3.Connection, *, may_be_inside: bool = False) -> State:
     """What is compared before an operation.
+
+    Args:
+        connection: To the database.
+        may_be_inside: Whether it may be in a transaction.
 
     Raises:
         UnknownResultError: A transaction is open that could be rolled back, or there are temporary
             objects.
     """
-    if connection.in_transaction:
+    if connection.in_transaction and not may_be_inside:
         raise UnknownResultError("a transaction that is open")
-    if _rows(connection, "SELECT 1 FROM temp.sqlite_master LIMIT 1"):
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    if cursor.execute("SELECT 1 FROM temp.sqlite_master LIMIT 1").fetchone():
         raise UnknownResultError("a temporary table")
     return State(
-        objects=tuple(
-            _rows(connection, "SELECT type, name, tbl_name, sql FROM main.sqlite_master")
-        ),
-        pragmas=tuple(_rows(connection, f"PRAGMA main.{name}") for name in _PRAGMAS),
+        objects=tuple(cursor.execute(_OBJECTS)),
+        pragmas=tuple([cursor.execute(pragma).fetchone() for pragma in _PRAGMAS]),
     )
 
 

@@ -19,7 +19,7 @@ from pytest_slipstream import events
 from pytest_slipstream.databases import naming
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.routing import drivers
-from pytest_slipstream.databases.routing.entrance import Entrance
+from pytest_slipstream.databases.routing.entrance import Entrance, Listener
 from pytest_slipstream.databases.routing.ownership import Ownership
 from pytest_slipstream.import_hook import ImportHook
 
@@ -34,6 +34,7 @@ class Door:
     def __init__(self, emit: Callable[[events.Event], None]) -> None:
         self._emit = emit
         self.ownership = Ownership()
+        self.listener: Listener | None = None
         self._entrances: list[Entrance] = []
         self._patched: list[tuple[drivers.Patch, Any]] = []
         self._elsewhere: set[str] = set()
@@ -42,6 +43,7 @@ class Door:
     def add(self, database: str, address: Address) -> Entrance:
         """The entrance to a database's slot; before `put_up`."""
         entrance = Entrance(database, address)
+        entrance.listener = self.listener
         self._entrances.append(entrance)
         return entrance
 
@@ -49,6 +51,7 @@ class Door:
         """The entrance to one more slot of a database, for a test in flight."""
         entrance = Entrance(home.database, address, number, home)
         entrance.connection_class = home.connection_class
+        entrance.listener = home.listener
         for callback in home.callbacks:
             entrance.on_connect(callback)
         self._entrances.append(entrance)
@@ -77,7 +80,8 @@ class Door:
             names = [address.database for address in entrance.known_as if not address.path]
             if database in names:
                 return self.ownership.entrance(entrance.passed())
-        self._note_elsewhere(database or "the user's default database")
+        if database:
+            self._note_elsewhere(database)
         return None
 
     def to_file(self, database: Any, *, is_uri: bool) -> Entrance | None:

@@ -28,6 +28,19 @@ class Watch(Protocol):
         """The application opened a connection."""
 
 
+class Listener(Protocol):
+    """Who is told of the application's connections to slots."""
+
+    def asked(self) -> None:
+        """The application connects."""
+
+    def given(self, connection: Any) -> None:
+        """It has got this connection."""
+
+    def connection_class(self, wanted: type) -> type:
+        """The class that makes a connection, of one that the application asked for."""
+
+
 class Entrance:
     """The door as the connections to one database's slot find it.
 
@@ -50,6 +63,7 @@ class Entrance:
         self.joining = Joining(database, address.engine)
         self.connection_class: ConnectionClass = lambda wanted: wanted
         self.refusal: Callable[[], SlipstreamError] | None = None
+        self.listener: Listener | None = None
         self._callbacks: list[OnConnect] = []
         self._ownership: Watch | None = None
 
@@ -82,7 +96,18 @@ class Entrance:
         """Somebody connects; raises `refusal` where the running test may not."""
         if self.refusal is not None:
             raise self.refusal()
+        if self.listener is not None:
+            self.listener.asked()
         return self
+
+    def class_of(self, wanted: type) -> type:
+        """What makes a connection of a driver whose own class cannot be told from outside."""
+        return wanted if self.listener is None else self.listener.connection_class(wanted)
+
+    def given(self, connection: Any) -> None:
+        """The application gets a connection, now that all is prepared."""
+        if self.listener is not None:
+            self.listener.given(connection)
 
     @property
     def callbacks(self) -> tuple[OnConnect, ...]:

@@ -134,6 +134,7 @@ class EmbeddedServer:
                     hint="look at the file `log` there, or run `slipstream db stop --force`",
                 )
             time.sleep(_POLL_S)
+            info = self.open(progress)  # what answered may have been the end of the one that died
         return info
 
     def close(self, *, keep_running: bool = False) -> None:
@@ -285,7 +286,7 @@ class EmbeddedServer:
             pid = process.launch(command, account=self._account, log=log)
             running = Running(pid=pid, mark=str(data), stop=self._product.stop)
             stores.write_running(store, running)
-            if self._becomes_ready(running, data):
+            if self._becomes_ready(running, data) and self._serves(running):
                 return
             process.stop(running)
             said = log.read_text("utf-8", "replace")
@@ -300,6 +301,19 @@ class EmbeddedServer:
             if process.find(running) is None or state == "stopping":
                 return False
             if state == "ready":
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _serves(self, running: Running) -> bool:
+        """Wait until a connection is accepted; False when the server ends instead, or hangs.
+
+        MySQL says that it is ready before it looks at the names of its options.
+        """
+        address = self.address(self._product.maintenance_database)
+        deadline = time.monotonic() + _START_PATIENCE_S
+        while time.monotonic() < deadline and process.find(running) is not None:
+            if self._product.accepts(address):
                 return True
             time.sleep(_POLL_S)
         return False

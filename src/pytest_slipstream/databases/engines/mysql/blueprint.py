@@ -49,6 +49,11 @@ SELECT referenced_table_name, table_name FROM information_schema.referential_con
 WHERE constraint_schema = %s AND unique_constraint_schema = constraint_schema
   AND NOT (delete_rule IN ('RESTRICT', 'NO ACTION') AND update_rule IN ('RESTRICT', 'NO ACTION'))
 """
+_LIBRARIES = """
+SELECT library_name FROM information_schema.libraries WHERE library_schema = %s
+ORDER BY library_name
+"""
+_WITH_LIBRARIES = (9, 2)
 _OTHERS = (
     (
         "routine",
@@ -90,7 +95,11 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table or a sequence. ``cascades_to``: tables that its foreign keys' actions write to."""
+    """A table or a sequence.
+
+    ``cascades_to``: tables that its foreign keys' actions write to. ``counts``: whether it has an
+    AUTO_INCREMENT column.
+    """
 
     name: str
     kind: TableKind
@@ -99,6 +108,7 @@ class Table(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     cascades_to: tuple[str, ...] = ()
+    counts: bool = False
 
     @property
     def is_transactional(self) -> bool:
@@ -119,7 +129,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """A view, routine, trigger or event, and the session settings that belong to it."""
+    """A view, routine, trigger, event or library, and the session settings that belong to it."""
 
     kind: str
     name: str
@@ -198,7 +208,12 @@ def read(session: Session, database: str) -> tuple[Blueprint, dict[str, int]]:
     """The blueprint of a database, and each table's next AUTO_INCREMENT value or position."""
     found = session.rows(_TABLES, database)
     tables = _tables(session, database, found)
-    positions = {name: int(number or 0) for name, _, _, number in found if name in tables}
+    positions = {
+        # MySQL does not know the next number of a table that nobody has read yet.
+        name: int(number or tables[name].counts)
+        for name, _, _, number in found
+        if name in tables
+    }
     for name in (table.name for table in tables.values() if table.kind == "sequence"):
         ((positions[name],),) = session.rows(
             f"SELECT next_not_cached_value FROM {quoted(database, name)}"
@@ -208,43 +223,72 @@ def read(session: Session, database: str) -> tuple[Blueprint, dict[str, int]]:
         database,
     )
     views = [row[0] for row in found if row[0] not in tables]
-    definitions = (*_others(session, database), *_views(session, database, views))
-    order = {"routine": 0, "view": 1, "trigger": 2, "event": 3}
-    ordered = tuple(sorted(definitions, key=lambda one: order[one.kind]))
+    definitions = (
+        *_libraries(session, database),
+        *_others(session, database),
+        *_views(session, database, views),
+    )
+    order = ("library", "routine", "view", "trigger", "event")
+    ordered = tuple(sorted(definitions, key=lambda one: order.index(one.kind)))
     return Blueprint(str(collation), tables, ordered), positions
 
 
 def _tables(session: Session, database: str, found: list[Row]) -> dict[str, Table]:
     columns: dict[str, list[Column]] = {}
+    counting: set[str] = set()
     for table, name, data_type, extra in session.rows(_COLUMNS, database):
+        if "auto_increment" in str(extra):
+            counting.add(table)
         if "GENERATED" not in str(extra).replace("DEFAULT_GENERATED", ""):
             columns.setdefault(table, []).append(Column(name, str(data_type)))
     keys: dict[str, list[Row]] = {}
     for row in session.rows(_KEYS, database):
         keys.setdefault(row[0], []).append(row)
     cascades = session.rows(_CASCADES, database)
+    kinds = {row[0]: _KINDS[row[1]] for row in found if row[1] in _KINDS}  # the others are views
+    creates = dict(_creates(session, database, kinds))
+    engines = {row[0]: row[2] for row in found}
     tables: dict[str, Table] = {}
-    for name, table_type, engine, _ in found:
-        if table_type not in _KINDS:
-            continue  # a view
-        kind = _KINDS[table_type]
+    for name, kind in kinds.items():
         key = keys.get(name, [])
         tables[name] = Table(
             name=name,
             kind=kind,
-            engine=engine,
-            create=_create(session, database, name, kind),
+            engine=engines[name],
+            create=creates[name],
             columns=tuple(columns.get(name, ())),
             key=tuple(row[1] for row in key) if all(row[2] is None for row in key) else (),
             cascades_to=tuple(sorted({child for parent, child in cascades if parent == name})),
+            counts=name in counting,
         )
     return tables
 
 
-def _create(session: Session, database: str, name: str, kind: TableKind) -> str:
-    what = "SEQUENCE" if kind == "sequence" else "TABLE"
-    statement = str(session.rows(f"SHOW CREATE {what} {quoted(database, name)}")[0][1])
-    return _unnamed(POSITION.sub(r"\1", statement), database)
+def _creates(
+    session: Session, database: str, kinds: Mapping[str, TableKind]
+) -> Iterator[tuple[str, str]]:
+    found = session.results(
+        f"SHOW CREATE {'SEQUENCE' if kind == 'sequence' else 'TABLE'} {quoted(database, name)}"
+        for name, kind in kinds.items()
+    )
+    for name, (_, rows) in zip(kinds, found, strict=True):
+        yield name, _unnamed(POSITION.sub(r"\1", str(rows[0][1])), database)
+
+
+def _libraries(session: Session, database: str) -> Iterator[Definition]:
+    """MySQL's libraries of JavaScript, which routines import."""
+    if session.flavour != "mysql" or session.version < _WITH_LIBRARIES:
+        return
+    for (name,) in session.rows(_LIBRARIES, database):
+        ((_, sql_mode, statement),) = session.rows(f"SHOW CREATE LIBRARY {quoted(database, name)}")
+        yield Definition(
+            kind="library",
+            name=name,
+            statement=_unnamed(str(statement), database),
+            sql_mode=str(sql_mode),
+            character_set="utf8mb4",
+            collation="utf8mb4_bin",
+        )
 
 
 def _others(session: Session, database: str) -> Iterator[Definition]:
@@ -255,7 +299,8 @@ def _others(session: Session, database: str) -> Iterator[Definition]:
             yield Definition(
                 kind=kind,
                 name=name,
-                statement=_unnamed(str(row[2]), database),
+                # MySQL takes the mark between statements of one message for a part of the body.
+                statement=_unnamed(str(row[2]).rstrip("; \n"), database),
                 sql_mode=str(row[1]),
                 character_set=str(row[3]),
                 collation=str(row[4]),

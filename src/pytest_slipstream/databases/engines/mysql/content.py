@@ -66,7 +66,7 @@ def _all_rows(session: Session, database: str, found: Blueprint) -> dict[str, st
 
 
 def _rows(table: Table, database: str) -> str:
-    values = ", ".join(f"coalesce(md5({column.exact}), 'NULL')" for column in table.columns)
+    values = ", ".join(f"coalesce(sha2({column.exact}, 256), 'NULL')" for column in table.columns)
     history = " FOR SYSTEM_TIME ALL" if table.kind == "versioned" else ""
     return f"SELECT concat_ws(',', {values}) FROM {quoted(database, table.name)}{history}"
 

@@ -102,10 +102,10 @@ class MysqlEngine:
                 f"the server is {problem}", hint="slipstream supports MariaDB 10.5 and MySQL 8.0"
             )
         rights.require_databases(session)
+        self._administration.open_registry()
         self._rights = rights.rights_of(session)
         if not self._rights.counts:
             self._progress("the server counts no writes, so slots are compared as a whole")
-        self._administration.open_registry()
 
     def close(self, *, keep_running: bool = False) -> None:
         """Let go of the server; an embedded one stops when its last user leaves."""

@@ -77,7 +77,8 @@ def of(
             images[table.name] = Image(None, int(session.rows(query)[0][0]))
         else:
             session.run(restoring.image_made(table, slot, name))
-            images[table.name] = Image(name, positions.get(table.name, 0))
+            position = positions.get(table.name, 1) if table.counts else 0
+            images[table.name] = Image(name, position)
     return Layer(name, images)
 
 

@@ -1,8 +1,10 @@
 """Sessions that a test left in a transaction: found, ended, and told.
 
-They are read from InnoDB's monitor: `information_schema.innodb_trx` is a copy that is renewed only
-when nobody has read it for 100 ms. The invariant: when `end` returns, no transaction is open in the
-slot but those that may stay.
+MySQL's `performance_schema` tells of them. MariaDB's does not, so there they are read from InnoDB's
+monitor, which in MySQL leaves out who has only read; `information_schema.innodb_trx` is a copy that
+is renewed only when nobody has read it for 100 ms.
+
+The invariant: when `end` returns, no transaction is open in the slot but those that may stay.
 """
 
 from __future__ import annotations
@@ -14,16 +16,22 @@ import msgspec
 import pymysql
 
 from pytest_slipstream.clock import clock
-from pytest_slipstream.databases.engines.mysql.sessions import Session, literal
+from pytest_slipstream.databases.engines.mysql.sessions import Row, Session, literal
 from pytest_slipstream.databases.engines.protocol import Leftover
 
-STATUS = "SHOW ENGINE INNODB STATUS"
+MONITOR = "SHOW ENGINE INNODB STATUS"
+EVENTS = (
+    "SELECT 'events', '', GROUP_CONCAT(processlist_id, ' ', event_id) "
+    "FROM performance_schema.events_transactions_current JOIN performance_schema.threads "
+    "USING (thread_id) WHERE state = 'ACTIVE' AND processlist_id IS NOT NULL"
+)
 _TRANSACTION = re.compile(r"^---TRANSACTION (\S+), ACTIVE", re.MULTILINE)
 _THREAD = re.compile(r"^(?:MariaDB|MySQL) thread id (\d+)", re.MULTILINE)
 _MAY_END_BY_ITSELF_S = {True: 0.25, False: 0.01}
 _GONE_WITHIN_S = 5.0
 _NO_SUCH_THREAD = 1094
 _STEP = "SELECT sleep(0.002)"
+_PREPARED = {"mariadb": "XA RECOVER", "mysql": "XA RECOVER CONVERT XID"}
 _SESSIONS = """
 SELECT id, user, host, command, coalesce(info, '') FROM information_schema.processlist
 WHERE db = {database} AND id <> connection_id()
@@ -68,13 +76,17 @@ def active(monitor: str) -> dict[int, str]:
     return found
 
 
-def open_transactions(
-    session: Session, database: str, monitor: str | None = None
-) -> tuple[Transaction, ...]:
-    """The transactions of sessions in a database; asks less if the monitor was read already."""
-    if monitor is None:
-        monitor = str(session.rows(STATUS)[0][2])
-    numbers = active(monitor)
+def told(answer: Row) -> dict[int, str]:
+    """The same, of the answer to `MONITOR` or `EVENTS`."""
+    if answer[0] != "events":
+        return active(str(answer[2]))
+    lines = (line.split(" ") for line in str(answer[2] or "").split(",") if line)
+    return {int(connection): event for connection, event in lines}
+
+
+def open_transactions(session: Session, database: str, answer: Row) -> tuple[Transaction, ...]:
+    """The transactions of sessions in a database, of the answer to `MONITOR` or `EVENTS`."""
+    numbers = told(answer)
     numbers.pop(session.id, None)
     return sessions_in(session, database, numbers) if numbers else ()
 
@@ -90,19 +102,23 @@ def sessions_in(
     )
 
 
-def end(session: Session, database: str, kept: Collection[Transaction]) -> tuple[Leftover, ...]:
+def end(
+    session: Session, database: str, question: str, kept: Collection[Transaction]
+) -> tuple[Leftover, ...]:
     """End the transactions in the slot, after a moment in which they may end by themselves.
 
     Args:
         session: Ends them.
         database: The slot.
+        question: `MONITOR` or `EVENTS`.
         kept: Those that may stay.
     """
     start = clock.seconds()
     known = {one.key for one in kept}
 
     def found() -> tuple[Transaction, ...]:
-        return tuple(one for one in open_transactions(session, database) if one.key not in known)
+        open_now = open_transactions(session, database, session.rows(question)[0])
+        return tuple(one for one in open_now if one.key not in known)
 
     open_now = found()
     while open_now:
@@ -120,8 +136,8 @@ def end_holders(session: Session, database: str) -> tuple[Leftover, ...]:
     Those belong to no database. One that a live session still holds is not rolled back by another.
     """
     ended = kill(session, database, sessions_in(session, database), "lock")
-    for number, length, _, data in session.rows("XA RECOVER"):
-        name = bytes(data)
+    for number, length, _, data in session.rows(_PREPARED[session.flavour]):
+        name = bytes(data) if session.flavour == "mariadb" else bytes.fromhex(data[2:])
         parts = ", ".join(f"X'{part.hex()}'" for part in (name[:length], name[length:]))
         try:
             session.rows(f"XA ROLLBACK {parts}, {number}")

@@ -9,20 +9,37 @@ import msgspec
 import pymysql
 
 from pytest_slipstream.databases import naming
-from pytest_slipstream.databases.engines.mysql import sessions
-from pytest_slipstream.databases.engines.mysql.leftovers import STATUS
-from pytest_slipstream.databases.engines.mysql.sessions import Session
+from pytest_slipstream.databases.engines.mysql import leftovers, sessions
+from pytest_slipstream.databases.engines.mysql.sessions import REGISTRY, Session
 from pytest_slipstream.errors import ServerError
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """``unseen``: why open transactions cannot be seen, or None. ``counts``: the server does."""
+    """What can be seen.
+
+    ``unseen``: why open transactions cannot be, or None. ``counts``: the server counts writes.
+    ``question``: what tells of open transactions, of `leftovers`.
+    """
 
     unseen: str | None
     counts: bool
+    question: str = leftovers.MONITOR
 
 
 _PROBE = f"{naming.PREFIX}probe"
+_WRITES = (
+    "SELECT coalesce(sum(count_write), 0) FROM performance_schema.table_io_waits_summary_by_table "
+    f"WHERE object_schema = '{REGISTRY}' AND object_name = 'claims'"
+)
+_TRIED = (
+    _WRITES,
+    f"INSERT INTO {REGISTRY}.claims VALUES ('probe', connection_id())",
+    f"DELETE FROM {REGISTRY}.claims WHERE what = 'probe' AND life = connection_id()",
+    _WRITES,
+    "START TRANSACTION",
+    f"SELECT count(*) FROM {REGISTRY}.claims",
+    leftovers.EVENTS,
+)
 
 
 def require_databases(session: Session) -> None:
@@ -45,13 +62,17 @@ def require_databases(session: Session) -> None:
 
 
 def rights_of(session: Session) -> Rights:
-    """What the account may see; switches the counters on where it may."""
-    return Rights(_unseen(session), _counts(session))
+    """What the account may see, where the registry is; switches counters on where it may."""
+    if session.flavour == "mariadb":
+        return Rights(_unseen(session), _counts(session))
+    counts = _tells(session)
+    question = leftovers.EVENTS if counts else leftovers.MONITOR
+    return Rights(_unseen(session), counts, question)
 
 
 def _unseen(session: Session) -> str | None:
     try:
-        session.rows(STATUS)
+        session.rows(leftovers.MONITOR)
     except pymysql.err.MySQLError as error:
         return (
             f"the account {account_of(session)} lacks the right PROCESS, without which open "
@@ -61,14 +82,25 @@ def _unseen(session: Session) -> str | None:
 
 
 def _counts(session: Session) -> bool:
-    variable = "userstat" if session.flavour == "mariadb" else "performance_schema"
-    if session.rows(f"SELECT @@global.{variable}")[0][0]:
+    if session.rows("SELECT @@global.userstat")[0][0]:
         return True
     try:
-        session.run([f"SET GLOBAL {variable} = ON"])
+        session.run(["SET GLOBAL userstat = ON"])
     except pymysql.err.MySQLError:
-        return False  # The right is missing, or it can be switched on at the start only.
+        return False  # The right is missing.
     return True
+
+
+def _tells(session: Session) -> bool:
+    """Whether `performance_schema` tells of writes and transactions, which much can switch off."""
+    try:
+        answers = [rows[0] for _, rows in session.results(_TRIED) if rows]
+    except pymysql.err.MySQLError:
+        return False  # The right is missing.
+    finally:
+        session.run(["ROLLBACK"])
+    before, after, _, transactions = answers
+    return bool(after[0] > before[0]) and session.id in leftovers.told(transactions)
 
 
 def account_of(session: Session) -> str:

@@ -45,9 +45,11 @@ _OF_FLAVOUR = {
         "information_schema_stats_expiry": "0",
         "max_execution_time": "0",
         "sql_generate_invisible_primary_key": "0",
+        "sql_require_primary_key": "0",
     },
 }
 _UNKNOWN_VARIABLE = 1193
+_NO_RIGHT = 1227
 # The server is gone, the connection is lost, it was killed, the server shuts down.
 _LOST = (2006, 2013, 2055, 1053, 1927, 3169, 0)
 # Lock wait timeout, deadlock, MariaDB's statement interrupted by NOWAIT.
@@ -119,8 +121,8 @@ class Session:
             try:
                 self.run([f"SET SESSION {name} = {value}"])
             except pymysql.err.MySQLError as error:
-                if _number(error) != _UNKNOWN_VARIABLE:
-                    raise  # else an older version, which has no such thing
+                if _number(error) not in (_UNKNOWN_VARIABLE, _NO_RIGHT):
+                    raise  # else an older version, which has no such thing, or a rare default
 
     def rows(self, query: str, *values: object) -> list[Row]:
         """The rows of one statement."""

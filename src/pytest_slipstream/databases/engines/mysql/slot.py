@@ -93,8 +93,9 @@ class MysqlSlot:
         self._begin(base)
 
     def _drop(self) -> None:
-        if self._sight.rights.unseen is None:
-            leftovers.end(self._session, self.name, ())
+        rights = self._sight.rights
+        if rights.unseen is None:
+            leftovers.end(self._session, self.name, rights.question, ())
         statement = f"DROP DATABASE IF EXISTS {sessions.quoted(self.name)}"
         try:
             self._unhindered(lambda: self._session.run([statement]))
@@ -152,7 +153,9 @@ class MysqlSlot:
         if problem:
             return Cleaning(tables=tables, leftovers=ended, cannot=problem)
         moved = reading.moved_from(base.positions)
+        moved |= reading.hidden_since(self._clean) & base.positions.keys()
         if not dirty and not moved:
+            self._settle(reading)  # others may have defined something
             return Cleaning(leftovers=ended)
         differed, more = self._put_back(reading, dirty, moved)
         rolls_back = all(base.blueprint.tables[name].is_transactional for name in written)
@@ -163,7 +166,7 @@ class MysqlSlot:
         reading = self._watch.look()
         if {one.key for one in reading.transactions} <= {one.key for one in self._kept}:
             return (), reading
-        ended = leftovers.end(self._session, self.name, self._kept)
+        ended = leftovers.end(self._session, self.name, self._sight.rights.question, self._kept)
         return ended, self._watch.look()
 
     def _redefined(self, reading: Reading) -> tuple[tuple[str, ...], set[str]]:
@@ -216,18 +219,12 @@ class MysqlSlot:
         if special or ended or not self._sight.rights.counts:
             self._begin_watching()
             return differed, ended
-        written = dict(reading.written)
-        for (name, _), count in zip(plain, counts, strict=True):
-            written[name] = int(str(written.get(name, 0))) + count
-        positions = {**reading.positions, **{name: base.images[name].position for name in moved}}
+        done = [(name, text, count) for (name, text), count in zip(plain, counts, strict=True)]
+        positions = {name: base.images[name].position for name in moved}
         signature = reading.signature
         if moved:
             signature = self._watch.signature_after(signature, moved)
-        self._settle(
-            msgspec.structs.replace(
-                reading, written=written, positions=positions, signature=signature
-            )
-        )
+        self._settle(reading.after(done, positions, signature))
         return differed, ended
 
     def _unchanged(self, tables: set[str]) -> set[str]:
@@ -331,10 +328,17 @@ class MysqlSlot:
 
     def _move_back(self, reading: Reading, dirty: set[str]) -> None:
         """An insert that failed may have taken a number of a table that no layer will hold."""
-        moved = reading.moved_from(self._clean_base.positions) - dirty
+        base = self._clean_base
+        moved = (reading.moved_from(base.positions) - dirty) | (
+            reading.hidden_since(self._clean) & base.positions.keys()
+        )
         statements = [
-            copying.positioned(table, self.name, self._clean_base.images[table.name].position)
-            for table in self._clean_base.blueprint.tables.values()
+            copying.positioned(
+                table,
+                self.name,
+                (reading if table.name in dirty else base).positions.get(table.name, 1),
+            )
+            for table in base.blueprint.tables.values()
             if table.name in moved
         ]
         try:

@@ -49,8 +49,10 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if not entrance.joining.possible:
             connection = await original(*args, **kwargs)
             entrance.opened(connection)
-            return connection
-        return await _join(original, entrance, args, kwargs)
+        else:
+            connection = await _join(original, entrance, args, kwargs)
+        entrance.given(connection)
+        return connection
 
     return [
         Patch(module, "connect", connect),

@@ -307,6 +307,7 @@ def patches(module: ModuleType, door: Door, stream: tuple[str, ...], establish: 
             parameters = tuple(sorted(session.items()))
             connection.stand_at(entrance, parameters, lambda: original(**session, **login))
         entrance.opened(connection)
+        entrance.given(connection)
         return connection
 
     @wraps(original)

@@ -271,6 +271,7 @@ def door_of(
             )
         if entrance is not None:
             entrance.opened(connection)
+            entrance.given(connection)
         return connection
 
     return connect

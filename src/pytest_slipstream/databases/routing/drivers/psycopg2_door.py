@@ -40,6 +40,8 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         if entrance is not None and entrance.renamed:
             kwargs["dbname"] = given["dbname"] = entrance.address.database
             kwargs.pop("database", None)
+        if entrance is not None and inspect.isclass(wanted) and not is_async:
+            connection_factory = wanted = entrance.class_of(wanted)
         if entrance is None or not joins or not inspect.isclass(wanted):
             connection = original(dsn, connection_factory, cursor_factory, **kwargs)
         else:
@@ -49,6 +51,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
             connection.stand_at(entrance, parameters, lambda: original(dsn, **kwargs), classes)
         if entrance is not None:
             entrance.opened(connection)
+            entrance.given(connection)
         return connection
 
     return [Patch(module, "connect", connect)]

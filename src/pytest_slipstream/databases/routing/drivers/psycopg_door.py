@@ -77,6 +77,7 @@ def _connect(original: Any, door: Door, classes: AllClasses) -> Any:
             connection = original(joined.connection(cls), conninfo, **kwargs)
             connection.stand_at(entrance, parameters, joined, conninfo, kwargs)
         entrance.opened(connection)
+        entrance.given(connection)
         return connection
 
     return connect
@@ -94,6 +95,7 @@ def _connect_async(original: Any, door: Door, classes: AllClasses) -> Any:
             connection = await original(joined.connection(cls), conninfo, **kwargs)
             connection.stand_at(entrance, parameters, joined, conninfo, kwargs)
         entrance.opened(connection)
+        entrance.given(connection)
         return connection
 
     return connect

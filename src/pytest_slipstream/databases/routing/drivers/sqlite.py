@@ -49,7 +49,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
             connection = original(**given)
             entrance.opened(connection)
             return connection
-        factory = entrance.connection_class(factory)
+        factory = entrance.class_of(entrance.connection_class(factory))
         joins = entrance.joins
         if joins:
             factory = joined.connection(factory)
@@ -57,6 +57,7 @@ def patches(module: ModuleType, door: Door) -> list[Patch]:
         entrance.opened(connection)
         if joins:
             connection.stand_at(entrance, given, joined)
+        entrance.given(connection)
         return connection
 
     return [Patch(module, "connect", connect), Patch(module.dbapi2, "connect", connect)]
