@@ -50,11 +50,10 @@ class Onlookers:
     """Knows this process's connections from `put_up` to `take_down`.
 
     Args:
-        look: Called before anything that could see a drop that is put off, with the server's
-            route, or None for any; see `watch`.
+        look: Called before anything that could see a drop that is put off; see `watch`.
     """
 
-    def __init__(self, look: Callable[[object], None]) -> None:
+    def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
         self._ids: set[tuple[object, int]] = set()
         self._classes: list[type] = []
@@ -92,16 +91,16 @@ class Onlookers:
         """From now on, `look` is called; until `leave_alone`."""
         for kind in self._classes:
             self._guard(kind, "_execute_command", self._look_by)
-        multiprocessing_starts = sys.modules["_posixsubprocess"]
         for holder, name in (
             (subprocess.Popen, "_execute_child"),
-            (multiprocessing_starts, "fork_exec"),
+            (sys.modules.get("_posixsubprocess"), "fork_exec"),  # multiprocessing's way
             (os, "system"),
             (os, "posix_spawn"),
             (os, "posix_spawnp"),
         ):
-            self._guard(holder, name, lambda *_: self._look(None))
-        if not self._sees_forks:  # which cannot be taken back
+            if hasattr(holder, name):
+                self._guard(holder, name, lambda *_: self._look())
+        if not self._sees_forks and hasattr(os, "register_at_fork"):  # which cannot be taken back
             self._sees_forks = True
             os.register_at_fork(before=partial(_forks, weakref.ref(self)))
 
@@ -112,11 +111,11 @@ class Onlookers:
     def about_to_fork(self) -> None:
         """Both processes will know what this one does."""
         if self._guards:
-            self._look(None)
+            self._look()
 
     def _look_by(self, connection: Any, command: int, sent: Any, *_: Any) -> None:
-        if looks(command, sent):
-            self._look(route_of(connection))
+        if looks(command, sent):  # to whichever server: one has many names
+            self._look()
 
     def _guard(self, holder: Any, name: str, look: Callable[..., None]) -> None:
         original = getattr(holder, name)

@@ -87,7 +87,7 @@ class Place:
 
     def __init__(self, address: Address, route: object, onlookers: Onlookers) -> None:
         self._address = address
-        self.route = route
+        self._route = route
         self._onlookers = onlookers
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
@@ -139,7 +139,7 @@ class Place:
                 raise UnknownResultError("tables that somebody uses") from error
             return False
         is_known = self._reader.known_at(glance.counted) == made.catalogue
-        stranger = self._onlookers.stranger(self.route, glance.sessions) if is_known else None
+        stranger = self._onlookers.stranger(self._route, glance.sessions) if is_known else None
         emptied: list[str] = []
         if is_known and stranger is None:
             self._held = Held(holder, made)
@@ -253,20 +253,13 @@ class MysqlPlaces:
             self._places[key] = place
         return self._places[key]
 
-    def look(self, route: object) -> None:
-        """Do what is put off, since somebody is about to look.
-
-        Args:
-            route: The server's; None for all.
-        """
+    def look(self) -> None:
+        """Do what is put off, since somebody is about to look."""
         with self._lock:
             if self._is_at_work:
                 return
-            held = [one for one in self._places.values() if one.holder is not None]
-            seen = [one for one in held if route in (None, one.route)]
-            if held == seen:
-                self._onlookers.leave_alone()
-            for place in seen:
+            self._onlookers.leave_alone()
+            for place in self._places.values():
                 place.drop()
 
 

@@ -111,6 +111,6 @@ class OnMysql:
             self._ledger.replaced(label, restoring_s)
             self._checking().compare(label, made, before.restored)
 
-    def _look(self, route: object) -> None:
+    def _look(self) -> None:
         if self._places is not None:
-            self._places.look(route)
+            self._places.look()
