@@ -45,6 +45,7 @@ _OF_FLAVOUR = {
         "information_schema_stats_expiry": "0",
         "max_execution_time": "0",
         "sql_generate_invisible_primary_key": "0",
+        "sql_require_primary_key": "0",
     },
 }
 _UNKNOWN_VARIABLE = 1193

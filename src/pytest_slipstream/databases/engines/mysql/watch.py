@@ -46,7 +46,7 @@ _IDS = {
     "mysql": "SELECT name, table_id FROM information_schema.innodb_tables "
     "WHERE left(name, {length}) = {folder}",
 }
-# MySQL counts statements in no table that can be read.
+# MySQL shows these counters in none of its tables.
 _DEFINING = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
 _MADE = ("event", "function", "index", "library", "package", "procedure", "sequence", "table")
 _VERBS = {
