@@ -151,6 +151,10 @@ class Session:
                 if not cursor.nextset():
                     return found
 
+    def abandon(self) -> None:
+        """End the session without a word, since it may be in the midst of an answer."""
+        self._connection._force_close()  # type: ignore[attr-defined]
+
     def close(self) -> None:
         """End the session; also one that is lost."""
         if self._connection.open:
