@@ -26,8 +26,9 @@ SCHEMA, HASHING = "schema work", "password hashing"
 SWITCHES = {SCHEMA: "--slipstream-memoize", HASHING: "--slipstream-hashing cheap"}
 LEARNT = 2
 """So many calls of each operation on a schema would run as they are written all the same."""
-_DIALECTS = ("sqlite", "postgresql")
-_DATABASES = ("PostgresqlDatabase", "SqliteDatabase")
+_OF_MIGRATIONS = ("sqlite", "postgresql")
+_OF_BINDS = (*_OF_MIGRATIONS, "mysql", "mariadb")
+_DATABASES = ("MySQLDatabase", "PostgresqlDatabase", "SqliteDatabase")
 _KEY = "slipstream_noticed"
 
 # Module: what is saved, the class or the module itself, and its functions.
@@ -80,7 +81,7 @@ class Noticing:
 
         @functools.wraps(original)
         def timed(*args: Any, **options: Any) -> Any:
-            is_counted = kind == HASHING or _is_covered(*args, **options)
+            is_counted = kind == HASHING or is_covered(*args, **options)
             if not is_counted or getattr(self._inside, "a_call", False):
                 return original(*args, **options)
             self._inside.a_call = True
@@ -135,9 +136,11 @@ def told(seconds: dict[str, float], whole_s: float) -> Iterator[str]:
         )
 
 
-def _is_covered(owner: Any, bind: Any = None, *args: Any, **options: Any) -> bool:
+def is_covered(owner: Any, bind: Any = None, *args: Any, **options: Any) -> bool:
     """Whether memoising knows the database: a bind's, a migration's, or Peewee's own."""
     if any(kind.__name__ in _DATABASES for kind in type(owner).__mro__):
         return True
-    dialects = (getattr(holder, "dialect", None) for holder in (bind, owner))
-    return any(getattr(dialect, "name", "") in _DIALECTS for dialect in dialects)
+    of_bind, of_migration = (
+        getattr(getattr(holder, "dialect", None), "name", "") for holder in (bind, owner)
+    )
+    return of_bind in _OF_BINDS or of_migration in _OF_MIGRATIONS

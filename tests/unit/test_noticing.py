@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from pytest_slipstream.noticing import HASHING, SCHEMA, told
+from pytest_slipstream.noticing import HASHING, SCHEMA, is_covered, told
 
 
 def test_both_switches_in_one_line() -> None:
@@ -20,3 +22,18 @@ def test_both_switches_in_one_line() -> None:
 )
 def test_a_second_and_a_tenth(taken_s: float, whole_s: float, lines: int) -> None:
     assert len(list(told({SCHEMA: taken_s}, whole_s))) == lines
+
+
+def has_dialect(name: str) -> object:
+    return SimpleNamespace(dialect=SimpleNamespace(name=name))
+
+
+def test_what_memoising_does_not_know_is_not_counted() -> None:
+    metadata = object()
+
+    assert is_covered(metadata, has_dialect("mysql"))
+    assert is_covered(metadata, bind=has_dialect("sqlite"))
+    assert not is_covered(metadata, has_dialect("oracle"))
+    assert not is_covered(metadata)
+    assert is_covered(has_dialect("postgresql"))  # a context of migrations
+    assert not is_covered(has_dialect("mysql"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from memoised import NEVER_SAMPLED
+from memoised import NEVER_SAMPLED, Counts
 from migrating import LEARNT, ROUNDS, Chain, Program, Trial, compared
+from pytest_slipstream.databases.memoising.alembic_places import Image
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.errors import IsolationError
+
+SAMPLED = "0" * 32
 
 
 @pytest.fixture
@@ -384,6 +389,29 @@ def test_a_migration_that_fails(chain: Chain) -> None:
         trial.look()
 
     assert compared(program).times == {}
+
+
+@pytest.mark.parametrize("audit", [True, False])
+def test_a_difference_that_is_found(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audit: bool
+) -> None:
+    memoising = Memoising(SAMPLED, audit=audit)
+    memoising.put_up()
+    try:
+        for number in range(ROUNDS):
+            if number == LEARNT:
+                monkeypatch.setattr(Image, "content", lambda image: {})
+            config = chain.config(create_engine(f"sqlite:///{tmp_path}/{number}.db"))
+            fails = audit and number == LEARNT
+            with pytest.raises(IsolationError, match="differs") if fails else nullcontext():
+                command.upgrade(config, "head")
+    finally:
+        memoising.take_down()
+    counts = Counts(memoising)
+
+    assert counts.times == {"alembic upgrade on SQLite": 1}
+    assert [one.operation for one in counts.differences] == ["alembic upgrade on SQLite"]
+    assert counts.reasons == {"a difference that was found earlier in the run"}
 
 
 def test_afterwards_the_method_is_alembics_own() -> None:

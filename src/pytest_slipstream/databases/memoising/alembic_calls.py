@@ -232,7 +232,8 @@ class AlembicCalls:
         change = self._swaps.find(call.place, call.operation)
         if change is None:
             return False
-        if call.command == "upgrade" and self._checking.is_due(call.label):
+        is_due = self._checking.is_due(call.label)
+        if call.command == "upgrade" and is_due:
             expected = change.rehearse()
             call.as_written()
             self._ledger.replaced(call.label, clock.seconds() - started)
