@@ -113,6 +113,8 @@ def test_a_falsy_command_line_value_overrides(project):
     text = "[tool.slipstream]\naudit = true"
     assert project(text, {"slipstream_audit": False}).audit is False
     assert project(text, {"slipstream_audit": None}).audit is True
+    text = "[tool.slipstream]\nconcurrency = 50"
+    assert project(text, {"slipstream_concurrency": ["0"]}).concurrency == 0
 
 
 def test_the_command_line_may_be_a_namespace(project):
