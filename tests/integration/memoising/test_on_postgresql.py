@@ -7,6 +7,7 @@ leaves there must be equal, and the ledger says whether anything was replaced at
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import Any
 
@@ -362,6 +363,97 @@ def test_event_loops_of_each_test(compared: Compared, audit: bool) -> None:
     counts = compared(make, audit=audit)
     assert counts.replaced["create_all"] >= ROUNDS - MADE
     assert audit == bool(counts.checked)
+
+
+def test_a_schema_that_is_partly_there(compared: Compared) -> None:
+    def make() -> Program:
+        metadata = shop()
+
+        def program(trial: Trial) -> None:
+            metadata.create_all(trial.engine, tables=[metadata.tables["person"]])
+            trial.look()
+            metadata.create_all(trial.engine)
+            trial.execute("DROP TABLE purchase", "INSERT INTO person (name) VALUES ('Ada')")
+            metadata.create_all(trial.engine)
+            trial.look()
+            metadata.drop_all(trial.engine, tables=[metadata.tables["purchase"]])
+            trial.look()
+            metadata.drop_all(trial.engine)
+
+        return program
+
+    compared(make)
+
+
+def test_two_databases_in_one_test(compared: Compared, new_database: NewDatabase) -> None:
+    def make() -> Program:
+        metadata, address = shop(), new_database()
+        other = create_engine(url(address, driver="psycopg"), poolclass=NullPool)
+
+        def program(trial: Trial) -> None:
+            metadata.create_all(other)
+            for_each_test(metadata)(trial)
+            with other.begin() as connection:
+                connection.execute(insert(metadata.tables["person"]).values(name="Ada"))
+                trial.look(connection.execute(text("SELECT * FROM person")).all())
+            metadata.drop_all(other)
+            trial.look(inspect(other).get_table_names())
+
+        return program
+
+    assert compared(make).replaced["create_all"] >= 2 * (ROUNDS - MADE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_forked_children(compared: Compared) -> None:
+    """A child makes and drops what its parent has known until then, and the parent goes on."""
+
+    def make() -> Program:
+        metadata = shop()
+        rounds = iter(range(ROUNDS))
+
+        def program(trial: Trial) -> None:
+            for_each_test(metadata)(trial)
+            if next(rounds) != MADE:
+                return
+            trial.engine.dispose()
+            child = os.fork()
+            if child == 0:
+                metadata.create_all(trial.engine)
+                made = len(inspect(trial.engine).get_table_names())
+                metadata.drop_all(trial.engine)
+                trial.engine.dispose()
+                os._exit(made)
+            _, status = os.waitpid(child, 0)
+            trial.look(os.waitstatus_to_exitcode(status))
+
+        return program
+
+    assert compared(make).replaced["create_all"] > 0
+
+
+def test_a_transaction_that_is_open_meanwhile(compared: Compared) -> None:
+    """What others have written is seen when they commit: between a drop and a create, too."""
+
+    def make() -> Program:
+        metadata = shop()
+
+        def program(trial: Trial) -> None:
+            with psycopg.connect(url(trial.address, driver="")) as other:
+                other.execute("CREATE SCHEMA other")
+                other.execute("CREATE TABLE other.raw (id integer)")
+                metadata.create_all(trial.engine)
+                trial.look()
+                metadata.drop_all(trial.engine)
+                other.commit()
+                metadata.create_all(trial.engine)
+                trial.look()
+                other.execute("DROP SCHEMA other CASCADE")
+            metadata.drop_all(trial.engine)
+
+        return program
+
+    compared(make)
 
 
 def test_a_connection_that_others_wait_for(compared: Compared) -> None:

@@ -96,9 +96,8 @@ class Places:
                 self.expect(state)
             return state
         self._leave[state.identity] = leave()
-        for found in state.parked:  # what a killed process left
-            owner = found.name.removeprefix(PREFIX).partition("_")[0]
-            if not psutil.pid_exists(int(owner)):
+        for found in state.parked:
+            if _is_left(found.name):
                 session.run(f"DROP SCHEMA {found.name} CASCADE")
         return read(session.rows)
 
@@ -116,15 +115,22 @@ class Places:
 
 
 def drop_own(connection: Any) -> None:
-    """Drop this process's schemas, over a connection of a driver; it is closed then."""
+    """Drop this process's schemas, and those that a forked child has left, over a connection of a
+    driver; it is closed then."""
     try:
         cursor = connection.cursor()
-        cursor.execute(f"SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '{_own()}')")
+        cursor.execute(f"SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '{PREFIX}')")
         for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP SCHEMA {name} CASCADE")
+            if name.startswith(_own()) or _is_left(name):
+                cursor.execute(f"DROP SCHEMA {name} CASCADE")
         connection.commit()
     finally:
         connection.close()
+
+
+def _is_left(name: str) -> bool:
+    """Whether the process whose schema it is has ended."""
+    return not psutil.pid_exists(int(name.removeprefix(PREFIX).partition("_")[0]))
 
 
 def _own() -> str:
