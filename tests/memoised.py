@@ -1,4 +1,4 @@
-"""Programs that make and drop their own tables on PostgreSQL, as they are and memoised.
+"""Programs that make and drop their own tables on a server, as they are and memoised.
 
 The invariant: the two runs have a new database each, and all that they hold is seen.
 """
@@ -28,14 +28,21 @@ NewDatabase = Callable[[], Address]
 class Trial:
     """A database, its engine and what a program has seen of it."""
 
-    def __init__(self, address: Address, driver: str = "psycopg") -> None:
+    def __init__(self, address: Address, driver: str = "") -> None:
         self.address = address
-        self.engine = create_engine(url(address, driver=driver))
+        self.engine = create_engine(url(address, driver=driver or None))
         self.seen: list[object] = []
 
     def look(self, *rest: object) -> None:
         """Note what the database holds, as everybody sees it."""
-        self.seen.append((told(content.digest(self.address)), *rest))
+        self.seen.append((self.content(), *rest))
+
+    def content(self) -> dict[str, str]:
+        return told(content.digest(self.address))
+
+    def is_left(self) -> bool:
+        """Whether anything of slipstream's is still there."""
+        return any(PREFIX in key for key in content.digest(self.address))
 
     def execute(self, *statements: str) -> None:
         with self.engine.begin() as connection:
@@ -63,11 +70,12 @@ class Counts:
 class Compared:
     """Runs programs as they are and memoised, and holds the one to the other."""
 
-    def __init__(self, new_database: NewDatabase) -> None:
+    def __init__(self, new_database: NewDatabase, trial: type[Trial] = Trial) -> None:
         self._new_database = new_database
+        self._trial = trial
 
     def __call__(
-        self, make: Callable[[], Program], *, audit: bool = False, driver: str = "psycopg"
+        self, make: Callable[[], Program], *, audit: bool = False, driver: str = ""
     ) -> Counts:
         plain = self._run(make(), driver)
         memoising = Memoising(NEVER_SAMPLED, audit=audit)
@@ -84,7 +92,7 @@ class Compared:
     def _run(
         self, program: Program, driver: str, finish: Callable[[], None] = lambda: None
     ) -> list[object]:
-        trial = Trial(self._new_database(), driver)
+        trial = self._trial(self._new_database(), driver)
         try:
             for _ in range(ROUNDS):
                 try:
@@ -94,6 +102,6 @@ class Compared:
         finally:
             trial.engine.dispose()
             finish()
-        assert not any(PREFIX in key for key in content.digest(trial.address))
+        assert not trial.is_left()
         trial.look()
         return trial.seen

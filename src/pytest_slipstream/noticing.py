@@ -48,6 +48,7 @@ class Noticing:
 
     def __init__(self) -> None:
         self._began_s = time.perf_counter()
+        self._workers_s = 0.0
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._calls: Counter[str] = Counter()
         self._inside = threading.local()
@@ -102,11 +103,11 @@ class Noticing:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """The controller adds what a worker took, and for how long it ran."""
+        """The controller adds what a worker took, and for how long it ran; itself it only waits."""
         seconds, whole_s = getattr(node, "workeroutput", {}).get(_KEY, ({}, 0.0))
         for kind, taken_s in seconds.items():
             self._seconds[kind] += taken_s
-        self._began_s -= whole_s
+        self._workers_s += whole_s
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -115,7 +116,7 @@ class Noticing:
             terminalreporter.write_line(line)
 
     def _whole_s(self) -> float:
-        return time.perf_counter() - self._began_s
+        return self._workers_s or time.perf_counter() - self._began_s
 
 
 def told(seconds: dict[str, float], whole_s: float) -> Iterator[str]:

@@ -259,7 +259,11 @@ def test_strategies_and_kept_databases_of_each_lane(project: Project) -> None:
     )
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines(
-        ["*1 by clone*", "kept slipstream_k_main_test_fails*", "  slipstream db shell *"]
+        [
+            "*1 by clone*",
+            "kept slipstream_k_main_test_fails*",
+            "  slipstream db shell slipstream_k_main_test_fails*",
+        ]
     )
     assert [event["strategy"] for event in project.events("TestCleaned")] == ["reset", "clone"]
 

@@ -1,4 +1,4 @@
-"""Databases of a PostgreSQL server for programs that make and drop their own tables."""
+"""Databases of a server for programs that make and drop their own tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from memoised import Compared, NewDatabase
+from memoised_mysql import MysqlTrial
 from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.settings import DatabaseSettings
@@ -39,6 +40,39 @@ def new_database(
         for name in made:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
     server.close()
+
+
+@pytest.fixture(scope="session")
+def new_mysql_database(
+    shared_cache_dir: Path, require_mysql: None
+) -> Generator[NewDatabase, None, None]:
+    """The same, of a MariaDB server."""
+    import pymysql
+
+    server = servers.of(DatabaseSettings(engine="mysql"), cache_dir=shared_cache_dir)
+    server.open(lambda message: None)
+    maintenance = server.address(server.maintenance_database)
+    numbers = itertools.count()
+    made: list[str] = []
+
+    def new() -> Address:
+        made.append(f"own_{next(numbers)}_{id(made)}")
+        connection.cursor().execute(f"CREATE DATABASE {made[-1]}")
+        return server.address(made[-1])
+
+    connection = pymysql.connect(
+        unix_socket=maintenance.socket, user=maintenance.user, autocommit=True
+    )
+    yield new
+    for name in made:
+        connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
+    connection.close()
+    server.close()
+
+
+@pytest.fixture
+def compared_on_mysql(new_mysql_database: NewDatabase) -> Compared:
+    return Compared(new_mysql_database, MysqlTrial)
 
 
 @pytest.fixture

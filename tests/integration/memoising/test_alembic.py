@@ -185,6 +185,31 @@ def test_a_transaction_that_is_rolled_back(chain: Chain) -> None:
     assert compared(program).times == {"alembic upgrade on SQLite": ROUNDS - LEARNT}
 
 
+@pytest.mark.parametrize("audit", [False, True])
+def test_several_commands_in_one_transaction(chain: Chain, audit: bool) -> None:
+    def program(trial: Trial) -> None:
+        config = chain.config()
+        with trial.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            for is_kept in (True, False):
+                transaction = connection.begin()
+                for name, revision in (("upgrade", "head"), ("downgrade", "r1"), ("upgrade", "r2")):
+                    getattr(command, name)(config, revision)
+                    connection.execute(text("INSERT INTO person (name) VALUES ('Ada')"))
+                    rows = connection.execute(text("SELECT * FROM person")).all()
+                    trial.seen.append([*rows, connection.in_transaction()])
+                if is_kept:
+                    transaction.commit()
+                else:
+                    transaction.rollback()
+                trial.look()
+
+    counts = compared(program, audit=audit)
+
+    assert counts.times["alembic upgrade on SQLite"] > ROUNDS
+    assert counts.reasons == set()
+
+
 def test_rows_of_tests_do_not_hinder_what_ignores_them(chain: Chain, tmp_path: Path) -> None:
     def new_engine(number: int) -> Engine:
         return create_engine(f"sqlite:///{tmp_path}/{number}.db")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from memoised import NewDatabase
 from migrating import Chain
 from projects import Project
+from pytest_slipstream.databases.engines.mysql import content
+from pytest_slipstream.databases.urls import url
 
 SUITE = """
     import pytest
@@ -130,6 +133,54 @@ def test_workers_count_together(project: Project) -> None:
 
     result.assert_outcomes(passed=8)
     result.stdout.fnmatch_lines(["create_all on SQLite: replaced * times*"])
+
+
+ON_MARIADB = """
+    import pytest
+    from sqlalchemy import create_engine, select
+    from sqlalchemy.orm import Session
+
+    from app.models import Base, Role
+
+    engine = create_engine("{url}")
+
+
+    @pytest.fixture(autouse=True)
+    def tables():
+        Base.metadata.drop_all(engine)
+        Base.metadata.create_all(engine)
+
+
+    @pytest.mark.parametrize("number", range(8))
+    def test_adds(number):
+        with Session(engine) as session:
+            session.add(Role(name="admin"))
+            session.commit()
+            assert session.scalar(select(Role.id)) == 1
+"""
+
+
+def test_tables_of_mariadb_are_dropped_when_the_run_is_over(
+    project: Project, new_mysql_database: NewDatabase
+) -> None:
+    address = new_mysql_database()
+    suite = ON_MARIADB.replace("{url}", url(address))
+
+    plain = project.run(tests=suite)
+    made = content.digest(address)
+    result = project.run("--slipstream-memoize", tests=suite)
+
+    plain.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=8)
+    result.stdout.fnmatch_lines(
+        [
+            "create_all on MySQL or MariaDB: replaced * times*",
+            "drop_all on MySQL or MariaDB: replaced * times*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*ran as written*")
+    assert content.digest(address) == made
+    assert "rows of role" in made
 
 
 def test_beside_a_configured_database(project: Project) -> None:

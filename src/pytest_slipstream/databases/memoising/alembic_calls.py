@@ -161,7 +161,8 @@ class Memo:
         return Way("replay", replay, lambda: place.rehearse(self._statements))
 
     def _fits(self, image: Image, looks: Looks) -> bool:
-        return looks.rows is None or (self.ignores_rows and image.is_bare)
+        is_blank = looks.rows is None or (self.ignores_rows and image.is_bare)
+        return is_blank and not looks.is_inside
 
 
 class AlembicCalls:

@@ -25,11 +25,13 @@ from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 
 class Looks(msgspec.Struct, frozen=True):
     """A database before an operation: its schema and versions, and the rows of all other tables,
-    None where there are none. ``rows_matter``: also to a DROP."""
+    None where there are none. ``rows_matter``: also to a DROP. ``is_inside``: the driver is in a
+    transaction, so that there can be no image."""
 
     schema: Hashable
     rows: Hashable
     rows_matter: bool = False
+    is_inside: bool = False
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -125,13 +127,30 @@ class SqlitePlace(Place):
         return self._on(_content)
 
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
-        copy = self._on(copied)
-        for one in statements:
-            if isinstance(one.parameters, list):
-                copy.executemany(one.text, one.parameters)
-            else:
-                copy.execute(one.text, one.parameters or ())
+        return self._on(partial(_rehearsed, statements=statements))
+
+
+def _rehearsed(database: sqlite3.Connection, statements: Sequence[Statement]) -> dict[str, str]:
+    """On a copy; inside of a transaction, of which there can be none, up to a savepoint."""
+    if not database.in_transaction:
+        copy = copied(database)
+        _send(copy, statements)
         return content.digest(copy)
+    database.execute("SAVEPOINT slipstream_memo")
+    try:
+        _send(database, statements)
+        return _content(database)
+    finally:
+        database.execute("ROLLBACK TO slipstream_memo")
+        database.execute("RELEASE slipstream_memo")
+
+
+def _send(database: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    for one in statements:
+        if isinstance(one.parameters, list):
+            database.executemany(one.text, one.parameters)
+        else:
+            database.execute(one.text, one.parameters or ())
 
 
 def copied(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -147,7 +166,8 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _look(database: sqlite3.Connection, version_table: str) -> Looks:
-    state = sqlite.state_of(database)
+    state = sqlite.state_of(database, may_be_inside=True)
+    is_inside = database.in_transaction
     cursor = database.cursor()
     cursor.row_factory = None
     versions: tuple[object, ...] = ()
@@ -162,7 +182,7 @@ def _look(database: sqlite3.Connection, version_table: str) -> Looks:
     # How names in other objects follow an ALTER TABLE … RENAME.
     legacy = cursor.execute("PRAGMA legacy_alter_table").fetchone()
     enforced = bool(cursor.execute("PRAGMA foreign_keys").fetchone()[0])
-    return Looks((state, legacy, versions), rows, rows_matter=enforced)
+    return Looks((state, legacy, versions, is_inside), rows, enforced, is_inside)
 
 
 def _content(database: sqlite3.Connection) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sqlalchemy.schema import sort_tables_and_constraints
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import Snapshot
+from pytest_slipstream.databases.memoising.on_mysql import Tablesets
 from pytest_slipstream.databases.memoising.postgresql import Parking
 from pytest_slipstream.databases.memoising.sqlite import Results
 
@@ -36,6 +37,7 @@ class Known:
     def __init__(self, metadata: MetaData, create_all: Callable[..., None]) -> None:
         self.results: Results = {}
         self.parkings: dict[Hashable, Parking] = {}
+        self.put_off: dict[Hashable, Tablesets] = {}
         self._metadata = metadata
         self._create_all = create_all
         self._statements: list[str] | None = None
@@ -102,4 +104,5 @@ class Known:
         if self._statements is None or MockConnection is None or statements != self._statements:
             self.results.clear()
             self.parkings.clear()
+            self.put_off.clear()
         self._statements = statements

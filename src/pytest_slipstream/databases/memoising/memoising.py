@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.ledger import Ledger
+from pytest_slipstream.databases.memoising.on_mysql import OnMysql
 from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
@@ -54,14 +55,17 @@ class Memoising:
             }
         )
         self._checking: Checking | None = None
+        self._on_mysql = OnMysql(self._ledger, self._check)
 
     def put_up(self) -> None:
         """Replace the operations, now or when their library is imported."""
+        self._on_mysql.put_up()
         self._hook.put_up()
 
     def take_down(self) -> None:
         """Put everything back."""
         self._hook.take_down()
+        self._on_mysql.take_down()
         while self._undo:
             self._undo.pop()()
 
@@ -72,12 +76,12 @@ class Memoising:
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
 
-        self._stand_in(MetadataCalls(self._ledger, self._check()))
+        self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql))
 
     def _meet_peewee(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
-        self._stand_in(PeeweeCalls(self._ledger, self._check()))
+        self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
 
     def _meet_alembic(self, module: ModuleType) -> None:
         """Many import it, since their extension of Flask does, and few migrate: wait for the first

@@ -21,8 +21,13 @@ from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import DialectKeys
+from pytest_slipstream.databases.memoising.on_mysql import PRODUCT, OnMysql
 from pytest_slipstream.databases.memoising.postgresql import Operation
-from pytest_slipstream.databases.memoising.postgresql_calls import enter
+from pytest_slipstream.databases.memoising.postgresql_calls import (
+    SqlalchemySession,
+    enter,
+    refuse_statements,
+)
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
 from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
@@ -30,7 +35,13 @@ from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
 Learn = Callable[[], None]
 """Keeps what an operation came to, after it has run as it is written."""
 
-PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+Way = Callable[[Any, Connection, Known], Learn | State | None]
+PRODUCTS = {
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+    "mysql": PRODUCT,
+    "mariadb": PRODUCT,
+}
 NAMES = ("create_all", "drop_all")
 KEPT = 16
 """How many metadatas are remembered, each with its copy, its results and their images."""
@@ -69,9 +80,10 @@ class Call(msgspec.Struct, frozen=True):
 class MetadataCalls:
     """Stands in for the two methods from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._on_mysql = on_mysql
         self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
         self._known: dict[tuple[int, object], Known] = {}
         self._dialects = DialectKeys()
@@ -128,7 +140,11 @@ class MetadataCalls:
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
             return None
-        run = self._run_sqlite if call.product == "sqlite" else self._run_postgresql
+        ways: dict[str, Way] = {
+            "sqlite": self._run_sqlite,
+            "postgresql": self._run_postgresql,
+        }
+        run = ways.get(call.product, self._run_mysql)
         try:
             refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
@@ -176,6 +192,18 @@ class MetadataCalls:
                 self._checking.compare(call.label, check.content(), before.restored)
 
         return learn
+
+    def _run_mysql(self, call: Call, connection: Connection, known: Known) -> Learn | None:
+        if not hasattr(connection.dialect, "loaded_dbapi"):
+            raise UnknownResultError("SQLAlchemy before version 2")
+        refuse_statements(call.metadata)
+        return self._on_mysql.run(
+            SqlalchemySession(connection),
+            connection.connection.driver_connection,
+            Operation(call.name == "create_all", call.operation),
+            call.label,
+            known.put_off.setdefault(call.operation[1], {}),
+        )
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
         key = (id(metadata), self._dialects.of(dialect))

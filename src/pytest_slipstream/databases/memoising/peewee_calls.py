@@ -18,6 +18,7 @@ import peewee as typed_peewee
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
+from pytest_slipstream.databases.memoising.on_mysql import PRODUCT, OnMysql, Tablesets
 from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking, Session
 from pytest_slipstream.databases.memoising.postgresql_places import (
     Places,
@@ -52,14 +53,16 @@ class PeeweeSession(Session):
 class PeeweeCalls:
     """Stands in for the two methods from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._on_mysql = on_mysql
         self._places = Places()
         self._statements = Statements()
         self._on_sqlite = SqliteResults(ledger, checking)
         self._seen: set[Hashable] = set()
         self._parkings: dict[Hashable, Parking] = {}
+        self._put_off: dict[Hashable, Tablesets] = {}
         self._originals: dict[str, Callable[..., None]] = {}
 
     def put_up(self) -> None:
@@ -85,6 +88,8 @@ class PeeweeCalls:
 
             if isinstance(database, peewee.PostgresqlDatabase):
                 self._run(name, database, given, options, as_written)
+            elif isinstance(database, peewee.MySQLDatabase):
+                self._run_mysql(name, database, given, options, as_written)
             elif isinstance(database, peewee.SqliteDatabase):
                 self._run_sqlite(name, database, given, options, as_written)
             else:
@@ -158,6 +163,42 @@ class PeeweeCalls:
             as_written()
         seconds = clock.seconds() - started
         self._on_sqlite.end(_sqlite_of(database), label, operation, begun, seconds)
+
+    def _run_mysql(
+        self,
+        name: str,
+        database: Any,
+        models: list[Any],
+        options: dict[str, Any],
+        as_written: Callable[[], None],
+    ) -> None:
+        """The same, where each statement on the schema commits by itself."""
+        started = clock.seconds()
+        label = f"{name} on {PRODUCT}"
+        learn: Callable[[], None] | None = None
+        try:
+            _refuse(name, database, models, options)
+            statements = self._statements.of(models)
+            if statements in self._seen:
+                learn = self._on_mysql.run(
+                    PeeweeSession(database),
+                    database.connection(),
+                    Operation(name == "create_tables", tuple(sorted(options.items()))),
+                    label,
+                    self._put_off.setdefault(statements, {}),
+                )
+                if learn is None:
+                    self._ledger.replaced(label, clock.seconds() - started)
+                    return
+            self._seen.add(statements)
+        except UnknownResultError as reason:
+            self._ledger.as_written(label, str(reason))
+            as_written()
+            return
+        as_written()
+        self._ledger.made(label, clock.seconds() - started)
+        if learn is not None:
+            learn()
 
     def _redo(
         self,

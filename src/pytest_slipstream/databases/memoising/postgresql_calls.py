@@ -52,9 +52,7 @@ def enter(
         UnknownResultError: It is no session of which that can be known.
     """
     refuse_driver(connection)
-    for listener in listeners(metadata):
-        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
-            raise UnknownResultError("an event listener whose statement may do anything")
+    refuse_statements(metadata)
     session = SqlalchemySession(connection)
     return session, state_of(places, connection, session)
 
@@ -77,6 +75,17 @@ def refuse_driver(connection: Connection) -> None:
     proxy: Any = connection.connection
     if getattr(proxy.dbapi_connection, "autocommit", True) or not connection.in_transaction():
         raise UnknownResultError("a connection without a transaction")
+
+
+def refuse_statements(metadata: MetaData) -> None:
+    """What listeners send must be definitions in the same database.
+
+    Raises:
+        UnknownResultError: It may do anything.
+    """
+    for listener in listeners(metadata):
+        if isinstance(listener, DDL) and not _IN_CATALOGUE.match(str(listener.statement)):
+            raise UnknownResultError("an event listener whose statement may do anything")
 
 
 def _leaving(connection: Connection) -> Callable[[], None]:

@@ -134,14 +134,18 @@ def _restore(result: Result, connection: sqlite3.Connection) -> bool:
     return True
 
 
-def state_of(connection: sqlite3.Connection) -> State:
+def state_of(connection: sqlite3.Connection, *, may_be_inside: bool = False) -> State:
     """What is compared before an operation.
+
+    Args:
+        connection: To the database.
+        may_be_inside: Whether it may be in a transaction.
 
     Raises:
         UnknownResultError: A transaction is open that could be rolled back, or there are temporary
             objects.
     """
-    if connection.in_transaction:
+    if connection.in_transaction and not may_be_inside:
         raise UnknownResultError("a transaction that is open")
     cursor = connection.cursor()
     cursor.row_factory = None

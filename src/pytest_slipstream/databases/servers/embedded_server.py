@@ -134,6 +134,7 @@ class EmbeddedServer:
                     hint="look at the file `log` there, or run `slipstream db stop --force`",
                 )
             time.sleep(_POLL_S)
+            info = self.open(progress)  # what answered may have been the end of the one that died
         return info
 
     def close(self, *, keep_running: bool = False) -> None:
@@ -285,7 +286,7 @@ class EmbeddedServer:
             pid = process.launch(command, account=self._account, log=log)
             running = Running(pid=pid, mark=str(data), stop=self._product.stop)
             stores.write_running(store, running)
-            if self._becomes_ready(running, data):
+            if self._becomes_ready(running, data) and self._serves(running):
                 return
             process.stop(running)
             said = log.read_text("utf-8", "replace")
@@ -294,14 +295,25 @@ class EmbeddedServer:
 
     def _becomes_ready(self, running: Running, data: Path) -> bool:
         """Wait until the server is ready; False when it ends or stops instead, or hangs."""
-        address = self.address(self._product.maintenance_database)
         deadline = time.monotonic() + _START_PATIENCE_S
         while time.monotonic() < deadline:
             state = self._product.state(data, running.pid)
             if process.find(running) is None or state == "stopping":
                 return False
-            # MySQL says that it is ready before it looks at the names of its options.
-            if state == "ready" and self._product.accepts(address):
+            if state == "ready":
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _serves(self, running: Running) -> bool:
+        """Wait until a connection is accepted; False when the server ends instead, or hangs.
+
+        MySQL says that it is ready before it looks at the names of its options.
+        """
+        address = self.address(self._product.maintenance_database)
+        deadline = time.monotonic() + _START_PATIENCE_S
+        while time.monotonic() < deadline and process.find(running) is not None:
+            if self._product.accepts(address):
                 return True
             time.sleep(_POLL_S)
         return False

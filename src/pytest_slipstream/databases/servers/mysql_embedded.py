@@ -55,8 +55,9 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
     },
     "mysql": {
         "performance-schema": "ON",
+        "performance-schema-consumer-events-transactions-current": "ON",
         "innodb-flush-method": "nosync",
-        "innodb-redo-log-capacity": "64M",
+        "loose-innodb-redo-log-capacity": "64M",  # since 8.0.30
         "information-schema-stats-expiry": "0",
         "disable-log-bin": "",
         "mysqlx": "OFF",
@@ -64,6 +65,7 @@ _OPTIONS_OF: Mapping[str, Mapping[str, str]] = {
         "secure-file-priv": "/",
     },
 }
+_LASTING = ("innodb-page-size", "lower-case-table-names")
 _SYSTEM_TABLES = ("system_tables", "performance_tables", "system_tables_data")
 
 
@@ -99,8 +101,17 @@ class EmbeddedMysql(Product[Binaries]):
         return f"the system tables of {self.label}"
 
     def cluster_facts(self, password: str) -> list[str]:
-        """The build, and the password where there is one."""
-        return [self.build.identity, self._password(password)]
+        """The build, the password where there is one, and what MySQL never changes later."""
+        return [self.build.identity, self._password(password), *self._lasting()]
+
+    def _lasting(self) -> list[str]:
+        """The configured options that MySQL takes only when it makes its system tables."""
+        if self.build.flavour != "mysql":
+            return []
+        given = {
+            name.replace("_", "-"): value for name, value in self._settings.server_options.items()
+        }
+        return [f"--{name}={given[name]}" for name in _LASTING if name in given]
 
     def _password(self, password: str) -> str:
         return password if self._settings.tcp else ""
@@ -120,8 +131,8 @@ class EmbeddedMysql(Product[Binaries]):
             directories.write_whole(script, accounts.encode())
             account.give(script)
             # With its defaults it makes 110 MB more, which every new server would copy.
-            command += ["--innodb-redo-log-capacity=8M", "--innodb-doublewrite=0"]
-            command += ["--initialize-insecure", f"--init-file={script}"]
+            command += ["--loose-innodb-redo-log-capacity=8M", "--innodb-doublewrite=0"]
+            command += [*self._lasting(), "--initialize-insecure", f"--init-file={script}"]
             text = b""
         else:
             command += ["--bootstrap", "--innodb-autoextend-increment=1", *options]

@@ -9,7 +9,7 @@ from pytest_slipstream.databases.servers.mysql_binaries import (
     parse_version,
     too_old,
 )
-from pytest_slipstream.databases.servers.mysql_embedded import accounts_sql
+from pytest_slipstream.databases.servers.mysql_embedded import EmbeddedMysql, accounts_sql
 from pytest_slipstream.databases.servers.mysql_external import ExternalMysql, parse_url
 from pytest_slipstream.errors import ConfigurationError, MissingExtraError, ServerError
 from pytest_slipstream.settings import DatabaseSettings
@@ -84,3 +84,17 @@ def test_remote_servers_are_refused_without_their_password():
 def test_the_account_has_a_password_for_tcp_only():
     assert "127.0.0.1" not in accounts_sql("me", "")
     assert "IDENTIFIED BY 'abc'" in accounts_sql("me", "abc")
+
+
+@pytest.mark.parametrize(
+    ("version", "lasting"),
+    [("9.7.4 for Linux", ["--lower-case-table-names=1"]), ("10.11.8-MariaDB", [])],
+)
+def test_what_mysql_never_changes_later_makes_other_system_tables(tmp_path, version, lasting):
+    program = tmp_path / "mysqld"
+    program.write_text(f"#!/bin/sh\necho 'mysqld Ver {version}'\n")
+    program.chmod(0o755)
+    options = {"lower_case_table_names": "1", "sql_mode": "ANSI_QUOTES"}
+    settings = DatabaseSettings(engine="mysql", server_options=options)
+    product = EmbeddedMysql(settings, {"SLIPSTREAM_MYSQL_BIN": str(tmp_path)})
+    assert product.cluster_facts("") == [version, "", *lasting]

@@ -29,7 +29,7 @@ _KINDS: Mapping[str, TableKind] = {
 _OWN = "slipstream_this_database"
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 _INEXACT = ("float", "double")
-_POSITION = re.compile(r"^(\) .*?) AUTO_INCREMENT=\d+", re.MULTILINE)
+POSITION = re.compile(r"^(\) .*?) AUTO_INCREMENT=\d+", re.MULTILINE)
 
 _TABLES = """
 SELECT table_name, table_type, coalesce(engine, ''), auto_increment
@@ -272,7 +272,7 @@ def _creates(
         for name, kind in kinds.items()
     )
     for name, (_, rows) in zip(kinds, found, strict=True):
-        yield name, _unnamed(_POSITION.sub(r"\1", str(rows[0][1])), database)
+        yield name, _unnamed(POSITION.sub(r"\1", str(rows[0][1])), database)
 
 
 def _libraries(session: Session, database: str) -> Iterator[Definition]:

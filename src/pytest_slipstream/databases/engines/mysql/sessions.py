@@ -45,6 +45,7 @@ _OF_FLAVOUR = {
         "information_schema_stats_expiry": "0",
         "max_execution_time": "0",
         "sql_generate_invisible_primary_key": "0",
+        "sql_require_primary_key": "0",
     },
 }
 _UNKNOWN_VARIABLE = 1193
@@ -149,6 +150,10 @@ class Session:
                 found.append((cursor.rowcount, cursor.fetchall()))
                 if not cursor.nextset():
                     return found
+
+    def abandon(self) -> None:
+        """End the session without a word, since it may be in the midst of an answer."""
+        self._connection._force_close()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """End the session; also one that is lost."""

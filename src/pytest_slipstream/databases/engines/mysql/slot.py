@@ -155,6 +155,7 @@ class MysqlSlot:
         moved = reading.moved_from(base.positions)
         moved |= reading.hidden_since(self._clean) & base.positions.keys()
         if not dirty and not moved:
+            self._settle(reading)  # others may have defined something
             return Cleaning(leftovers=ended)
         differed, more = self._put_back(reading, dirty, moved)
         rolls_back = all(base.blueprint.tables[name].is_transactional for name in written)
@@ -165,8 +166,7 @@ class MysqlSlot:
         reading = self._watch.look()
         if {one.key for one in reading.transactions} <= {one.key for one in self._kept}:
             return (), reading
-        question = self._sight.rights.question
-        ended = leftovers.end(self._session, self.name, question, self._kept)
+        ended = leftovers.end(self._session, self.name, self._sight.rights.question, self._kept)
         return ended, self._watch.look()
 
     def _redefined(self, reading: Reading) -> tuple[tuple[str, ...], set[str]]:

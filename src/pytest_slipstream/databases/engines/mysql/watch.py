@@ -46,7 +46,7 @@ _IDS = {
     "mysql": "SELECT name, table_id FROM information_schema.innodb_tables "
     "WHERE left(name, {length}) = {folder}",
 }
-# MySQL counts statements in no table that can be read.
+# MySQL shows these counters in none of its tables.
 _DEFINING = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
 _MADE = ("event", "function", "index", "library", "package", "procedure", "sequence", "table")
 _VERBS = {
@@ -54,7 +54,7 @@ _VERBS = {
     "create": (*_MADE, "package_body", "trigger", "view"),
     "drop": (*_MADE, "db", "package_body", "trigger", "view"),
 }
-_COMMANDS = (
+COMMANDS = (
     *(f"Com_{verb}_{what}" for verb, objects in _VERBS.items() for what in objects),
     *("Com_import", "Com_rename_table", "Com_truncate"),
 )
@@ -154,7 +154,7 @@ class Watch:
         self._sees = sight.rights.unseen is None
         flavour, folder = session.flavour, f"{database}/"
         self._ids = _IDS[flavour].format(length=len(folder), folder=literal(folder))
-        self._defining = _DEFINING.format(names=", ".join(map(literal, _COMMANDS)))
+        self._defining = _DEFINING.format(names=", ".join(map(literal, COMMANDS)))
         self._statements = [
             _WRITTEN[flavour].format(database=literal(database)),
             _TABLES.format(database=literal(database)),

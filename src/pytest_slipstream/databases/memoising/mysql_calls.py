@@ -1,0 +1,121 @@
+"""The way from a library's connection to a session of MariaDB, and to slipstream's own beside it.
+
+The invariant: over the application's connection nothing is sent but one question, and the COMMIT
+that the operation itself would have come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+from pytest_slipstream.databases.memoising.mysql_onlookers import OWN, parameter, route_of
+from pytest_slipstream.databases.memoising.mysql_places import Caller, MysqlPlaces, Place
+from pytest_slipstream.databases.memoising.mysql_tables import Before, Tables
+from pytest_slipstream.databases.memoising.postgresql import Operation, Session
+from pytest_slipstream.databases.urls import is_local
+
+_MODULES = ("pymysql", "aiomysql", "asyncmy")
+_SETTINGS = (
+    *("sql_mode", "default_storage_engine", "enforce_storage_engine", "time_zone"),
+    *("character_set_client", "character_set_connection", "collation_connection"),
+    *("character_set_database", "collation_database", "foreign_key_checks"),
+    *("explicit_defaults_for_timestamp", "innodb_strict_mode", "innodb_default_row_format"),
+    *("innodb_file_per_table", "lower_case_table_names", "old_mode", "alter_algorithm"),
+)
+_QUESTION = f"""{OWN} connection_id(), database(), @@version, @@in_transaction,
+concat_ws(' ', @@hostname, @@port, @@datadir, @@pid_file),
+concat_ws('; ', user(), current_user(), current_role(), {", ".join(f"@@{n}" for n in _SETTINGS)}),
+(SELECT sum(variable_value) FROM information_schema.session_status
+ WHERE variable_name IN ('COM_CREATE_TEMPORARY_TABLE', 'COM_LOCK_TABLES'))
+"""
+
+
+IsDue = Callable[[], bool]
+"""Says whether what is about to be restored is to be compared."""
+
+
+class MysqlCheck:
+    """Reads what is restored, and what the slow way makes."""
+
+    def __init__(self, place: Place, is_due: IsDue) -> None:
+        self._place = place
+        self.is_due = is_due
+
+    def content(self) -> dict[str, str]:
+        """All that the database holds."""
+        return self._place.content()
+
+
+def changes(places: MysqlPlaces, tables: Tables, caller: Caller, operation: Operation) -> bool:
+    """`Tables.changes` where the application's session works.
+
+    Raises:
+        UnknownResultError: Slipstream cannot get there.
+    """
+    with places.at(caller) as place:
+        return tables.changes(place, operation)
+
+
+def redo(
+    places: MysqlPlaces, tables: Tables, caller: Caller, operation: Operation, is_due: IsDue
+) -> Before | None:
+    """`Tables.redo` where the application's session works.
+
+    Raises:
+        UnknownResultError: The result depends on something that cannot be compared.
+    """
+    with places.at(caller) as place:
+        return tables.redo(place, operation, MysqlCheck(place, is_due))
+
+
+def caller_of(session: Session, connection: Any) -> Caller:
+    """The application's session.
+
+    Args:
+        session: Over its connection.
+        connection: The driver's.
+
+    Raises:
+        UnknownResultError: It is no session of which anything can be known.
+    """
+    module = type(connection).__module__.partition(".")[0]
+    if not any(kind.__module__.partition(".")[0] in _MODULES for kind in type(connection).__mro__):
+        raise UnknownResultError(f"the driver {module}")
+    host = parameter(connection, "host") or ""
+    socket = parameter(connection, "unix_socket") or ""
+    if not socket and not is_local(host):
+        raise UnknownResultError("a server on another machine")
+    try:
+        answer = session.rows(_QUESTION)[0]
+    except Exception as error:  # each library has its own for what a server does not know
+        raise UnknownResultError("a server of another kind or version") from error
+    number, database, version, is_busy, server, surroundings, used = answer
+    if "MariaDB" not in version:
+        raise UnknownResultError("MySQL, which is not MariaDB")
+    if database is None:
+        raise UnknownResultError("a session without a database")
+    if int(used):
+        raise UnknownResultError("a session that has made temporary tables, or locked tables")
+    return Caller(
+        address=Address(
+            engine="mysql",
+            database=database,
+            host="" if socket else host,
+            port=parameter(connection, "port") or 0,
+            user=_text(parameter(connection, "user")),
+            password=_text(parameter(connection, "password")),
+            socket=_text(socket),
+        ),
+        route=route_of(connection),
+        id=int(number),
+        server=server,
+        surroundings=surroundings,
+        is_in_transaction=bool(is_busy),
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -1,0 +1,140 @@
+"""What an operation on the schema of a MariaDB database can see, read by a session of slipstream's.
+
+The invariant: two equal catalogues of a database say that all in it is defined alike, by what
+SHOW CREATE tells of each object. Reading that takes as long as dropping a few tables, so the
+server's counters of DDL statements are read first: while they stand still, nothing is defined
+otherwise. TRUNCATE does not count here, since it changes rows and positions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import pymysql
+
+from pytest_slipstream.databases.engines.mysql.blueprint import POSITION
+from pytest_slipstream.databases.engines.mysql.sessions import Session, literal, quoted
+from pytest_slipstream.databases.engines.mysql.watch import COMMANDS
+
+_NAMES = """
+SELECT 'TABLE', table_name, concat_ws(' ', table_type, engine)
+FROM information_schema.tables WHERE table_schema = {database} AND table_type <> 'VIEW'
+UNION ALL
+SELECT 'VIEW', table_name, '' FROM information_schema.views WHERE table_schema = {database}
+UNION ALL
+SELECT routine_type, routine_name, '' FROM information_schema.routines
+WHERE routine_schema = {database}
+UNION ALL
+SELECT 'TRIGGER', trigger_name, concat(event_object_table, ' ', action_order)
+FROM information_schema.triggers WHERE trigger_schema = {database}
+UNION ALL
+SELECT 'EVENT', event_name, '' FROM information_schema.events WHERE event_schema = {database}
+ORDER BY 1, 2
+"""
+# Tables of other databases that reference one of these. The first way takes the right PROCESS, the
+# second opens all tables of all databases that the role may see.
+_REFERENCES = (
+    "SELECT id FROM information_schema.innodb_sys_foreign "
+    "WHERE left(ref_name, {length}) = {folder} AND left(for_name, {length}) <> {folder}",
+    "SELECT concat_ws('/', constraint_schema, constraint_name) "
+    "FROM information_schema.referential_constraints "
+    "WHERE unique_constraint_schema = {database} AND constraint_schema <> {database}",
+)
+_COUNTERS = (
+    "SELECT sum(variable_value) FROM information_schema.global_status "
+    "WHERE variable_name IN ({names})"
+)
+_PLAIN = "BASE TABLE InnoDB"
+_STATEMENT_IN = {"TABLE": slice(1, 2), "VIEW": slice(1, 4), "EVENT": slice(1, 7)}
+"""Which columns of SHOW CREATE are the definition; a trigger's last says when it was made."""
+_OTHERS_STATEMENT = slice(1, 6)
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All of a database but its rows and positions. ``objects``: by kind and name."""
+
+    objects: Mapping[tuple[str, str], str]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables."""
+        return tuple(name for kind, name in self.objects if kind == "TABLE")
+
+    @property
+    def problem(self) -> str | None:
+        """What makes results unknown."""
+        for (kind, name), definition in self.objects.items():
+            if kind == "TABLE" and not definition.startswith(_PLAIN):
+                return f"the table {name}, which is not a plain one of InnoDB's"
+            if kind == "REFERENCE":
+                return f"the foreign key {name}, by which another database refers to this one"
+        return None
+
+
+class Reader:
+    """Reads the catalogue of one database.
+
+    Args:
+        session: Slipstream's own.
+        database: The database's name.
+    """
+
+    def __init__(self, session: Session, database: str) -> None:
+        self._session = session
+        self._database = database
+        values = {
+            "database": literal(database),
+            "folder": literal(f"{database}/"),
+            "length": len(f"{database}/"),
+        }
+        self._names = _NAMES.format(**values)
+        self._references = [query.format(**values) for query in _REFERENCES]
+        counted = ", ".join(literal(name) for name in COMMANDS if name != "Com_truncate")
+        self.counters = _COUNTERS.format(names=counted)
+        """The query whose answer `at` wants."""
+        self._counted: object = None
+        self._last = Catalogue({})
+
+    def read(self) -> Catalogue:
+        """The catalogue as it is now."""
+        return self.at(self._session.rows(self.counters)[0][0])
+
+    def at(self, counted: object) -> Catalogue:
+        """The catalogue when the counters said this, a moment ago."""
+        known = self.known_at(counted)
+        if known is None:
+            known = self._last = self._read()
+            self._counted = counted
+        return known
+
+    def known_at(self, counted: object) -> Catalogue | None:
+        """The same, if it has been read already."""
+        return self._last if counted == self._counted else None
+
+    def _read(self) -> Catalogue:
+        keys: list[tuple[str, str]] = [("DATABASE", "")]
+        more = [""]
+        for kind, name, details in self._session.rows(self._names):
+            keys.append((str(kind), str(name)))
+            more.append(str(details))
+        shown = self._session.results(
+            f"SHOW CREATE {kind} {quoted(self._database, name) if name else quoted(self._database)}"
+            for kind, name in keys
+        )
+        objects = {
+            key: f"{details} {_definition(key[0], rows[0])}"
+            for key, details, (_, rows) in zip(keys, more, shown, strict=True)
+        }
+        return Catalogue(objects | {("REFERENCE", name): "" for name in self._referring()})
+
+    def _referring(self) -> list[str]:
+        try:
+            return [str(name) for (name,) in self._session.rows(self._references[0])]
+        except pymysql.err.MySQLError:
+            return [str(name) for (name,) in self._session.rows(self._references[1])]
+
+
+def _definition(kind: str, row: Sequence[object]) -> str:
+    told = row[_STATEMENT_IN.get(kind, _OTHERS_STATEMENT)]
+    return POSITION.sub(r"\1", "\0".join(str(part) for part in told))

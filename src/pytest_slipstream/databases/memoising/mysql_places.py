@@ -1,0 +1,295 @@
+"""All databases of MariaDB in which a drop is put off.
+
+The invariant: when the run is over, nothing is put off any more, and whoever looks earlier sees it
+done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+import pymysql
+
+from pytest_slipstream.databases.engines.mysql import content
+from pytest_slipstream.databases.engines.mysql.sessions import (
+    Session,
+    is_locked,
+    is_lost,
+    literal,
+    quoted,
+)
+from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader
+from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
+from pytest_slipstream.databases.memoising.mysql_tables import Made, Rows, Tables, dropped
+
+_LOCK_S = 1
+"""How long the lock of tables is waited for, which the server itself takes at times."""
+_PATIENCE_S = 60
+"""How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
+# One row of few texts, since PyMySQL takes long for many columns and answers.
+_GLANCE = """
+SELECT ({counters}),
+(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
+CAST(concat(''{filled}) AS CHAR),
+(SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
+ FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
+"""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A session of the application's.
+
+    ``server`` tells servers apart, ``route`` how this process reaches it; ``surroundings`` are the
+    settings that new objects depend on.
+    """
+
+    address: Address
+    route: object
+    id: int
+    server: str
+    surroundings: str
+    is_in_transaction: bool
+
+    @property
+    def database(self) -> str:
+        """Its name."""
+        return self.address.database
+
+
+class Glance(msgspec.Struct, frozen=True):
+    """What a place is like: what the counters say, who is there, and what is in the tables."""
+
+    counted: object
+    sessions: tuple[int, ...]
+    rows: Rows
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Tables that are there, though they are dropped."""
+
+    holder: Tables
+    made: Made
+
+
+class Place:
+    """One database, and a session of slipstream's own that works in it.
+
+    Args:
+        address: How to connect.
+        route: How the process's connections reach the server.
+        onlookers: Who could look.
+    """
+
+    def __init__(self, address: Address, route: object, onlookers: Onlookers) -> None:
+        self._address = address
+        self.route = route
+        self._onlookers = onlookers
+        self._session = Session(address)
+        self._reader = Reader(self._session, address.database)
+        self._held: Held | None = None
+
+    @property
+    def holder(self) -> Tables | None:
+        """Whose tables are there, though they are dropped."""
+        return None if self._held is None else self._held.holder
+
+    def sees(self, connection_id: int) -> bool:
+        """Whether a session of the application's is one of this server's, in this database."""
+        query = f"SELECT db FROM information_schema.processlist WHERE id = {connection_id}"
+        return self._session.rows(query) == [(self._address.database,)]
+
+    def read(self) -> Catalogue:
+        """What is defined."""
+        return self._reader.read()
+
+    def content(self) -> dict[str, str]:
+        """All there is."""
+        return content.digest_in(self._session, self._address.database)
+
+    def rows(self, tables: tuple[str, ...]) -> Rows:
+        """What is in tables."""
+        return self._glance(tables).rows
+
+    def is_as_made(self, made: Made) -> bool:
+        """Whether the tables are as they were when they were new."""
+        glance = self._glance(made.catalogue.tables)
+        return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
+
+    def put_off(self, holder: Tables, made: Made) -> bool:
+        """Empty the tables and keep them; False if they are not known to be as they were made.
+
+        They are locked as DROP TABLE locks them, so that a transaction of somebody's that it would
+        wait for is noticed.
+
+        Raises:
+            UnknownResultError: Somebody uses them, or could look without being noticed.
+        """
+        database, tables = self._address.database, made.catalogue.tables
+        locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
+        try:
+            glance = self._glance(tables, f"LOCK TABLES {locks} WAIT {_LOCK_S}")
+        except pymysql.err.MySQLError as error:
+            self._session.run(["UNLOCK TABLES"])
+            if is_locked(error):
+                raise UnknownResultError("tables that somebody uses") from error
+            return False
+        is_known = self._reader.known_at(glance.counted) == made.catalogue
+        stranger = self._onlookers.stranger(self.route, glance.sessions) if is_known else None
+        emptied: list[str] = []
+        if is_known and stranger is None:
+            self._held = Held(holder, made)
+            emptied += _emptied(database, glance.rows, made.rows)
+        self._session.run([*emptied, "UNLOCK TABLES"])
+        if stranger is not None:
+            raise UnknownResultError(stranger)
+        return is_known
+
+    def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
+        database = self._address.database
+        filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
+        question = _GLANCE.format(
+            counters=self._reader.counters, database=literal(database), filled="".join(filled)
+        )
+        *_, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
+            [*first, question]
+        )
+        lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
+        return Glance(
+            counted=counted,
+            sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
+            rows=Rows(
+                frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
+                {name: int(number) for name, _, number in lines},
+            ),
+        )
+
+    def take_back(self) -> None:
+        """The tables are made again."""
+        self._held = None
+
+    def drop(self) -> None:
+        """Do what was put off."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        held.holder.fruitless += 1
+        statements = dropped(self._address.database, held.made.added, patience_s=_PATIENCE_S)
+        try:
+            self._session.run(statements)
+        except pymysql.err.MySQLError as error:
+            if not is_lost(error):
+                raise
+            self.renew()
+            self._session.run(statements)
+
+    def renew(self) -> None:
+        """Take another session, since this one may be in the midst of an answer, or lost."""
+        self._session.abandon()
+        self._session = Session(self._address)
+        self._reader = Reader(self._session, self._address.database)
+
+    def close(self) -> None:
+        """Leave the database as it should be."""
+        # One that does not answer any more has no tables.
+        with suppress(pymysql.err.MySQLError, OSError):
+            self.drop()
+        self._session.close()
+
+
+class MysqlPlaces:
+    """The databases of one process.
+
+    Args:
+        onlookers: Who could look.
+    """
+
+    def __init__(self, onlookers: Onlookers) -> None:
+        self._onlookers = onlookers
+        self._places: dict[tuple[str, str, str], Place] = {}
+        self._lock = threading.RLock()
+        self._is_at_work = False
+
+    def leave(self) -> None:
+        """Do what is put off, everywhere, and end slipstream's sessions."""
+        self._onlookers.leave_alone()
+        with self._lock:
+            while self._places:
+                self._places.popitem()[1].close()
+
+    @contextmanager
+    def at(self, caller: Caller) -> Iterator[Place]:
+        """The database of the application's session, in which nobody else works meanwhile.
+
+        Raises:
+            UnknownResultError: Slipstream cannot get there, or its session was ended.
+        """
+        with self._lock:
+            self._is_at_work = True
+            try:
+                place = self._place(caller)
+                with _renewed(place):
+                    yield place
+            finally:
+                self._is_at_work = False
+                self._onlookers.leave_alone()
+                if any(place.holder is not None for place in self._places.values()):
+                    self._onlookers.watch()
+
+    def _place(self, caller: Caller) -> Place:
+        key = (caller.server, caller.database, caller.address.user)
+        if key not in self._places:
+            try:
+                place = Place(caller.address, caller.route, self._onlookers)
+            except (pymysql.err.MySQLError, OSError) as error:
+                raise UnknownResultError("a server that slipstream cannot connect to") from error
+            if not place.sees(caller.id):
+                place.close()
+                raise UnknownResultError("a server that slipstream finds another database at")
+            self._places[key] = place
+        return self._places[key]
+
+    def look(self, route: object) -> None:
+        """Do what is put off, since somebody is about to look.
+
+        Args:
+            route: The server's; None for all.
+        """
+        with self._lock:
+            if self._is_at_work:
+                return
+            held = [one for one in self._places.values() if one.holder is not None]
+            seen = [one for one in held if route in (None, one.route)]
+            if held == seen:
+                self._onlookers.leave_alone()
+            for place in seen:
+                place.drop()
+
+
+@contextmanager
+def _renewed(place: Place) -> Iterator[None]:
+    """Whatever interrupts slipstream's session, a signal's exception too, it keeps no lock."""
+    try:
+        yield
+    except UnknownResultError:
+        raise
+    except BaseException as error:
+        with suppress(pymysql.err.MySQLError, OSError):
+            place.renew()
+        if isinstance(error, pymysql.err.MySQLError):
+            raise UnknownResultError("a session of slipstream's that was ended") from error
+        raise
+
+
+def _emptied(database: str, now: Rows, made: Rows) -> Iterator[str]:
+    """Statements that put tables back to what they were when they were new."""
+    moved = dict(now.positions.items() ^ made.positions.items())
+    for name in sorted(now.filled | moved.keys()):
+        yield f"TRUNCATE TABLE {quoted(database, name)}"
+        if name in made.positions:
+            position = made.positions[name]
+            yield f"ALTER TABLE {quoted(database, name)} AUTO_INCREMENT = {position}"

@@ -1,0 +1,19 @@
+"""Programs that make and drop their own tables on MariaDB.
+
+The invariant: what the database holds is read as any other code of the process would read it.
+"""
+
+from __future__ import annotations
+
+from memoised import Trial
+from pytest_slipstream.databases.engines.mysql import content
+
+
+class MysqlTrial(Trial):
+    """A database of MariaDB."""
+
+    def content(self) -> dict[str, str]:
+        return content.digest(self.address)
+
+    def is_left(self) -> bool:
+        return False
