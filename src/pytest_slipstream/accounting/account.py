@@ -79,7 +79,10 @@ class Account:
         """The test that the running code belongs to: in flight, or the one in its own thread."""
         item = self.running()
         if item is not None:
-            return self._turns.get(item)
+            turn = self._turns.get(item)
+            if turn is not None:
+                turn.overlaps = len(self._turns) > 1
+            return turn
         if len(self._turns) != 1 or get_ident() != self._thread:
             return None
         return next(iter(self._turns.values()))

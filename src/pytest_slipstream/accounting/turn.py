@@ -34,6 +34,8 @@ class Turn:
         self.began = began
         self.outcome = "passed"
         self.cpu_s = 0.0
+        self.overlaps = False
+        """Whether the processor works for other tests, too."""
         self._own = [0.0, 0.0, 0.0]
         self._fixtures: dict[str, list[float]] = {}
         self._wider_s = 0.0

@@ -115,9 +115,11 @@ class Waits:
 
 
 def _tell(turn: Turn, kind: str, began: float, cpu_began: float) -> None:
-    """A wait is over; what the processor worked meanwhile, in any thread, was no wait."""
+    """A wait is over; what the processor worked meanwhile for the test, in any thread, was none."""
     ended = clock.seconds()
-    idle_s = ended - began - (clock.processor() - cpu_began)
+    idle_s = ended - began
+    if not turn.overlaps:
+        idle_s -= clock.processor() - cpu_began
     if idle_s > _SHORT_S:
         turn.waited(kind, began, ended, idle_s)
 

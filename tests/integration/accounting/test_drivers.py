@@ -270,3 +270,5 @@ def test_each_driver_is_told(
         done.stdout.fnmatch_lines(
             ["connected to another database than a slot: 1", "  *other.db, first in *elsewhere"]
         )
+    else:
+        done.stdout.no_fnmatch_line("connected to another database*")

@@ -177,20 +177,27 @@ OVERLAPPING = """
 
     async def test_sleeps_in_a_thread():
         await asyncio.to_thread(time.sleep, 0.2)
+
+    async def test_computes():
+        for _ in range(20):
+            until = time.perf_counter() + 0.005
+            while time.perf_counter() < until:
+                pass
+            await asyncio.sleep(0)
 """
 
 
 def test_of_tests_in_flight_each_has_its_own(pytester: pytest.Pytester) -> None:
-    text = with_concurrency(DATABASES["sqlite"], 3)
+    text = with_concurrency(DATABASES["sqlite"], 4)
     project = Project(pytester, text)
     project.configure(text, PYTEST_OPTIONS)
-    project.run("-p", "asyncio", tests=OVERLAPPING).assert_outcomes(passed=3)
+    project.run("-p", "asyncio", tests=OVERLAPPING).assert_outcomes(passed=4)
     waited = {
         event["node_id"].partition("::")[2]: event["waited"]
         for event in project.events("TestTimed")
     }
-    assert waited["test_sleeps"]["sleep"] >= 0.15
+    assert waited["test_sleeps"]["sleep"] >= 0.199
     assert waited["test_sleeps"].get("locks and threads", 0.0) < 0.1
-    assert waited["test_waits"]["locks and threads"] >= 0.15
+    assert waited["test_waits"]["locks and threads"] >= 0.19
     assert "sleep" not in waited["test_waits"]
-    assert waited["test_sleeps_in_a_thread"]["sleep"] >= 0.15
+    assert waited["test_sleeps_in_a_thread"]["sleep"] >= 0.199

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from pytest_slipstream import events
@@ -106,7 +107,7 @@ class Door:
     def _note_elsewhere(self, target: object) -> None:
         """Tell of a connection to another database, once, unless slipstream has it made."""
         name = str(target)
-        if name not in self._elsewhere and naming.PREFIX not in name:
+        if name not in self._elsewhere and naming.PREFIX not in name and not _is_own_call():
             self._elsewhere.add(name)
             self._emit(events.ConnectedElsewhere(target=name))
 
@@ -131,6 +132,17 @@ class Door:
             self._emit(events.DriverLeftAlone(driver=driver, reason=reason))
             return False
         return True
+
+
+def _is_own_call() -> bool:
+    """Whether it is slipstream that connects: by the first caller that is not of the door."""
+    room = __name__.rpartition(".")[0]
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(room):
+        frame = frame.f_back
+    return frame is not None and str(frame.f_globals.get("__name__")).startswith(
+        "pytest_slipstream."
+    )
 
 
 def _is_private(name: str) -> bool:
