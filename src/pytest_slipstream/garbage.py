@@ -15,18 +15,15 @@ def paused() -> Iterator[None]:
     """To import modules or collect tests allocates much and frees little: looking takes only time.
 
     That is also true of the collection that would follow at once: what is there at the end goes
-    to the oldest generation unlooked at, where a full collection finds it.
+    to the oldest generation unlooked at, where a full collection finds it. What the imported code
+    itself tells the collector holds.
     """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with _threshold(0) as before:
         yield
-    finally:
-        if enabled:
-            if gc.get_freeze_count() <= _FROZEN_BY_PYTHON:  # what others froze stays frozen
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
+        # What others froze stays frozen.
+        if before and gc.isenabled() and gc.get_freeze_count() <= _FROZEN_BY_PYTHON:
+            gc.freeze()
+            gc.unfreeze()
 
 
 def spared_at_exit() -> None:
@@ -57,9 +54,17 @@ def looked_for_less(times: int) -> Iterator[None]:
 
     What many tests in flight have made is alive: each look at it takes so many times as long.
     """
-    young, *older = before = gc.get_threshold()
-    gc.set_threshold(young * times, *older)
-    try:
+    with _threshold(gc.get_threshold()[0] * times):
         yield
+
+
+@contextmanager
+def _threshold(young: int) -> Iterator[int]:
+    """Set the first threshold, unless somebody else does meanwhile; yields what it was."""
+    before, *older = gc.get_threshold()
+    gc.set_threshold(young, *older)
+    try:
+        yield before
     finally:
-        gc.set_threshold(*before)
+        if gc.get_threshold() == (young, *older):
+            gc.set_threshold(before, *older)

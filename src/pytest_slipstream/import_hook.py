@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 
 class ImportHook(MetaPathFinder):
@@ -22,6 +23,7 @@ class ImportHook(MetaPathFinder):
 
     def __init__(self, waiting: Mapping[str, Callable[[ModuleType], None]]) -> None:
         self._waiting = dict(waiting)
+        self._asked: set[str] = set()
 
     def put_up(self) -> None:
         """Call back for the modules that are there; wait for the others."""
@@ -40,16 +42,24 @@ class ImportHook(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The spec that the finders after this one give, with a loader that then calls back."""
-        if fullname not in self._waiting:
+        if fullname not in self._waiting or fullname in self._asked:
             return None
-        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
-            if not hasattr(finder, "find_spec"):
-                continue
-            spec = finder.find_spec(fullname, path, target)
-            if spec is not None:
-                self._follow(spec)
-                return spec
-        return None
+        self._asked.add(fullname)
+        try:
+            for finder in self._others():
+                spec: ModuleSpec | None = finder.find_spec(fullname, path, target)
+                if spec is not None:
+                    self._follow(spec)
+                    return spec
+            return None
+        finally:
+            self._asked.remove(fullname)
+
+    def _others(self) -> list[Any]:
+        """The finders after this one; all, where the application has put this one into its own."""
+        finders = list(sys.meta_path)
+        after = finders.index(self) + 1 if self in finders else 0
+        return [finder for finder in finders[after:] if hasattr(finder, "find_spec")]
 
     def _follow(self, spec: ModuleSpec) -> None:
         """Shadow ``exec_module`` on the loader itself, so that it is otherwise the same object."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -68,10 +69,11 @@ class Noticing:
 
     def _meet(self, name: str, module: ModuleType) -> None:
         kind, owner, names = _TIMED[name]
-        holder: Any = module if owner is None else getattr(module, owner, None)
-        for function in names:
-            original = vars(holder).get(function) if holder is not None else None
-            if original is not None:  # a version that has another name for it goes unnoticed
+        # Another version of the library, or a module of the project's own under its name.
+        with suppress(Exception):
+            holder: Any = module if owner is None else getattr(module, owner)
+            for function in names:
+                original = vars(holder)[function]
                 setattr(holder, function, self._timed(kind, function, original))
                 self._undo.append(partial(setattr, holder, function, original))
 

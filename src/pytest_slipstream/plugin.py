@@ -37,12 +37,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.stash[_SETTINGS] = configured
     if configured.notices:
         early_config.stash[_NOTICING] = Noticing()
+        early_config.add_cleanup(early_config.stash[_NOTICING].take_down)
         early_config.stash[_NOTICING].put_up()
     if configured.needs_run:
         with garbage.paused():
             from pytest_slipstream.run import Run
 
             early_config.stash[_RUN] = Run(configured, early_config)
+            early_config.add_cleanup(early_config.stash[_RUN].close)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -133,6 +135,7 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
         from pytest_slipstream.run import Run
 
         config.stash[_RUN] = Run(configured, config)
+        config.add_cleanup(config.stash[_RUN].close)
         config.stash[_RUN].register(config)
     config.stash[_RUN].run_tests(session)
     return True
@@ -150,11 +153,3 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     finally:
         if _RUN in session.config.stash:
             session.exitstatus = session.config.stash[_RUN].finish(int(session.exitstatus))
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Put the environment back; also when the session never started."""
-    if _NOTICING in config.stash:
-        config.stash[_NOTICING].take_down()
-    if _RUN in config.stash:
-        config.stash[_RUN].close()

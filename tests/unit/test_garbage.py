@@ -31,7 +31,7 @@ def collector_on() -> Iterator[None]:
 @pytest.mark.usefixtures("collector_on")
 def test_what_is_made_meanwhile_is_old_at_once_and_collected_as_ever() -> None:
     with garbage.paused():
-        assert not gc.isenabled()
+        assert gc.get_threshold()[0] == 0
         node = Node()
     assert gc.isenabled()
     assert not any(each is node for each in gc.get_objects(generation=0))
@@ -68,3 +68,18 @@ def test_it_is_looked_for_less_for_a_while() -> None:
     with garbage.looked_for_less(16):
         assert gc.get_threshold() == (16 * before[0], *before[1:])
     assert gc.get_threshold() == before
+
+
+@pytest.mark.usefixtures("collector_on")
+def test_what_the_imported_code_tells_the_collector_holds() -> None:
+    before = gc.get_threshold()
+    try:
+        with garbage.paused():
+            gc.set_threshold(1234, *before[1:])
+        assert gc.get_threshold()[0] == 1234
+        with garbage.paused():
+            gc.disable()
+        assert not gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+        gc.enable()

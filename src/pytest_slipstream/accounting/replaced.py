@@ -43,13 +43,18 @@ class Replaced:
                 setattr(holder, name, original)
 
     def _meet(self, calls: Mapping[str, str], module: ModuleType) -> None:
+        if type(module) is not ModuleType:  # one that is loaded when it is looked into, maybe
+            return
+        made: dict[int, Any] = {}  # what has two names is one thing afterwards, too
         for path, word in calls.items():
             outer, _, name = path.rpartition(".")
             try:
                 holder = attrgetter(outer)(module) if outer else module
                 original = vars(holder)[name]
-                replacement = self._around(original, word)
+                if id(original) not in made:
+                    made[id(original)] = self._around(original, word)
+                replacement = made[id(original)]
                 setattr(holder, name, replacement)
-            except (AttributeError, KeyError, TypeError):
+            except Exception:  # noqa: BLE001 - a module of the project's own under a library's name
                 continue
             self._made.append((holder, name, original, replacement))

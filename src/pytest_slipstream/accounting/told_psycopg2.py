@@ -15,11 +15,11 @@ class ToldConnection(extensions.connection):  # type: ignore[misc]
 
     slipstream_teller = SILENT
 
-    def cursor(self, *args: Any, **kwargs: Any) -> Any:
-        wanted = kwargs.pop("cursor_factory", None) or self.cursor_factory or extensions.cursor
-        if len(args) > 1:
-            wanted, args = args[1] or wanted, (args[0], None, *args[2:])
-        return super().cursor(*args, cursor_factory=CLASSES.cursor(wanted), **kwargs)
+    def cursor(
+        self, name: Any = None, cursor_factory: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        wanted = cursor_factory or self.cursor_factory or extensions.cursor
+        return super().cursor(name, CLASSES.cursor(wanted), *args, **kwargs)
 
     def commit(self) -> None:
         __tracebackhide__ = True

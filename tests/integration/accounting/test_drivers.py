@@ -157,6 +157,9 @@ TESTS = {
         cursor.execute(SELECT)
         assert cursor.fetchall() == [("ann",)]
         connection.commit()
+        if factory is None:
+            cursor = connection.cursor(None, psycopg2.extras.DictCursor)
+            assert isinstance(cursor, psycopg2.extras.DictCursor)
         connection.close()
 
     async def use_asyncpg(connection):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from concurrency import PYTEST_OPTIONS, with_concurrency
@@ -201,3 +203,32 @@ def test_of_tests_in_flight_each_has_its_own(pytester: pytest.Pytester) -> None:
     assert waited["test_waits"]["locks and threads"] >= 0.19
     assert "sleep" not in waited["test_waits"]
     assert waited["test_sleeps_in_a_thread"]["sleep"] >= 0.199
+
+
+def test_a_run_that_ends_before_it_begins_leaves_nothing_replaced(
+    pytester: pytest.Pytester,
+) -> None:
+    project = Project(pytester, "")
+    project.write(
+        {
+            "bad/conftest.py": "raise RuntimeError('no')",
+            "twice.py": """
+                import asyncio, pickle, subprocess, time
+                import pytest
+
+                before = time.sleep, asyncio.sleep, subprocess.Popen.wait
+                for arguments in (["bad"], ["--workers=2", "bad"], ["--workers=2", "--nope"]):
+                    assert pytest.main(arguments) == pytest.ExitCode.USAGE_ERROR
+                    assert (time.sleep, asyncio.sleep, subprocess.Popen.wait) == before
+            """,
+            "test_names.py": """
+                import asyncio, pickle
+
+                def test_two_names_of_one_thing():
+                    assert asyncio.sleep is asyncio.tasks.sleep
+                    assert pickle.loads(pickle.dumps(asyncio.sleep)) is asyncio.sleep
+            """,
+        }
+    )
+    assert pytester.run(sys.executable, "twice.py").ret == 0
+    project.run("--workers=1", "test_names.py").assert_outcomes(passed=1)

@@ -81,10 +81,10 @@ def test_the_libraries_are_put_back(project: Project) -> None:
             assert MetaData.create_all.__wrapped__
     """
     conftest = """
-        import pytest
+        import atexit
 
-        @pytest.hookimpl(trylast=True)
-        def pytest_unconfigure(config):
+        @atexit.register
+        def look():
             from sqlalchemy import MetaData
             print("put back:", not hasattr(MetaData.create_all, "__wrapped__"))
     """

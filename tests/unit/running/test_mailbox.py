@@ -108,5 +108,12 @@ def test_at_the_end_nothing_is_waited_for(ends: Ends, monkeypatch: pytest.Monkey
     assert positions(ends.worker, last=True) == [2]
 
 
+def test_a_message_that_broke_off_is_the_end_of_the_connection(ends: Ends) -> None:
+    os.write(ends.connection.fileno(), (1000).to_bytes(4, "big") + b"the beginning")
+    ends.connection.close()
+    with pytest.raises(EOFError):
+        ends.worker.receive()
+
+
 def _interrupted(*message: object) -> bool:
     raise KeyboardInterrupt

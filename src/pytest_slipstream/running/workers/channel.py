@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 from multiprocessing.connection import Connection
 from typing import Any
@@ -68,10 +69,14 @@ class Channel:
         return encode(messages, self._number)
 
     def _send(self, data: bytes) -> None:
+        # An exception of a signal's handler would leave a part of the message on its way.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGALRM))
         try:
             self._connection.send_bytes(data)
         except (BrokenPipeError, ConnectionResetError):
             os._exit(PARENT_GONE)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def receive(self) -> Any:
         """Wait for the parent's next message."""

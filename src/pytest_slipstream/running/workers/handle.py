@@ -115,10 +115,13 @@ class Worker:
         """Take the next message from the connection, which has one; `messages` yields it.
 
         Raises:
-            EOFError: The worker has closed it.
-            ConnectionResetError: Likewise.
+            EOFError: The worker has closed it, maybe in the middle of the message.
         """
-        self._surely = self._note(self.connection.recv_bytes())
+        try:
+            data = self.connection.recv_bytes()
+        except OSError as error:
+            raise EOFError from error
+        self._surely = self._note(data)
 
     def messages(self, *, last: bool = False) -> Iterator[ToParent]:
         """What it has said since, in the order in which it did; with ``last`` no more will come.

@@ -96,7 +96,7 @@ def encode(messages: Sequence[ToParent | ToWorker], number: int = 0) -> bytes:
     try:
         return marshal.dumps(values)
     except ValueError:  # something in it is not a plain value
-        return marshal.dumps(_plain(values))
+        return marshal.dumps(plain(values))
 
 
 def decode(data: bytes) -> tuple[int, list[Any]]:
@@ -109,22 +109,43 @@ def decode(data: bytes) -> tuple[int, list[Any]]:
 
 
 _DEEPEST = 200
+_ALREADY = frozenset((type(None), bool, int, float, str, bytes))
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """The same of plain values; what is none becomes text."""
-    if value is None or type(value) in (bool, int, float, str, bytes):
+def is_plain(value: Any) -> bool:
+    """Whether a value that contains no others arrives as it is."""
+    return type(value) in _ALREADY
+
+
+def plain(value: Any) -> Any:
+    """The same of plain values; what is none becomes text.
+
+    To be asked of all that the project or a plugin may have made: `marshal` takes a number of
+    NumPy's for bytes, and says nothing.
+    """
+    return _plain(value, {}, 0)
+
+
+def _plain(value: Any, known: dict[int, Any], depth: int) -> Any:
+    if is_plain(value):
         return value
-    if depth < _DEEPEST:
-        if isinstance(value, dict):
-            return {_plain(k, depth + 1): _plain(v, depth + 1) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            kept = [_plain(one, depth + 1) for one in value]
-            return tuple(kept) if isinstance(value, tuple) else kept
-    for kind in (str, int, float):
-        if isinstance(value, kind):  # an enumeration's member, say
-            return kind(value)
+    if isinstance(value, dict | list | tuple) and depth < _DEEPEST:
+        if id(value) not in known:
+            known[id(value)] = "..."  # where it contains itself
+            known[id(value)] = _contents(value, known, depth + 1)
+        return known[id(value)]
     try:
+        for kind in (str, int, float):
+            if isinstance(value, kind):  # an enumeration's member, say
+                return kind(value)
         return str(value)
     except Exception as error:  # noqa: BLE001 - the project's own code, and the report must arrive
         return f"<{type(value).__name__}, whose text cannot be had: {type(error).__name__}>"
+
+
+def _contents(value: Any, known: dict[int, Any], depth: int) -> Any:
+    if isinstance(value, dict):
+        items = value.items()
+        return {_plain(k, known, depth): _plain(v, known, depth) for k, v in items}
+    kept = [_plain(one, known, depth) for one in value]
+    return tuple(kept) if isinstance(value, tuple) else kept

@@ -165,7 +165,7 @@ class Pool:
     def _listen(self, worker: Worker) -> None:
         try:
             worker.receive()
-        except (EOFError, ConnectionResetError):
+        except EOFError:
             self._gone(worker)
         else:
             self._take_all(worker)

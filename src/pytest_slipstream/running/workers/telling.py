@@ -19,13 +19,14 @@ from pytest_slipstream.running.pytest_internals import (
     note_failed_subtest,
 )
 from pytest_slipstream.running.workers.channel import Channel
-from pytest_slipstream.running.workers.messages import Ran, Started
+from pytest_slipstream.running.workers.messages import Ran, Started, is_plain, plain
 
 _START = "pytest_runtest_logstart"
 _REPORT = "pytest_runtest_logreport"
 _FINISH = "pytest_runtest_logfinish"
 _WARNING = "pytest_warning_recorded"
 _ID = "_id"  # where pytest 9.2 keeps the node id
+_OF_PLAIN_VALUES = frozenset(("location", "keywords"))
 _TOLD = frozenset((_START, _REPORT, _FINISH, _WARNING))
 _HEARD = _TOLD | {"pytest_runtest_protocol"}
 
@@ -92,7 +93,14 @@ class Telling:
 
     def _serialised(self, report: Any) -> Any:
         if self._plain and report.longrepr is None and type(report) is pytest.TestReport:
-            return {**report.__dict__, _ID: None, "nodeid": report.nodeid}
+            values = {**report.__dict__, _ID: None, "nodeid": report.nodeid}
+            for name, value in values.items():
+                if name not in _OF_PLAIN_VALUES and value and not is_plain(value):
+                    values[name] = plain(value)
+            return values
+        return plain(self._serialisable(report))
+
+    def _serialisable(self, report: Any) -> Any:
         return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
 
     def flush(self, node_id: str = "") -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,26 @@ def test_an_import_that_fails_is_met_when_it_succeeds(package: str, tmp_path: Pa
         importlib.import_module(package)
         sys.dont_write_bytecode = before
         assert len(met) == 1
+    finally:
+        hook.take_down()
+
+
+class Wrapped:
+    """A finder of the application's, in which another one is."""
+
+    def __init__(self, finder: Any) -> None:
+        self.find_spec = finder.find_spec
+
+
+def test_an_application_may_wrap_all_finders(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[ModuleType] = []
+    hook = ImportHook({package: met.append})
+    hook.put_up()
+    try:
+        with monkeypatch.context() as patch:
+            finders = [Wrapped(one) for one in sys.meta_path]
+            patch.setattr(sys, "meta_path", finders)
+            assert met == [importlib.import_module(package)]
     finally:
         hook.take_down()
 

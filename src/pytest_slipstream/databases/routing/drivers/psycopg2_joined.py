@@ -183,13 +183,13 @@ class JoinedConnection(extensions.connection):  # type: ignore[misc]
 
     # What psycopg2's connection has
 
-    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+    def cursor(
+        self, name: Any = None, cursor_factory: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
         if self._entrance is None:
-            return super().cursor(*args, **kwargs)
-        wanted = kwargs.pop("cursor_factory", None) or self.cursor_factory or extensions.cursor
-        if len(args) > 1:
-            wanted, args = args[1] or wanted, (args[0], None, *args[2:])
-        return super().cursor(*args, cursor_factory=self._classes.cursor(wanted), **kwargs)
+            return super().cursor(name, cursor_factory, *args, **kwargs)
+        wanted = cursor_factory or self.cursor_factory or extensions.cursor
+        return super().cursor(name, self._classes.cursor(wanted), *args, **kwargs)
 
     def commit(self) -> None:
         test = self.joined()
