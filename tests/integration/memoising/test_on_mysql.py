@@ -50,6 +50,8 @@ from memoised import (
     Trial,
 )
 from memoised_mysql import MysqlTrial
+from pytest_slipstream.databases.engines.mysql.sessions import Session
+from pytest_slipstream.databases.memoising import mysql_places
 from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.urls import url
 
@@ -485,14 +487,23 @@ def test_a_signal_that_interrupts_a_drop_leaves_no_lock(new_mysql_database: NewD
     assert Counts(memoising).replaced["drop_all"] > 1
 
 
-def test_a_session_of_slipstreams_that_is_ended(compared_on_mysql: Compared) -> None:
+def test_a_session_of_slipstreams_that_is_ended(
+    compared_on_mysql: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    class Noted(Session):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            opened.append(int(self.rows("SELECT connection_id()")[0][0]))
+
     def end_sessions(trial: Trial) -> None:
         with trial.engine.begin() as connection:
-            query = "SELECT id FROM information_schema.processlist WHERE db IS NULL AND id > 9"
-            ids = connection.execute(text(f"{query} AND user <> 'system user'")).scalars().all()
-            for number in ids:
-                with suppress(SQLAlchemyError):
+            for number in opened:
+                with suppress(SQLAlchemyError):  # one that is gone already
                     connection.execute(text(f"KILL {number}"))
+
+    monkeypatch.setattr(mysql_places, "Session", Noted)
 
     def make() -> Program:
         return for_each_test(shop(), between=end_sessions, rounds=(MADE,))
