@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -43,13 +45,13 @@ def new_database(
 
 
 @pytest.fixture(scope="session")
-def new_mysql_database(
-    shared_cache_dir: Path, require_mysql: None
-) -> Generator[NewDatabase, None, None]:
-    """The same, of a MariaDB server."""
+def new_mysql_database(require_mysql: None) -> Generator[NewDatabase, None, None]:
+    """The same, of a MariaDB server on which nobody else defines anything: it counts for all."""
     import pymysql
 
-    server = servers.of(DatabaseSettings(engine="mysql"), cache_dir=shared_cache_dir)
+    directory = Path(tempfile.mkdtemp(prefix="sl-"))
+    directory.chmod(0o755)
+    server = servers.of(DatabaseSettings(engine="mysql"), cache_dir=directory)
     server.open(lambda message: None)
     maintenance = server.address(server.maintenance_database)
     numbers = itertools.count()
@@ -68,6 +70,7 @@ def new_mysql_database(
         connection.cursor().execute(f"DROP DATABASE IF EXISTS {name}")
     connection.close()
     server.close()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
