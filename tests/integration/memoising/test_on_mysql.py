@@ -49,7 +49,7 @@ from memoised import (
     Program,
     Trial,
 )
-from memoised_mysql import MysqlTrial
+from memoised_mysql import MysqlTrial, table_names
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.memoising import mysql_places
 from pytest_slipstream.databases.memoising.memoising import Memoising
@@ -169,11 +169,6 @@ def look_by_a_fork(trial: Trial) -> None:
         finally:
             os._exit(code)
     trial.seen.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-
-
-def table_names(url: str, found: Any) -> None:
-    """For a process of `multiprocessing`."""
-    found.put(inspect(create_engine(url, poolclass=NullPool)).get_table_names())
 
 
 def look_by_a_thread(trial: Trial) -> None:
