@@ -87,7 +87,7 @@ class Account:
 
     Args:
         emit: Takes the events.
-        detail: Whether statements are told apart by their text.
+        detail: Whether statements are told apart by their text, and waits by their place.
 
     Attributes:
         running: Tells whose code is running, where tests overlap.
@@ -248,8 +248,14 @@ class Account:
         finally:
             del self._turns[item]
             self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
-            if self._detail and (statements := turn.statements()):
-                self._emit(events.StatementsTimed(node_id=item.nodeid, statements=statements))
+            if self._detail:
+                self._tell_detail(turn)
+
+    def _tell_detail(self, turn: Turn) -> None:
+        if statements := turn.statements():
+            self._emit(events.StatementsTimed(node_id=turn.node_id, statements=statements))
+        if waits := turn.waits():
+            self._emit(events.WaitsTimed(node_id=turn.node_id, waits=waits))
 
     pytest_runtest_setup = _measured("setup")
 
