@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import msgspec
-from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
@@ -23,17 +22,29 @@ from sqlalchemy.engine import Connection
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.audit import compare
-from pytest_slipstream.databases.memoising.alembic_places import PLACES, Image, Looks, Place
-from pytest_slipstream.databases.memoising.alembic_scripts import LIBRARIES, Scripts
+from pytest_slipstream.databases.memoising.alembic_places import (
+    Image,
+    Looks,
+    Place,
+    PostgresqlPlace,
+    SqlitePlace,
+)
+from pytest_slipstream.databases.memoising.alembic_scripts import Scripts
+from pytest_slipstream.databases.memoising.alembic_settings import settings
 from pytest_slipstream.databases.memoising.alembic_statements import Recorder, has_time
 from pytest_slipstream.databases.memoising.alembic_swap import Swaps
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import DialectKeys, compiled_by_user
+from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.metadata_calls import (
     PRODUCTS,
     begin_by_itself,
     refuse_listeners,
+)
+from pytest_slipstream.databases.memoising.on_mysql import (
+    PRODUCT,
+    OnMysql,
+    refuse_without_pymysql,
 )
 
 KEPT = 64
@@ -45,50 +56,6 @@ COMMANDS = {
     "downgrade.<locals>.downgrade": "downgrade",
     "stamp.<locals>.do_stamp": "stamp",
 }
-_DECIDING = frozenset(
-    (
-        "as_sql",
-        "destination_rev",
-        "dont_mutate",
-        "literal_binds",
-        "purge",
-        "starting_rev",
-        "tag",
-        "transaction_per_migration",
-        "transactional_ddl",
-        "version_table",
-        "version_table_pk",
-        "version_table_schema",
-    )
-)
-# Of no effect on migrations that are run: how others are written, and what is in the key elsewhere.
-_WITHOUT_EFFECT = frozenset(
-    (
-        "alembic_module_prefix",
-        "autogenerate_plugins",
-        "compare_server_default",
-        "compare_type",
-        "downgrade_token",
-        "fn",
-        "include_name",
-        "include_object",
-        "include_schemas",
-        "include_symbol",
-        "on_version_apply",
-        "output_buffer",
-        "output_encoding",
-        "process_revision_directives",
-        "render_as_batch",
-        "render_item",
-        "script",
-        "sqlalchemy_module_prefix",
-        "target_metadata",
-        "template_args",
-        "upgrade_token",
-        "user_module_prefix",
-    )
-)
-_PLAIN = (str, int, float, type(None))
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -137,8 +104,11 @@ class Memo:
         if self._image is not None and not self._fits(self._image, looks):
             self._image = None
         rows = self._image.rows if self._image is not None else ()
-        if has_time((rows, [(one.text, one.parameters) for one in depending])):
+        telling = [one for one in statements if not one.is_of_versions(own)]
+        if has_time((rows, [(one.text, one.parameters) for one in telling])):
             self.problem = "rows with the time at which they were made"
+        if not all(one.is_read(place.product, own) for one in recorded.failed):
+            self.problem = "a migration with a statement that fails"
 
     @property
     def detail(self) -> str:
@@ -155,7 +125,7 @@ class Memo:
             return True
 
         if not self._statements:
-            return Way("nothing", lambda: True, place.content)
+            return Way("nothing", lambda: True, lambda: place.rehearse(()))
         if image is not None and self._fits(image, looks):
             return Way("image", lambda: place.put(image), image.content)
         return Way("replay", replay, lambda: place.rehearse(self._statements))
@@ -168,9 +138,10 @@ class Memo:
 class AlembicCalls:
     """Stands in for the method from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._on_mysql = on_mysql
         self._dialects = DialectKeys()
         self._scripts = Scripts()
         self._swaps = Swaps()
@@ -289,9 +260,8 @@ class AlembicCalls:
     ) -> None:
         """Let it run as written, and hold what would have been restored to what it made."""
         started = clock.seconds()
-        call.as_written()
+        made = call.place.perform(call.as_written, may_commit=not call.is_inside)
         taken_s = clock.seconds() - started
-        made = call.place.content()
         label = call.label + memo.detail
         if way.name in memo.confirmed:
             self._ledger.replaced(label, taken_s)
@@ -305,6 +275,18 @@ class AlembicCalls:
             memo.after = made
             self._note(call, looks, way)
 
+    def _place(self, product: str, connection: Connection, version_table: str) -> Place:
+        if product == "sqlite":
+            return SqlitePlace(connection, version_table)
+        if product == "postgresql":
+            return PostgresqlPlace(connection, version_table)
+        if PRODUCTS.get(product) != PRODUCT:
+            raise UnknownResultError("another product")
+        refuse_without_pymysql()
+        from pytest_slipstream.databases.memoising.alembic_on_mysql import MysqlPlace
+
+        return MysqlPlace(connection, version_table, self._on_mysql)
+
     def _call(
         self,
         context: MigrationContext,
@@ -315,9 +297,6 @@ class AlembicCalls:
         connection = context.connection
         if context.as_sql or connection is None:
             raise UnknownResultError("statements that are only written down")
-        place = PLACES.get(context.dialect.name)
-        if place is None:
-            raise UnknownResultError("another product")
         refuse_listeners(connection)
         script = context.script
         if type(script) is not ScriptDirectory:
@@ -325,19 +304,18 @@ class AlembicCalls:
         versions = tuple(str(place) for place in script._version_locations)
         operation = (
             label,
-            _settings(context, options),
+            settings(context, options),
             self._dialects.of(context.dialect),
             self._scripts.key(script.dir, versions),
             context._in_external_transaction,
         )
-        table = context.version_table
         return Call(
             label=label,
             command=COMMANDS[context.opts["fn"].__qualname__],
             operation=operation,
-            place=place(connection, table),
+            place=self._place(context.dialect.name, connection, context.version_table),
             connection=connection,
-            version_table=table,
+            version_table=context.version_table,
             is_inside=context._in_external_transaction,
             frame=functools.partial(context.begin_transaction, _per_migration=True),
             as_written=as_written,
@@ -349,30 +327,3 @@ def _make_version_table(context: MigrationContext, schema: str) -> None:
     assert context.connection is not None
     table = context._version.to_metadata(MetaData(), schema=schema)
     table.create(context.connection, checkfirst=False)
-
-
-def _settings(context: MigrationContext, options: dict[str, Any]) -> Hashable:
-    """All that the project has set for this run.
-
-    Raises:
-        UnknownResultError: It has set what nobody can compare.
-    """
-    opts = context.opts
-    unknown = sorted(opts.keys() - _DECIDING - _WITHOUT_EFFECT)
-    if unknown:
-        raise UnknownResultError(f"the option {unknown[0]} of context.configure")
-    if opts.get("on_version_apply"):
-        raise UnknownResultError("a function that is called for each migration")
-    if opts.get("version_table_schema"):
-        raise UnknownResultError("a version table in a schema of its own")
-    if not all(isinstance(value, _PLAIN) for value in options.values()):
-        raise UnknownResultError("arguments of context.run_migrations")
-    if not type(context.impl).__module__.startswith("alembic."):
-        raise UnknownResultError(f"{type(context.impl).__qualname__}, which is not Alembic's")
-    for function in Operations._to_impl._registry.values():
-        if function.__module__.partition(".")[0] not in LIBRARIES:
-            raise UnknownResultError(f"the project's own operation, {function.__qualname__}")
-    if reason := compiled_by_user(context.dialect.name):
-        raise UnknownResultError(reason)
-    deciding = tuple(repr(opts.get(name)) for name in sorted(_DECIDING))
-    return (deciding, repr(sorted(options.items())))

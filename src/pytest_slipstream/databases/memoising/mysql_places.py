@@ -115,6 +115,10 @@ class Place:
         """What is in tables."""
         return self._glance(tables).rows
 
+    def all_rows(self, table: str) -> list[tuple[object, ...]]:
+        """Those of one table."""
+        return self._session.rows(f"SELECT * FROM {quoted(self._address.database, table)}")
+
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
         glance = self._glance(made.catalogue.tables)
