@@ -12,7 +12,7 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from alembic.runtime.migration import MigrationContext
@@ -31,8 +31,12 @@ from pytest_slipstream.databases.memoising.alembic_places import (
 )
 from pytest_slipstream.databases.memoising.alembic_scripts import Scripts
 from pytest_slipstream.databases.memoising.alembic_settings import settings
-from pytest_slipstream.databases.memoising.alembic_statements import Recorder, has_time
-from pytest_slipstream.databases.memoising.alembic_swap import Swaps
+from pytest_slipstream.databases.memoising.alembic_statements import (
+    Recorder,
+    Statement,
+    has_time,
+)
+from pytest_slipstream.databases.memoising.alembic_swap import Change, Swaps
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import DialectKeys
@@ -46,6 +50,9 @@ from pytest_slipstream.databases.memoising.on_mysql import (
     OnMysql,
     refuse_without_pymysql,
 )
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.alembic_turns import Turn, Turns
 
 KEPT = 64
 """How many results are remembered, each with its image."""
@@ -78,11 +85,12 @@ class Call(msgspec.Struct, frozen=True):
 
 class Way(msgspec.Struct, frozen=True):
     """How a result is restored: ``restore`` says whether it could be, ``rehearse`` tells what would
-    be there then."""
+    be there then; ``sent`` is what it sends, if it is that which restores."""
 
     name: str
     restore: Callable[[], bool]
     rehearse: Callable[[], dict[str, str]]
+    sent: tuple[Statement, ...] = ()
 
 
 class Memo:
@@ -128,7 +136,8 @@ class Memo:
             return Way("nothing", lambda: True, lambda: place.rehearse(()))
         if image is not None and self._fits(image, looks):
             return Way("image", lambda: place.put(image), image.content)
-        return Way("replay", replay, lambda: place.rehearse(self._statements))
+        sent = self._statements
+        return Way("replay", replay, lambda: place.rehearse(sent), sent)
 
     def _fits(self, image: Image, looks: Looks) -> bool:
         is_blank = looks.rows is None or (self.ignores_rows and image.is_bare)
@@ -145,6 +154,7 @@ class AlembicCalls:
         self._dialects = DialectKeys()
         self._scripts = Scripts()
         self._swaps = Swaps()
+        self._turns: Turns | None = None
         self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
         self._original: Callable[..., None] = vars(MigrationContext)[_METHOD]
 
@@ -168,6 +178,7 @@ class AlembicCalls:
         setattr(MigrationContext, _METHOD, self._original)
         self._memos.clear()
         self._swaps.leave()
+        self._turns = None
 
     def _run(self, context: MigrationContext, command: str, options: dict[str, Any]) -> None:
         """Restore what the call comes to, or let it run and learn from it."""
@@ -184,8 +195,7 @@ class AlembicCalls:
             memo = self._known(call, looks)
             if memo is not None:
                 way = memo.way(call, looks)
-                if way.name in memo.confirmed and not self._checking.is_due(label + memo.detail):
-                    self._restore(call, looks, memo, way)
+                if way.name in memo.confirmed and self._restored(call, looks, memo, way):
                     self._ledger.replaced(label + memo.detail, clock.seconds() - started)
                     return
                 expected = way.rehearse()
@@ -199,8 +209,10 @@ class AlembicCalls:
             self._compare(call, looks, memo, way, expected)
 
     def _swapped(self, call: Call, started: float) -> bool:
-        """Whether schemas have changed places, which is all there was to do."""
-        change = self._swaps.find(call.place, call.operation)
+        """Whether tables went out of sight or came back, which is all there was to do."""
+        change: Change | Turn | None = self._swaps.find(call.place, call.operation)
+        if self._turns is not None:
+            change = self._turns.find(call.place, call.operation, call.frame)
         if change is None:
             return False
         is_due = self._checking.is_due(call.label)
@@ -210,28 +222,38 @@ class AlembicCalls:
             self._ledger.replaced(call.label, clock.seconds() - started)
             self._checking.compare(call.label, call.place.content(), expected)
             return True
-        change.apply()
+        if not change.apply():
+            return False
         self._ledger.replaced(call.label, clock.seconds() - started)
         return True
 
-    def _restore(self, call: Call, looks: Looks, memo: Memo, way: Way) -> None:
+    def _restored(self, call: Call, looks: Looks, memo: Memo, way: Way) -> bool:
+        """Whether it is done; otherwise a check is due."""
+        is_due = self._checking.is_due(call.label + memo.detail)
         if call.command == "downgrade" and memo.ignores_rows and way.name == "replay":
-            is_made = self._swaps.make(
+            is_made = self._swaps.make(  # which compares it with what it came to
                 call.place, call.operation, memo.after, call.make_version_table
             )
             if is_made:
-                return
+                return True
+        if is_due:
+            return False
         if not way.restore():
             raise UnknownResultError("a database that somebody reads or writes")
         self._note(call, looks, way)
         if memo.begins:
             begin_by_itself(call.connection)
+        return True
 
     def _note(self, call: Call, looks: Looks, way: Way) -> None:
         """Look at tables that have just been made and could change places with none."""
-        if call.command == "upgrade" and way.name == "replay":
-            with suppress(UnknownResultError):
+        if way.name != "replay":
+            return
+        with suppress(UnknownResultError):
+            if call.command == "upgrade":
                 self._swaps.note(call.place, call.operation, looks)
+            if self._turns is not None:
+                self._turns.note(call.place, call.operation, looks, way.sent, call.command)
 
     def _learn(self, call: Call, looks: Looks) -> None:
         started = clock.seconds()
@@ -266,6 +288,7 @@ class AlembicCalls:
         if way.name in memo.confirmed:
             self._ledger.replaced(label, taken_s)
             self._checking.compare(label, made, expected)
+            self._note(call, looks, way)
             return
         self._ledger.made(label, taken_s)
         if compare(made, expected):
@@ -284,7 +307,9 @@ class AlembicCalls:
             raise UnknownResultError("another product")
         refuse_without_pymysql()
         from pytest_slipstream.databases.memoising.alembic_on_mysql import MysqlPlace
+        from pytest_slipstream.databases.memoising.alembic_turns import Turns
 
+        self._turns = self._turns or Turns()
         return MysqlPlace(connection, version_table, self._on_mysql)
 
     def _call(

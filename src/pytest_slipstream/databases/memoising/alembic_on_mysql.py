@@ -81,9 +81,8 @@ class MysqlPlace(Place):
 
 def versions_in(database: Database, table: str) -> tuple[str, ...]:
     """The versions that migrations have noted."""
-    if table not in database.read().tables:
-        return ()
-    return tuple(sorted(str(row[0]) for row in database.all_rows(table)))
+    found = database.all_rows(table) if table in database.read().tables else []
+    return tuple(sorted(str(row[0]) for row in found))
 
 
 def _told(statements: Iterable[Statement]) -> dict[str, str]:
