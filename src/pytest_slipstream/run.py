@@ -37,6 +37,7 @@ from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.databases.embedding.embedding import Embedding
     from pytest_slipstream.measure.budget_watch import BudgetWatch
     from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
@@ -85,10 +86,21 @@ class Run:
         self._hooks: DatabaseHooks | None = None
         self._factories: SeededFactories | None = None
         self._unchanged: Unchanged | None = None
+        self._embedding: Embedding | None = None
         self._budgets: BudgetWatch | None = None
         self._reports: ReportsAtEnd | None = None
         self._has_run_none = False
         self._until_closed = ExitStack()
+        if settings.embed:
+            from pytest_slipstream.databases.embedding.embedding import Embedding
+
+            self._embedding = Embedding(
+                settings.embed,
+                cache_dir=around.cache_dir,
+                testrun_uid=self.owner.testrun_uid,
+                progress=self._progress,
+            )
+            self._embedding.put_up()
         if settings.speeds_up_unchanged:
             from pytest_slipstream.unchanged import Unchanged
 
@@ -121,6 +133,8 @@ class Run:
             manager.register(fixtures, "slipstream-workers")
         if self._unchanged is not None:
             self._unchanged.register(manager)
+        if self._embedding is not None:
+            manager.register(self._embedding, "slipstream-embedding")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
@@ -135,7 +149,7 @@ class Run:
             with garbage.paused():
                 from pytest_slipstream.running import scheduled
                 from pytest_slipstream.running.stopwatch import Stopwatch
-            stopwatch = Stopwatch(self.preparing_s)
+            stopwatch = Stopwatch(self.preparing_s if self.lanes.databases else float)
             scheduled.register(self.settings, config, self.record.write, stopwatch)
             if self.settings.records_durations:
                 self._account.stopwatch = stopwatch
@@ -253,6 +267,8 @@ class Run:
         self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
         self.record.continue_as(worker_id)
         self._account.continue_as_worker()
+        if self._embedding is not None:
+            self._embedding.continue_as_worker()
         self.lanes.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)
@@ -294,6 +310,8 @@ class Run:
         """
         if self._unchanged is not None:
             self._unchanged.report(self.record.write)
+        if self._embedding is not None:
+            self._embedding.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self._account.finish()
@@ -332,6 +350,8 @@ class Run:
             self._statements.take_down()
             self._connections.take_down()
             self.door.take_down()
+            if self._embedding is not None:
+                self._embedding.take_down()
             self._pools.close()
             self.record.close()
             self.lanes.close()

@@ -50,6 +50,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     for name in dict.fromkeys(name for event in started for name in event.databases):
         yield from _database(name, found.about(name))
     yield from _lanes(started, found.of(events.TestRan))
+    yield from _embedded(found.of(events.ConnectionsMoved))
     yield from _unchanged(found)
     yield from _listed(
         "escalated to clone",
@@ -205,6 +206,21 @@ def _lanes(started: Sequence[events.RunStarted], ran: Sequence[events.TestRan]) 
         if seconds:
             share = f"{len(seconds)} tests, {100 * len(seconds) / len(ran):.0f} %"
             yield f"lane {name}: {share}, on {', '.join(engines[name])} in {sum(seconds):.2f} s"
+
+
+def _embedded(moved: Sequence[events.ConnectionsMoved]) -> Iterator[str]:
+    """Which servers of the suite's were moved, over all workers."""
+    left = []
+    for server, product in sorted({(event.server, event.product) for event in moved}):
+        own = [event for event in moved if (event.server, event.product) == (server, product)]
+        made = ", ".join(sorted({name for event in own for name in event.made}))
+        times = sum(event.times for event in own)
+        if product:
+            line = f"{server}: {times} connections went to an embedded {product} instead"
+            yield f"{line}, and there were made: {made}" if made else line
+        else:
+            left.append(f"{server}, {times} connections" if times else server)
+    yield from _listed("not moved to an embedded server", left)
 
 
 def _unchanged(happened: Happened) -> Iterator[str]:
