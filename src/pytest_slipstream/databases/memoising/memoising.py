@@ -50,6 +50,7 @@ class Memoising:
             {
                 "sqlalchemy": self._meet_sqlalchemy,
                 "peewee": self._meet_peewee,
+                "pymysql.connections": self._meet_pymysql,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
             }
@@ -82,6 +83,11 @@ class Memoising:
         from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
         self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
+
+    def _meet_pymysql(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.tls_contexts import TlsContexts
+
+        self._stand_in(TlsContexts(module, self._ledger))
 
     def _meet_alembic(self, module: ModuleType) -> None:
         """Many import it, since their extension of Flask does, and few migrate: wait for the first
