@@ -139,11 +139,9 @@ class TestRan(Event, frozen=True):
 
 class TestTimed(Event, frozen=True):
     """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
-
     ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
     teardown of each by itself; ``spent``, on slipstream's work for the test, on the test's
     connections and on imports; and the rest, which pytest and its plugins took around the phases.
-
     Of the call's own seconds, the processor worked ``cpu_seconds``, for whichever test where tests
     overlap, and ``waited`` were waited, by kind. Of ``fixtures``, ``fixtures_waited`` were waited,
     and ``wider_seconds`` are wider ones'. ``counts``: statements and so on. ``began``: Unix time.
@@ -173,14 +171,20 @@ class StatementsTimed(Event, frozen=True):
     statements: dict[str, tuple[int, float]]
 
 
+class WaitsTimed(Event, frozen=True):
+    """The waits of a test by their kind and place: how often, and for how many seconds in all."""
+
+    node_id: str
+    waits: dict[str, tuple[int, float]]
+
+
 class ProcessTimed(Event, frozen=True):
     """The stages of a process that collected tests, which follow one another.
 
-    ``began`` is Unix time. ``starting_seconds``: until slipstream was configured, which is the
-    interpreter and plugins; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by
-    test module in them, and ``running_seconds``. What follows lasts until `RunFinished`.
-    ``importing``: the imports of conftests, and in collecting. ``packages``: all imports, each
-    package without what it imports.
+    ``began`` is Unix time. ``starting_seconds``: of interpreter and plugins, until slipstream was
+    configured; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by test module,
+    and ``running_seconds``. What follows lasts until `RunFinished`. ``importing``: the imports of
+    conftests, and in collecting. ``packages``: all imports, each without what it imports.
     """
 
     began: float
@@ -199,10 +203,6 @@ class MemorySeen(Event, frozen=True):
     kind: str
     own_bytes: int
     server_bytes: int = 0
-
-
-OVER_BUDGET = 10
-"""The exit status of a run in which nothing failed but a budget. pytest's own end at 5."""
 
 
 class BudgetBroken(Event, frozen=True):
@@ -284,6 +284,15 @@ class MemoDiffered(Event, frozen=True):
 
     operation: str
     differences: tuple[str, ...]
+
+
+class ConnectionsMoved(Event, frozen=True):
+    """Connections to a server went to an embedded one; without a ``product``, where they say."""
+
+    server: str
+    times: int
+    product: str = ""
+    made: tuple[str, ...] = ()
 
 
 class HashedCheaply(Event, frozen=True):

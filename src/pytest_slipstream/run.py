@@ -7,15 +7,17 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from pytest_slipstream import __version__, events, record
+from pytest_slipstream import __version__, events, garbage, record
 from pytest_slipstream.accounting.account import Account
 from pytest_slipstream.accounting.connections import Connections
+from pytest_slipstream.accounting.places import Places
 from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.accounting.waits import Waits
 from pytest_slipstream.databases.cache import cache_directory
@@ -35,6 +37,7 @@ from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.databases.embedding.embedding import Embedding
     from pytest_slipstream.measure.budget_watch import BudgetWatch
     from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
@@ -61,7 +64,8 @@ class Run:
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._account = Account(self.record.write, detail=settings.detail)
-        self._waits = Waits(self._account.whose)
+        places = Places(config.rootpath) if settings.detail else None
+        self._waits = Waits(self._account.whose, places)
         self._connections = Connections(self._account.charge, self._account.whose)
         self._statements = Statements(self._account.charge, self._connections.silence)
         self.record.listeners.append(self._account.heard)
@@ -82,8 +86,21 @@ class Run:
         self._hooks: DatabaseHooks | None = None
         self._factories: SeededFactories | None = None
         self._unchanged: Unchanged | None = None
+        self._embedding: Embedding | None = None
         self._budgets: BudgetWatch | None = None
         self._reports: ReportsAtEnd | None = None
+        self._has_run_none = False
+        self._until_closed = ExitStack()
+        if settings.embed:
+            from pytest_slipstream.databases.embedding.embedding import Embedding
+
+            self._embedding = Embedding(
+                settings.embed,
+                cache_dir=around.cache_dir,
+                testrun_uid=self.owner.testrun_uid,
+                progress=self._progress,
+            )
+            self._embedding.put_up()
         if settings.speeds_up_unchanged:
             from pytest_slipstream.unchanged import Unchanged
 
@@ -116,6 +133,8 @@ class Run:
             manager.register(fixtures, "slipstream-workers")
         if self._unchanged is not None:
             self._unchanged.register(manager)
+        if self._embedding is not None:
+            manager.register(self._embedding, "slipstream-embedding")
         manager.register(LeftoverThreads(self.record.write), "slipstream-threads")
         if self.owner.worker == "main":
             manager.register(Summary(self.settings.summary, self.record), "slipstream-summary")
@@ -123,6 +142,17 @@ class Run:
             manager.register(self._reports, "slipstream-reports")
             self._register_budgets(config)
         manager.register(self._account, "slipstream-account")
+        self._register_scheduling(config)
+
+    def _register_scheduling(self, config: pytest.Config) -> None:
+        if self.settings.records_durations or self.settings.shares_build:
+            with garbage.paused():
+                from pytest_slipstream.running import scheduled
+                from pytest_slipstream.running.stopwatch import Stopwatch
+            stopwatch = Stopwatch(self.preparing_s if self.lanes.databases else float)
+            scheduled.register(self.settings, config, self.record.write, stopwatch)
+            if self.settings.records_durations:
+                self._account.stopwatch = stopwatch
 
     def _register_budgets(self, config: pytest.Config) -> None:
         if self.settings.budget != BudgetSettings():
@@ -155,6 +185,7 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
+        self._account.stopwatch = None
         self._account.running = starting.running
         if self._hooks is None:
             starting.run_tests(session, self.settings, self.record.write, source=source)
@@ -178,7 +209,10 @@ class Run:
         """
         from pytest_slipstream.running.workers import starting as workers
 
-        return workers.run_tests(session, self.settings, self._parts(session, overlapping))
+        self._has_run_none = workers.run_tests(
+            session, self.settings, self._parts(session, overlapping)
+        )
+        return self._has_run_none
 
     def run_from_queue(
         self, session: pytest.Session, queueing: Queueing, overlapping: bool
@@ -233,6 +267,8 @@ class Run:
         self.owner = msgspec.structs.replace(self.owner, worker=worker_id)
         self.record.continue_as(worker_id)
         self._account.continue_as_worker()
+        if self._embedding is not None:
+            self._embedding.continue_as_worker()
         self.lanes.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)
@@ -274,6 +310,8 @@ class Run:
         """
         if self._unchanged is not None:
             self._unchanged.report(self.record.write)
+        if self._embedding is not None:
+            self._embedding.report(self.record.write)
         self._close_databases()
         seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
         self._account.finish()
@@ -284,6 +322,11 @@ class Run:
         if self._reports is not None and reporting:
             self._reports.finish(self.owner.testrun_uid)
         return exit_status
+
+    def unconfigure(self) -> None:
+        """Pytest is about to look twice for what tests left behind: not where none was run."""
+        if self._has_run_none:
+            self._until_closed.enter_context(garbage.frozen())
 
     def _close_databases(self) -> None:
         errors = []
@@ -307,9 +350,12 @@ class Run:
             self._statements.take_down()
             self._connections.take_down()
             self.door.take_down()
+            if self._embedding is not None:
+                self._embedding.take_down()
             self._pools.close()
             self.record.close()
             self.lanes.close()
+            self._until_closed.close()
             if self.owner.worker == "main":
                 _forget_old(self._records)
 

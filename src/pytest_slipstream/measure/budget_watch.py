@@ -20,7 +20,7 @@ from pytest_slipstream.measure.memory import MemoryWatch
 from pytest_slipstream.scheduling import history_file
 from pytest_slipstream.scheduling.durations import join, typical
 from pytest_slipstream.scheduling.machine import machine_class
-from pytest_slipstream.settings import Settings
+from pytest_slipstream.settings import OVER_BUDGET, Settings
 
 INTERVAL_S = 1.0
 """Between looks at the memory, which take a few milliseconds for each process."""
@@ -87,7 +87,7 @@ class BudgetWatch:
         for one in found:
             self._record.write(one)
         fails = exit_status == 0 and any(one.fails for one in found)
-        return events.OVER_BUDGET if fails else exit_status
+        return OVER_BUDGET if fails else exit_status
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what is wrong."""

@@ -15,6 +15,7 @@ from pytest_slipstream import events
 from pytest_slipstream.merging.naming import listed, named, node_ids
 from pytest_slipstream.merging.parts import MachineRun
 from pytest_slipstream.merging.queue_verdict import pulled
+from pytest_slipstream.settings import OVER_BUDGET
 
 _ENDS = {
     2: "interrupted",
@@ -38,7 +39,7 @@ class Verdict(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
     def exit_status(self, failures: int = 0) -> int:
-        """Of the build: 2 where it is not whole, 1 where something failed, `events.OVER_BUDGET`
+        """Of the build: 2 where it is not whole, 1 where something failed, `OVER_BUDGET`
         where only a budget did, 0 where all passed.
 
         Args:
@@ -47,9 +48,9 @@ class Verdict(msgspec.Struct, frozen=True):
         if self.problems:
             return 2
         ended = {run.exit_status for run in self.counted}
-        if failures or ended - {0, events.OVER_BUDGET}:
+        if failures or ended - {0, OVER_BUDGET}:
             return 1
-        return events.OVER_BUDGET if events.OVER_BUDGET in ended else 0
+        return OVER_BUDGET if OVER_BUDGET in ended else 0
 
 
 def judge(runs: Iterable[MachineRun]) -> Verdict:
@@ -100,7 +101,7 @@ def _ends(runs: Iterable[MachineRun]) -> Iterator[str]:
     for run in runs:
         if run.exit_status is None:
             yield f"{named(run)} did not end: its process was killed, or its machine was lost"
-        elif run.exit_status not in (0, 1, events.OVER_BUDGET):
+        elif run.exit_status not in (0, 1, OVER_BUDGET):
             reason = _ENDS.get(run.exit_status, "a plugin's own")
             yield f"{named(run)} ended with exit status {run.exit_status}, {reason}"
 

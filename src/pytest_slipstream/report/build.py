@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_slipstream import events
+from pytest_slipstream.settings import OVER_BUDGET
 
 GITHUB_LIMIT_BYTES = 1024 * 1024
 """What GitHub shows of the summary of one step; a longer one is not shown at all."""
 
 _SHOWN = 100
 _CUT = "\n… cut here: the rest is in the merged run record.\n"
-_VERDICTS = {0: "passed", 1: "failed", 2: "is not whole", events.OVER_BUDGET: "is over budget"}
+_VERDICTS = {0: "passed", 1: "failed", 2: "is not whole", OVER_BUDGET: "is over budget"}
 
 
 def markdown(happened: Sequence[events.AnyEvent]) -> str:

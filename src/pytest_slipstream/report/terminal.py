@@ -12,8 +12,8 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, garbage, record
+from pytest_slipstream.report.detail import statements, waits
 from pytest_slipstream.report.seconds import Account, account
-from pytest_slipstream.report.statements import slowest
 from pytest_slipstream.spans import overlap
 
 _SHOWN = 10
@@ -50,6 +50,7 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
         own = [event for event in happened if getattr(event, "database", None) == name]
         yield from _database(name, own)
     yield from _lanes(started, _only(events.TestRan, happened))
+    yield from _embedded(happened)
     yield from _unchanged(happened)
     yield from _listed(
         "escalated to clone",
@@ -88,8 +89,9 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     yield from _seconds(account(happened))
     yield from _listed(
         "statements, the slowest first",
-        [one.told for one in slowest(happened)],
+        [one.told for one in statements(happened)],
     )
+    yield from _listed("waits, the longest first", [one.told for one in waits(happened)])
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
@@ -213,6 +215,22 @@ def _lanes(started: Sequence[events.RunStarted], ran: Sequence[events.TestRan]) 
         if seconds:
             share = f"{len(seconds)} tests, {100 * len(seconds) / len(ran):.0f} %"
             yield f"lane {name}: {share}, on {', '.join(engines[name])} in {sum(seconds):.2f} s"
+
+
+def _embedded(happened: Sequence[events.Event]) -> Iterator[str]:
+    """Which servers of the suite's were moved, over all workers."""
+    moved = _only(events.ConnectionsMoved, happened)
+    left = []
+    for server, product in sorted({(event.server, event.product) for event in moved}):
+        own = [event for event in moved if (event.server, event.product) == (server, product)]
+        made = ", ".join(sorted({name for event in own for name in event.made}))
+        times = sum(event.times for event in own)
+        if product:
+            line = f"{server}: {times} connections went to an embedded {product} instead"
+            yield f"{line}, and there were made: {made}" if made else line
+        else:
+            left.append(f"{server}, {times} connections" if times else server)
+    yield from _listed("not moved to an embedded server", left)
 
 
 def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:

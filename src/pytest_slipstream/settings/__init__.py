@@ -6,7 +6,7 @@ is unknown, of a wrong type or without effect is a `ConfigurationError` that nam
 valid.
 """
 
-from pytest_slipstream.settings.budget_model import BudgetSettings
+from pytest_slipstream.settings.budget_model import OVER_BUDGET, BudgetSettings
 from pytest_slipstream.settings.database_model import (
     DatabaseSettings,
     EngineName,
@@ -28,6 +28,7 @@ __all__ = [
     "BUDGET_OPTIONS",
     "LANE_OPTIONS",
     "OPTIONS",
+    "OVER_BUDGET",
     "PLACEHOLDERS",
     "BudgetSettings",
     "DatabaseSettings",

@@ -9,6 +9,8 @@ from msgspec import Meta
 
 COUNTERS = ("queries", "commits", "connections", "ddl", "clones", "fixtures")
 """What a budget can limit for each test beside its seconds."""
+OVER_BUDGET = 10
+"""The exit status of a run in which nothing failed but a budget. pytest's own end at 5."""
 
 
 class BudgetSettings(

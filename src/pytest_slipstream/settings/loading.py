@@ -20,6 +20,7 @@ from pytest_slipstream.settings import file
 from pytest_slipstream.settings.budget_model import BudgetSettings
 from pytest_slipstream.settings.budget_verdicts import budget_problems
 from pytest_slipstream.settings.database_model import DatabaseSettings
+from pytest_slipstream.settings.embed_verdicts import embed_problems
 from pytest_slipstream.settings.file import ROOT, Given, Table, as_table
 from pytest_slipstream.settings.lane_verdicts import lane_problems
 from pytest_slipstream.settings.model import LaneSettings, Settings
@@ -83,7 +84,7 @@ def _judge(settings: Settings, top: Table) -> None:
         origin = top[key].origin if key in top else f"{ROOT}.{key}"
         hint = _did_you_mean(settings.lane, settings.every_lane) if key == "lane" else None
         raise ConfigurationError(f"{origin} {problem}", hint=hint)
-    for key, problem in queue_problems(settings):
+    for key, problem in (*queue_problems(settings), *embed_problems(settings)):
         origin = top[key].origin if key in top else f"{ROOT}.{key}"
         raise ConfigurationError(f"{origin} {problem}")
     for lane, of_lane in settings.every_lane.items():

@@ -133,6 +133,15 @@ class Settings(
             "SQLAlchemy's `create_all` and `drop_all` for each test, and restore what it came to."
         ),
     ] = False
+    embed: Annotated[
+        Sources,
+        Meta(
+            description="Without a change to the suite: move the connections of its drivers from "
+            "the server that its own URL names to an embedded one, made for the run. `postgresql` "
+            "or `mysql` (also MariaDB): the server that is connected to first; "
+            "`postgresql://db:5432`: that one."
+        ),
+    ] = ()
     hashing: Annotated[
         Literal["full", "cheap"],
         Meta(
@@ -183,8 +192,8 @@ class Settings(
     detail: Annotated[
         bool,
         Meta(
-            description="Record the statements of each test by their text, through SQLAlchemy, and "
-            "show the slowest."
+            description="Record the statements of each test by their text, and where in the "
+            "project's code it waited, and show the slowest."
         ),
     ] = False
     past_runs: Annotated[
@@ -285,7 +294,7 @@ class Settings(
     @property
     def needs_run(self) -> bool:
         """Whether there is anything to do before the first test."""
-        by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged
+        by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged or self.embed
         if self.report or self.detail or self.budget != BudgetSettings():
             return True
-        return bool(self.databases or self.workers or by_itself)
+        return bool(self.databases or self.workers or self.records_durations or by_itself)

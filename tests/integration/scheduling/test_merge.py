@@ -16,6 +16,7 @@ import pytest
 
 from pytest_slipstream import cli, events, record
 from pytest_slipstream.scheduling import history_file
+from pytest_slipstream.settings import OVER_BUDGET
 
 TESTS = """
     import pytest
@@ -120,9 +121,9 @@ def test_a_budget_broken_on_a_machine_fails_the_build(merge: Slipstream, left: P
     *before, end = record.read(runs.parent)
     assert isinstance(end, events.RunFinished)
     broken = events.BudgetBroken(worker="main", budget="wall", limit="1s", seen="9.9s")
-    over = msgspec.structs.replace(end, exit_status=events.OVER_BUDGET)
+    over = msgspec.structs.replace(end, exit_status=OVER_BUDGET)
     runs.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in (*before, broken, over)))
-    said = merge("passes/1", "passes/2", "--summary", "summary.md", status=events.OVER_BUDGET)
+    said = merge("passes/1", "passes/2", "--summary", "summary.md", status=OVER_BUDGET)
     assert "budget broken: wall 9.9s, limit 1s" in said
     assert "The build is over budget" in Path("summary.md").read_text()
 

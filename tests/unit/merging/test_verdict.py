@@ -10,6 +10,7 @@ from pytest_slipstream import events
 from pytest_slipstream.merging.parts import MachineRun
 from pytest_slipstream.merging.verdict import judge
 from pytest_slipstream.scheduling.durations import by_file
+from pytest_slipstream.settings import OVER_BUDGET
 
 TESTS = [f"test_a.py::test_{n}" for n in range(6)]
 
@@ -65,8 +66,8 @@ def whole(exit_status: int | None, *, lane: str = "real") -> MachineRun:
         ([run(1), run(2), run(3)], 0, 0),
         ([run(1), run(2, exit_status=1), run(3)], 0, 1),
         ([run(1), run(2), run(3)], 1, 1),
-        ([run(1), run(2, exit_status=events.OVER_BUDGET), run(3)], 0, events.OVER_BUDGET),
-        ([run(1), run(2, exit_status=events.OVER_BUDGET), run(3, exit_status=1)], 0, 1),
+        ([run(1), run(2, exit_status=OVER_BUDGET), run(3)], 0, OVER_BUDGET),
+        ([run(1), run(2, exit_status=OVER_BUDGET), run(3, exit_status=1)], 0, 1),
         ([run(1, exit_status=1), run(3)], 1, 2),
         ([run(1, 1), whole(0)], 0, 0),
         ([run(1, 1), whole(1)], 0, 1),

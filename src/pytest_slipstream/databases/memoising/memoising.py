@@ -101,7 +101,7 @@ class Memoising:
             setattr(MigrationContext, _MIGRATE, original)
             from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
 
-            self._stand_in(AlembicCalls(self._ledger, self._check()))
+            self._stand_in(AlembicCalls(self._ledger, self._check(), self._on_mysql))
             context.run_migrations(**options)
 
         setattr(MigrationContext, _MIGRATE, first)

@@ -13,9 +13,10 @@ from pytest_slipstream.databases.servers.protocol import Server
 from pytest_slipstream.settings import DatabaseSettings
 
 if TYPE_CHECKING:
+    from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
     from pytest_slipstream.databases.servers.product import Product
 
-__all__ = ["Server", "of"]
+__all__ = ["Server", "embedded_of", "of"]
 
 
 def of(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
@@ -30,9 +31,20 @@ def of(settings: DatabaseSettings, *, cache_dir: Path) -> Server:
     """
     if settings.server != "embedded":
         return _external(settings)
+    return embedded_of(settings, cache_dir=cache_dir)
+
+
+def embedded_of(settings: DatabaseSettings, *, cache_dir: Path, run: str = "") -> EmbeddedServer:
+    """An embedded server.
+
+    Args:
+        settings: Its options.
+        cache_dir: As above.
+        run: The testrun uid of the one run that uses it; see `EmbeddedServer`.
+    """
     from pytest_slipstream.databases.servers.embedded_server import EmbeddedServer
 
-    return EmbeddedServer(_product(settings), cache_dir=cache_dir, tcp=settings.tcp)
+    return EmbeddedServer(_product(settings), cache_dir=cache_dir, tcp=settings.tcp, run=run)
 
 
 def _product(settings: DatabaseSettings) -> Product[Any]:

@@ -23,6 +23,8 @@ from pytest_slipstream.errors import ServerError
 
 ORIGIN = "origin.json"
 MAKING = ".making-"
+OF_RUN = "-run-"
+"""In the name of a server's directory: it is for one run, whose testrun uid follows."""
 CACHE_NOTE = "cache_dir"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SHORT_BASE = Path("/tmp")
@@ -79,7 +81,12 @@ def servers_home(cache_dir: Path, account: Account) -> Path:
     inside = cache_dir / "servers"
     if account.reaches(inside if inside.exists() else cache_dir):
         return inside
-    return SHORT_BASE / f"slipstream-{os.geteuid()}-{digest(str(cache_dir))}"
+    return Path(f"{short_prefix()}{digest(str(cache_dir))}")
+
+
+def short_prefix() -> str:
+    """How the paths begin of what lies outside the cache directory."""
+    return str(SHORT_BASE / f"slipstream-{os.geteuid()}-")
 
 
 def make_home(home: Path, cache_dir: Path, account: Account) -> None:

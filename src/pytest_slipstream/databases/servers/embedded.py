@@ -122,6 +122,11 @@ def prune(cache_dir: Path, *, ram_disk: Path = stores.RAM_DISK) -> list[str]:
     done: list[str] = []
     for directory, origin in _servers(home):
         done += _prune_server(directory, origin)
+    for directory in sorted(home.glob(f"*{directories.OF_RUN}*/")):
+        with Sharing(directory).alone_now() as held:
+            if held and not Sharing(directory).users():
+                discard(directory)
+                done.append(f"removed {directory}: its run has ended")
     done += _prune_made_once(home)
     done += _prune_ram_disk(ram_disk)
     for abandoned, owner in _short_homes():
@@ -132,6 +137,16 @@ def prune(cache_dir: Path, *, ram_disk: Path = stores.RAM_DISK) -> list[str]:
             directories.remove(abandoned)
             done.append(f"removed {abandoned}: its cache directory {owner} is gone")
     return done
+
+
+def discard(directory: Path) -> None:
+    """Stop the server of a run that has ended, and remove all of it. Under its start lock."""
+    origin = directories.read_origin(directory)
+    if origin is not None:
+        stores.discard(Path(origin.store))
+    directories.remove(endpoints.short_socket_directory(directory))
+    directories.remove(directory)
+    Sharing(directory).forget()
 
 
 def _home(cache_dir: Path) -> Path:

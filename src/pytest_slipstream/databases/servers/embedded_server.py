@@ -48,6 +48,8 @@ class EmbeddedServer:
         tcp: Listen on 127.0.0.1 too, with a password.
         ram_disk: Where data is kept if there is room: CREATE DATABASE by copying files is 2 to 12
             times faster there than on a disk.
+        run: The testrun uid of the one run that uses it. Its data is new, and goes with the last
+            user.
     """
 
     kind: Literal["embedded"] = "embedded"
@@ -59,6 +61,7 @@ class EmbeddedServer:
         cache_dir: Path,
         tcp: bool = False,
         ram_disk: Path = stores.RAM_DISK,
+        run: str = "",
     ) -> None:
         self._product = product
         self._tcp = tcp
@@ -66,7 +69,8 @@ class EmbeddedServer:
         self._account = server_account()
         self._cache_dir = cache_dir
         self._home = directories.servers_home(cache_dir, self._account)
-        self.directory = self._home / product.key
+        self._is_for_run = bool(run)
+        self.directory = self._home / (product.key + (directories.OF_RUN + run[:12]) * bool(run))
         self._sharing = Sharing(self.directory)
         self._port = product.default_port
         self._password = ""
@@ -76,6 +80,11 @@ class EmbeddedServer:
     def maintenance_database(self) -> str:
         """The database for administrative connections."""
         return self._product.maintenance_database
+
+    @property
+    def label(self) -> str:
+        """Product and version for people."""
+        return self._product.label
 
     @property
     def client_library(self) -> Path | None:
@@ -117,6 +126,13 @@ class EmbeddedServer:
             identity=self._product.identity,
         )
 
+    def hold(self) -> None:
+        """Be a user of a server that may not have been started, until `close`."""
+        directories.make_home(self._home, self._cache_dir, self._account)
+        with self._sharing.alone(lambda message: None):
+            directories.make_directory(self.directory, self._account)
+            self._sharing.join()
+
     def restart(self, progress: Progress) -> ServerInfo:
         """Have a server that died run again, on the same data; another user may have done so.
 
@@ -144,7 +160,11 @@ class EmbeddedServer:
         with self._sharing.alone(lambda message: None):
             self._sharing.leave()
             origin = directories.read_origin(self.directory)
-            if origin is not None and not keep_running and not self._sharing.users():
+            if keep_running or self._sharing.users():
+                return
+            if self._is_for_run:
+                embedded.discard(self.directory)
+            elif origin is not None:
                 stores.stop_in(Path(origin.store))
 
     # What is known before the start.

@@ -94,6 +94,10 @@ class Sharing:
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
+    def forget(self) -> None:
+        """Remove the lock file of a directory that nobody will use again. Under the start lock."""
+        self._lock_path.unlink(missing_ok=True)
+
     @property
     def joined(self) -> bool:
         """Whether this process is a user through this object."""
