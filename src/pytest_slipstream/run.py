@@ -295,6 +295,7 @@ class Run:
 
     def unconfigure(self) -> None:
         """Pytest is about to look twice for what tests left behind: not where none was run."""
+        garbage.spared_at_exit()
         if self._has_run_none:
             self._until_closed.enter_context(garbage.frozen())
 
