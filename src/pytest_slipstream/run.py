@@ -149,7 +149,7 @@ class Run:
             with garbage.paused():
                 from pytest_slipstream.running import scheduled
                 from pytest_slipstream.running.stopwatch import Stopwatch
-            stopwatch = Stopwatch(self.preparing_s)
+            stopwatch = Stopwatch(self.preparing_s if self.lanes.databases else float)
             scheduled.register(self.settings, config, self.record.write, stopwatch)
             if self.settings.records_durations:
                 self._account.stopwatch = stopwatch

@@ -16,7 +16,7 @@ from pytest_slipstream import events
 from pytest_slipstream.clock import clock
 from pytest_slipstream.spans import Span, overlap
 
-PHASES = {"setup": 0, "call": 1, "teardown": 2}
+SETUP, CALL, TEARDOWN = range(3)
 BODY, FIXTURE = 0, 1
 WAITS = ("HTTP", "child processes", "file locks", "sleep", "locks and threads")
 _DIGITS = 6
@@ -53,12 +53,13 @@ class Turn:
         self.overlaps = False
         """Whether the processor works for other tests, too."""
         self.intervals = 0
-        """How many are under way, each within the one before."""
+        """How many are under way within the phase, each within the one before."""
         self._own = [0.0, 0.0, 0.0]
         self._fixtures: dict[str, list[float]] = {}
         self._wider_s = 0.0
         self._spent: dict[str, float] = {}
         self._counts: dict[str, int] = {}
+        self._phase_began = self._cpu_began = 0.0
         self.inner_s = 0.0
         self.inner_cpu_s = 0.0
         self._charges: list[tuple[float, str, float, str]] = []
@@ -68,12 +69,37 @@ class Turn:
         self._places: dict[str, list[float]] = {}
         self._waited: tuple[dict[str, float], dict[str, float]] = ({}, {})
 
-    def phase(self, phase: str, own_s: float) -> None:
-        """A phase is over."""
-        self._own[PHASES[phase]] += own_s
-        self._charges.clear()
-        self._charged.clear()
-        self._waits.clear()
+    def begin(self) -> None:
+        """A phase begins now."""
+        self.inner_s = 0.0
+        self._phase_began = clock.seconds()
+
+    def begin_call(self) -> None:
+        """The test's body begins, in which the processor's work is measured."""
+        self.inner_cpu_s = 0.0
+        self._cpu_began = clock.processor()
+        self.begin()
+
+    def end_call(self) -> float:
+        """It is over; `end` is not to be called."""
+        cpu_s = clock.processor() - self._cpu_began - self.inner_cpu_s
+        if self._waits:
+            self.settle(self._phase_began, clock.seconds(), BODY)
+        before_s = self._own[CALL]
+        took_s = self.end(CALL)
+        self.cpu_s += min(self._own[CALL] - before_s, max(0.0, cpu_s))
+        return took_s
+
+    def end(self, phase: int) -> float:
+        """The phase is over; how long it took, with what lay within it."""
+        took_s = clock.seconds() - self._phase_began
+        if took_s > self.inner_s:
+            self._own[phase] += took_s - self.inner_s
+        if self._charged or self._waits:
+            self._charges.clear()
+            self._charged.clear()
+            self._waits.clear()
+        return took_s
 
     def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""
@@ -262,23 +288,20 @@ def outermost(waits: Iterable[Wait]) -> list[Wait]:
 
 
 class Interval:
-    """A stretch of a test's time that begins now.
+    """A stretch of a phase that begins now.
 
     Args:
         turn: The test's.
         place: Where its waits are told, as in `Turn.settle`.
-        processor: Whether the processor's work in it is measured.
     """
 
-    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_place", "_turn")
+    __slots__ = ("_began", "_outer_s", "_place", "_turn")
 
-    def __init__(self, turn: Turn, place: int | None = None, *, processor: bool = False) -> None:
+    def __init__(self, turn: Turn, place: int | None = None) -> None:
         self._turn = turn
         self._place = place
         turn.intervals += 1
         self._outer_s, turn.inner_s = turn.inner_s, 0.0
-        self._outer_cpu_s, turn.inner_cpu_s = turn.inner_cpu_s, 0.0
-        self._cpu_began = clock.processor() if processor else 0.0
         self._began = clock.seconds()
 
     def end(self) -> float:
@@ -290,11 +313,3 @@ class Interval:
         own_s = took_s - turn.inner_s
         turn.inner_s = self._outer_s + took_s
         return own_s if own_s > 0 else 0.0
-
-    def end_with_processor(self) -> tuple[float, float]:
-        """The same, and how much of it the processor worked."""
-        cpu_s = clock.processor() - self._cpu_began
-        inner_cpu_s = self._turn.inner_cpu_s
-        own_s = self.end()
-        self._turn.inner_cpu_s = self._outer_cpu_s + cpu_s
-        return own_s, min(own_s, max(0.0, cpu_s - inner_cpu_s))
