@@ -239,8 +239,8 @@ async def _in_transaction(client: Any, work: Callable[[Session], _T]) -> _T:
             while not running.dead:
                 try:
                     rows = await connection.fetch(result)
-                except Exception as error:  # noqa: BLE001 - raised where the statement was sent
-                    result = running.throw(error)
+                except Exception:  # noqa: BLE001 - asyncpg has many; as written it will be said
+                    result = running.throw(UnknownResultError("a connection that fails"))
                 else:
                     result = running.switch(_Answer([tuple(row) for row in rows]))
             found: _T = result
