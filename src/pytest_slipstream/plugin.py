@@ -63,19 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sequential: the test is never in flight with others.")
     configured = config.stash.get(_SETTINGS, settings.Settings())
     run = config.stash.get(_RUN, None)
-    if run is not None:
-        run.register(config)
-    if _NOTICING in config.stash:
-        config.pluginmanager.register(config.stash[_NOTICING], "slipstream-noticing")
     if configured.workers:
         _refuse_two_kinds_of_workers(configured, config)
-    if configured.records_durations or configured.shares_build:
-        with garbage.paused():
-            from pytest_slipstream.running import scheduled
-        if run is None:
-            scheduled.register(configured, config)
-        else:
-            scheduled.register(configured, config, run.record.write, run.preparing_s)
+    if _NOTICING in config.stash:
+        config.pluginmanager.register(config.stash[_NOTICING], "slipstream-noticing")
+    if run is not None:
+        run.register(config)
 
 
 def _refuse_two_kinds_of_workers(configured: settings.Settings, config: pytest.Config) -> None:
@@ -153,3 +146,10 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, Any, Any]:
     finally:
         if _RUN in session.config.stash:
             session.exitstatus = session.config.stash[_RUN].finish(int(session.exitstatus))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The run is over."""
+    if _RUN in config.stash:
+        config.stash[_RUN].unconfigure()

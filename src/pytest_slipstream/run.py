@@ -7,13 +7,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from pytest_slipstream import __version__, events, record
+from pytest_slipstream import __version__, events, garbage, record
 from pytest_slipstream.accounting.account import Account
 from pytest_slipstream.accounting.connections import Connections
 from pytest_slipstream.accounting.statements import Statements
@@ -86,6 +87,8 @@ class Run:
         self._embedding: Embedding | None = None
         self._budgets: BudgetWatch | None = None
         self._reports: ReportsAtEnd | None = None
+        self._has_run_none = False
+        self._until_closed = ExitStack()
         if settings.embed:
             from pytest_slipstream.databases.embedding.embedding import Embedding
 
@@ -137,6 +140,17 @@ class Run:
             manager.register(self._reports, "slipstream-reports")
             self._register_budgets(config)
         manager.register(self._account, "slipstream-account")
+        self._register_scheduling(config)
+
+    def _register_scheduling(self, config: pytest.Config) -> None:
+        if self.settings.records_durations or self.settings.shares_build:
+            with garbage.paused():
+                from pytest_slipstream.running import scheduled
+                from pytest_slipstream.running.stopwatch import Stopwatch
+            stopwatch = Stopwatch(self.preparing_s)
+            scheduled.register(self.settings, config, self.record.write, stopwatch)
+            if self.settings.records_durations:
+                self._account.stopwatch = stopwatch
 
     def _register_budgets(self, config: pytest.Config) -> None:
         if self.settings.budget != BudgetSettings():
@@ -169,6 +183,7 @@ class Run:
         for name in ("slipstream-stopwatch", "slipstream-durations"):
             if manager.has_plugin(name):  # one stopwatch cannot tell tests apart that overlap
                 manager.unregister(name=name)
+        self._account.stopwatch = None
         self._account.running = starting.running
         if self._hooks is None:
             starting.run_tests(session, self.settings, self.record.write, source=source)
@@ -192,7 +207,10 @@ class Run:
         """
         from pytest_slipstream.running.workers import starting as workers
 
-        return workers.run_tests(session, self.settings, self._parts(session, overlapping))
+        self._has_run_none = workers.run_tests(
+            session, self.settings, self._parts(session, overlapping)
+        )
+        return self._has_run_none
 
     def run_from_queue(
         self, session: pytest.Session, queueing: Queueing, overlapping: bool
@@ -303,6 +321,11 @@ class Run:
             self._reports.finish(self.owner.testrun_uid)
         return exit_status
 
+    def unconfigure(self) -> None:
+        """Pytest is about to look twice for what tests left behind: not where none was run."""
+        if self._has_run_none:
+            self._until_closed.enter_context(garbage.frozen())
+
     def _close_databases(self) -> None:
         errors = []
         for database in self.lanes.databases:
@@ -330,6 +353,7 @@ class Run:
             self._pools.close()
             self.record.close()
             self.lanes.close()
+            self._until_closed.close()
             if self.owner.worker == "main":
                 _forget_old(self._records)
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from functools import partial
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -47,6 +47,41 @@ _CHARACTERS = 300
 _AHEAD = frozenset(("server", "template", "slot"))
 
 
+def _measured(phase: str) -> Callable[[Account, pytest.Item], Wrapper]:
+    """The hook around a phase. A test runs through many hooks: each is as short as can be."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def around(self: Account, item: pytest.Item) -> Wrapper:
+        __tracebackhide__ = True
+        turn = self._turns.get(item)
+        if turn is None:
+            return (yield)
+        if self.stopwatch is not None:
+            self.stopwatch.begin()
+        interval = Interval(turn)
+        try:
+            return (yield)
+        finally:
+            turn.phase(phase, interval.end())
+            if self.stopwatch is not None:
+                self.stopwatch.end()
+
+    return around
+
+
+class Watch(Protocol):
+    """Measures phases for another purpose."""
+
+    def begin(self) -> None:
+        """A phase begins."""
+
+    def end(self) -> None:
+        """It is over."""
+
+    def sign(self, report: pytest.TestReport, item: pytest.Item) -> None:
+        """Put what it took on its report."""
+
+
 class Account:
     """Registered last in each process that runs tests, so that it encloses what others do.
 
@@ -56,6 +91,8 @@ class Account:
 
     Attributes:
         running: Tells whose code is running, where tests overlap.
+        stopwatch: Told of each phase where durations are recorded: to enclose phases twice would
+            cost more than to measure them.
         imports: What imports take; put up and taken down with the run.
     """
 
@@ -73,6 +110,7 @@ class Account:
         self._importing_s = [0.0, 0.0]
         self._turns: dict[pytest.Item, Turn] = {}
         self.running: Callable[[], pytest.Item | None] = lambda: None
+        self.stopwatch: Watch | None = None
         self.imports = Imports(self._imported_in_test)
 
     def whose(self) -> Turn | None:
@@ -210,48 +248,33 @@ class Account:
         finally:
             del self._turns[item]
             self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
-            if statements := turn.statements():
+            if self._detail and (statements := turn.statements()):
                 self._emit(events.StatementsTimed(node_id=item.nodeid, statements=statements))
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
-        """Measure the set-up."""
-        __tracebackhide__ = True
-        return (yield from self._phase(item, "setup"))
+    pytest_runtest_setup = _measured("setup")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """Measure the test's body, and what a TestCase's set-up takes in it."""
         __tracebackhide__ = True
-        turn, case = self._turns.get(item), getattr(item, "instance", None)
-        unittest = sys.modules.get("unittest")  # not imported for suites that do without
-        if turn is not None and unittest is not None and isinstance(case, unittest.TestCase):
-            for end, name in enumerate(("setUp", "tearDown")):
-                vars(case)[name] = partial(_timed, turn, f"{item.nodeid}::{name}", end, case, name)
-        return (yield from self._phase(item, "call"))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
-        """Measure the teardown."""
-        __tracebackhide__ = True
-        return (yield from self._phase(item, "teardown"))
-
-    def _phase(self, item: pytest.Item, phase: str) -> Wrapper:
-        __tracebackhide__ = True
         turn = self._turns.get(item)
         if turn is None:
             return (yield)
-        is_call = phase == "call"
-        interval = Interval(turn, place=BODY if is_call else None, processor=is_call)
+        if type(item) is not pytest.Function:
+            _measure_case(turn, item)
+        if self.stopwatch is not None:
+            self.stopwatch.begin()
+        interval = Interval(turn, BODY, processor=True)
         try:
             return (yield)
         finally:
-            if is_call:
-                own_s, cpu_s = interval.end_with_processor()
-                turn.cpu_s += cpu_s
-            else:
-                own_s = interval.end()
-            turn.phase(phase, own_s)
+            own_s, cpu_s = interval.end_with_processor()
+            turn.cpu_s += cpu_s
+            turn.phase("call", own_s)
+            if self.stopwatch is not None:
+                self.stopwatch.end()
+
+    pytest_runtest_teardown = _measured("teardown")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
@@ -266,7 +289,7 @@ class Account:
         teardown = _Teardown(key, wider, self._current)
         fixturedef.addfinalizer(teardown.end)
         before = len(fixturedef._finalizers)
-        interval = Interval(turn, place=FIXTURE)
+        interval = Interval(turn, FIXTURE)
         try:
             return (yield)
         finally:
@@ -279,10 +302,11 @@ class Account:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Wrapper:
         """Learn what became of the test."""
         report: pytest.TestReport = yield
-        turn = self._turns.get(item)
-        if turn is not None and not report.passed:
+        if not report.passed and (turn := self._turns.get(item)) is not None:
             failed = "failed" if report.when == "call" else "error"
             turn.outcome = failed if report.failed else "skipped"
+        if self.stopwatch is not None:
+            self.stopwatch.sign(report, item)
         return report
 
 
@@ -300,7 +324,7 @@ class _Teardown:
         """The fixture's own finalizers come now."""
         self._turn = self._current()
         if self._turn is not None:
-            self._interval = Interval(self._turn, place=FIXTURE)
+            self._interval = Interval(self._turn, FIXTURE)
 
     def end(self) -> None:
         """They are over."""
@@ -309,10 +333,18 @@ class _Teardown:
             self._turn = self._interval = None
 
 
+def _measure_case(turn: Turn, item: pytest.Item) -> None:
+    case = getattr(item, "instance", None)
+    unittest = sys.modules.get("unittest")  # not imported for suites that do without
+    if unittest is not None and isinstance(case, unittest.TestCase):
+        for end, name in enumerate(("setUp", "tearDown")):
+            vars(case)[name] = partial(_timed, turn, f"{item.nodeid}::{name}", end, case, name)
+
+
 def _timed(turn: Turn, key: str, end: int, case: TestCase, name: str) -> object:
     """A TestCase's own set-up or teardown, which pytest runs as part of the body."""
     __tracebackhide__ = True
-    interval = Interval(turn, place=FIXTURE)
+    interval = Interval(turn, FIXTURE)
     try:
         return getattr(type(case), name)(case)
     finally:

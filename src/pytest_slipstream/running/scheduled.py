@@ -23,16 +23,16 @@ _HIDDEN = ("SLIPSTREAM_QUEUE", "SLIPSTREAM_BUILD", "SLIPSTREAM_MACHINE")
 def register(
     settings: Settings,
     config: pytest.Config,
-    emit: Callable[[events.Event], None] = lambda event: None,
-    preparing_s: Callable[[], float] = lambda: 0.0,
+    emit: Callable[[events.Event], None],
+    stopwatch: Stopwatch,
 ) -> None:
     """Register the rooms that this process needs.
 
     Args:
         settings: Say what is recorded, and which shard is run or which queue is pulled from.
         config: pytest's.
-        emit: Takes the events, where there is a run record.
-        preparing_s: Seconds spent on databases so far, which are no test's own.
+        emit: Takes the events.
+        stopwatch: Measures what is recorded.
 
     Raises:
         ConfigurationError: There is no such shard, or the queue refuses.
@@ -60,7 +60,7 @@ def register(
         manager.register(Sharding(shard, history, emit), "slipstream-shard")
     manager.register(history, "slipstream-history")
     if settings.records_durations:
-        manager.register(Stopwatch(preparing_s), "slipstream-stopwatch")
+        manager.register(stopwatch, "slipstream-stopwatch")
         if told is None:
             manager.register(DurationRecorder(history), "slipstream-durations")
 

@@ -18,7 +18,8 @@ from pytest_slipstream.running.collected import fixture_key, node_id
 
 Wrapper = Generator[None, Any, Any]
 
-_ATTRIBUTE = "slipstream_measured"
+MEASURED = "slipstream_measured"
+"""The attribute of a report that carries what its phase took."""
 
 
 class Measured(msgspec.Struct, frozen=True, array_like=True):
@@ -38,12 +39,12 @@ class Measured(msgspec.Struct, frozen=True, array_like=True):
 
 def measured(report: pytest.TestReport) -> Measured | None:
     """What a report carries, also one that came from another process."""
-    carried = getattr(report, _ATTRIBUTE, None)
+    carried = getattr(report, MEASURED, None)
     return None if carried is None else msgspec.convert(carried, Measured)
 
 
 class Stopwatch:
-    """Registered in each process that runs tests.
+    """Registered in each process that runs tests, and told there of each phase.
 
     Args:
         preparing_s: Seconds spent on databases so far: the run's, not the first test's.
@@ -51,38 +52,28 @@ class Stopwatch:
 
     def __init__(self, preparing_s: Callable[[], float]) -> None:
         self._preparing_s = preparing_s
-        self._own_s = 0.0
+        self._began = self._own_s = 0.0
         self._inner_s = 0.0
         self._set_up: dict[str, float] = {}
         self._torn_down: dict[str, float] = {}
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self) -> Wrapper:
-        """Measure the set-up."""
-        __tracebackhide__ = True
-        return (yield from self._phase())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self) -> Wrapper:
-        """Measure the test's body."""
-        __tracebackhide__ = True
-        return (yield from self._phase())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self) -> Wrapper:
-        """Measure the teardown."""
-        __tracebackhide__ = True
-        return (yield from self._phase())
-
-    def _phase(self) -> Wrapper:
-        __tracebackhide__ = True
+    def begin(self) -> None:
+        """A phase begins."""
         self._inner_s = 0.0
         self._set_up, self._torn_down = {}, {}
-        began = clock.seconds() - self._preparing_s()
-        try:
-            return (yield)
-        finally:
-            self._own_s = clock.seconds() - self._preparing_s() - began - self._inner_s
+        self._began = clock.seconds() - self._preparing_s()
+
+    def end(self) -> None:
+        """It is over."""
+        self._own_s = clock.seconds() - self._preparing_s() - self._began - self._inner_s
+
+    def sign(self, report: pytest.TestReport, item: pytest.Item) -> None:
+        """Put what was measured on the report, as values that pytest-xdist can send."""
+        fixtures = {
+            key: (self._set_up.get(key), self._torn_down.get(key))
+            for key in self._set_up | self._torn_down
+        }
+        setattr(report, MEASURED, [node_id(item), self._own_s, fixtures])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:
@@ -109,17 +100,6 @@ class Stopwatch:
         took = teardown.seconds()
         self._torn_down[key] = self._torn_down.get(key, 0.0) + took
         self._inner_s += took
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Wrapper:
-        """Put what was measured on the report, as values that pytest-xdist can send."""
-        report = yield
-        fixtures = {
-            key: (self._set_up.get(key), self._torn_down.get(key))
-            for key in self._set_up | self._torn_down
-        }
-        setattr(report, _ATTRIBUTE, [node_id(item), self._own_s, fixtures])
-        return report
 
 
 class _Interval:

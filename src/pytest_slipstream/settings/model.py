@@ -297,4 +297,4 @@ class Settings(
         by_itself = self.concurrency or self.shares_build or self.speeds_up_unchanged or self.embed
         if self.report or self.detail or self.budget != BudgetSettings():
             return True
-        return bool(self.databases or self.workers or by_itself)
+        return bool(self.databases or self.workers or self.records_durations or by_itself)

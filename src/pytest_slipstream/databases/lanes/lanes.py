@@ -53,6 +53,10 @@ class Lanes:
             )
             for name, lane in settings.lanes_to_run.items()
         }
+        self.databases = tuple(
+            one for lane in self._lanes.values() for one in lane.databases.values()
+        )
+        """The databases of all lanes that are run."""
         self.current = next(iter(self._lanes.values()))
         self._engines: SQLAlchemyEngines | None = None
         self._set_up()
@@ -61,11 +65,6 @@ class Lanes:
     def names(self) -> tuple[str, ...]:
         """The lanes whose tests are run, in the order in which they are."""
         return tuple(self._lanes)
-
-    @property
-    def databases(self) -> tuple[Database, ...]:
-        """The databases of all lanes that are run."""
-        return tuple(one for lane in self._lanes.values() for one in lane.databases.values())
 
     def of(self, item: pytest.Item) -> str:
         """The lane that a test is on."""

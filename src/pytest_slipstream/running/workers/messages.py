@@ -109,12 +109,8 @@ def decode(data: bytes) -> tuple[int, list[Any]]:
 
 
 _DEEPEST = 200
-_ALREADY = frozenset((type(None), bool, int, float, str, bytes))
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a value that contains no others arrives as it is."""
-    return type(value) in _ALREADY
+ALREADY_PLAIN = frozenset((type(None), bool, int, float, str, bytes))
+"""Types of values that contain no others and arrive as they are."""
 
 
 def plain(value: Any) -> Any:
@@ -127,7 +123,7 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any, known: dict[int, Any], depth: int) -> Any:
-    if is_plain(value):
+    if type(value) in ALREADY_PLAIN:
         return value
     if isinstance(value, dict | list | tuple) and depth < _DEEPEST:
         if id(value) not in known:

@@ -18,15 +18,16 @@ from pytest_slipstream.running.pytest_internals import (
     deserialised,
     note_failed_subtest,
 )
+from pytest_slipstream.running.stopwatch import MEASURED
 from pytest_slipstream.running.workers.channel import Channel
-from pytest_slipstream.running.workers.messages import Ran, Started, is_plain, plain
+from pytest_slipstream.running.workers.messages import ALREADY_PLAIN, Ran, Started, plain
 
 _START = "pytest_runtest_logstart"
 _REPORT = "pytest_runtest_logreport"
 _FINISH = "pytest_runtest_logfinish"
 _WARNING = "pytest_warning_recorded"
 _ID = "_id"  # where pytest 9.2 keeps the node id
-_OF_PLAIN_VALUES = frozenset(("location", "keywords"))
+_OF_PLAIN_VALUES = frozenset(("location", "keywords", MEASURED))
 _TOLD = frozenset((_START, _REPORT, _FINISH, _WARNING))
 _HEARD = _TOLD | {"pytest_runtest_protocol"}
 
@@ -57,6 +58,7 @@ class Telling:
         self._counts_failures = bool(config.getvalue("maxfail"))
         self._plain = _are_plain(config)
         self._calls: list[tuple[str, Any]] = []
+        self._keywords: Mapping[str, int] = {}
         self._failed = False
 
     def telling(self, execute: HookExecution) -> HookExecution:
@@ -92,13 +94,16 @@ class Telling:
             self.flush(kwargs["nodeid"])
 
     def _serialised(self, report: Any) -> Any:
-        if self._plain and report.longrepr is None and type(report) is pytest.TestReport:
-            values = {**report.__dict__, _ID: None, "nodeid": report.nodeid}
-            for name, value in values.items():
-                if name not in _OF_PLAIN_VALUES and value and not is_plain(value):
-                    values[name] = plain(value)
-            return values
-        return plain(self._serialisable(report))
+        if not self._plain or report.longrepr is not None or type(report) is not pytest.TestReport:
+            return plain(self._serialisable(report))
+        values = {**report.__dict__, _ID: None, "nodeid": report.nodeid}
+        for name, value in values.items():
+            if value and type(value) not in ALREADY_PLAIN and name not in _OF_PLAIN_VALUES:
+                values[name] = plain(value)
+        if values["keywords"] == self._keywords:  # once for all reports of a test
+            values["keywords"] = self._keywords
+        self._keywords = values["keywords"]
+        return values
 
     def _serialisable(self, report: Any) -> Any:
         return self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
@@ -161,7 +166,8 @@ class Teller:
         hook: Any = self._config.hook if item is None else item.ihook
         for name, values in calls:
             if name == _REPORT:
-                hook.pytest_runtest_logreport(report=self._report(values, node, item))
+                report = self._report(values, node, item)
+                hook.pytest_runtest_logreport(report=report)
             elif name == _WARNING:
                 self._warn(*values)
             elif name == _FINISH:
@@ -180,6 +186,8 @@ class Teller:
     def _report(self, values: dict[str, Any], node: Node, item: pytest.Item | None) -> Any:
         if _ID in values:
             del values[_ID]
+            if item is not None and values["nodeid"] == item.nodeid:
+                values["nodeid"] = getattr(item, "id", item.nodeid)  # parsed, since pytest 9.2
             report = pytest.TestReport(**values)
         else:
             report = deserialised(self._config, values)
