@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +18,15 @@ from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
+    from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
 
 _MIGRATE = "run_migrations"
+_SENDS_WHOLE = {
+    "psycopg": "meet_psycopg",
+    "psycopg2": "meet_psycopg2",
+    "asyncpg": "meet_asyncpg",
+    "sqlalchemy.dialects.postgresql.asyncpg": "meet_asyncpg_of_sqlalchemy",
+}
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
 
@@ -52,10 +60,12 @@ class Memoising:
                 "peewee": self._meet_peewee,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
+                **{name: partial(self._meet_whole, name) for name in _SENDS_WHOLE},
             }
         )
         self._checking: Checking | None = None
         self._on_mysql = OnMysql(self._ledger, self._check)
+        self._whole: WholeDatabases | None = None
 
     def put_up(self) -> None:
         """Replace the operations, now or when their library is imported."""
@@ -71,6 +81,8 @@ class Memoising:
 
     def report(self, emit: Callable[[events.Event], None]) -> None:
         """Tell what was replaced, and what was not and why."""
+        if self._whole is not None:
+            self._whole.leave()
         self._ledger.report(emit)
 
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
@@ -105,6 +117,17 @@ class Memoising:
         from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
 
         self._stand_in(TortoiseCalls(self._ledger, self._check()))
+
+    def _meet_whole(self, driver: str, module: ModuleType) -> None:
+        """What sends statements about whole databases of PostgreSQL."""
+        from pytest_slipstream.databases.memoising.whole_calls import WholeCalls
+        from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
+
+        if self._whole is None:
+            self._whole = WholeDatabases(self._ledger, self._check)
+        calls = WholeCalls(self._whole)
+        self._undo.append(calls.take_down)
+        getattr(calls, _SENDS_WHOLE[driver])(module)
 
     def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()
