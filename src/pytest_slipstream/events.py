@@ -171,6 +171,13 @@ class StatementsTimed(Event, frozen=True):
     statements: dict[str, tuple[int, float]]
 
 
+class WaitsTimed(Event, frozen=True):
+    """The waits of a test by their kind and place: how often, and for how many seconds in all."""
+
+    node_id: str
+    waits: dict[str, tuple[int, float]]
+
+
 class ProcessTimed(Event, frozen=True):
     """The stages of a process that collected tests, which follow one another.
 

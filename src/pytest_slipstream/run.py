@@ -17,6 +17,7 @@ import pytest
 from pytest_slipstream import __version__, events, garbage, record
 from pytest_slipstream.accounting.account import Account
 from pytest_slipstream.accounting.connections import Connections
+from pytest_slipstream.accounting.places import Places
 from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.accounting.waits import Waits
 from pytest_slipstream.databases.cache import cache_directory
@@ -63,7 +64,8 @@ class Run:
         self._records = config.rootpath / ".slipstream" / "runs"
         self.record = record.Record(self._records / self.owner.testrun_uid, self.owner.worker)
         self._account = Account(self.record.write, detail=settings.detail)
-        self._waits = Waits(self._account.whose)
+        places = Places(config.rootpath) if settings.detail else None
+        self._waits = Waits(self._account.whose, places)
         self._connections = Connections(self._account.charge, self._account.whose)
         self._statements = Statements(self._account.charge, self._connections.silence)
         self.record.listeners.append(self._account.heard)
@@ -147,7 +149,7 @@ class Run:
             with garbage.paused():
                 from pytest_slipstream.running import scheduled
                 from pytest_slipstream.running.stopwatch import Stopwatch
-            stopwatch = Stopwatch(self.preparing_s)
+            stopwatch = Stopwatch(self.preparing_s if self.lanes.databases else float)
             scheduled.register(self.settings, config, self.record.write, stopwatch)
             if self.settings.records_durations:
                 self._account.stopwatch = stopwatch

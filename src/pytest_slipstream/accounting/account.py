@@ -18,7 +18,7 @@ import pytest
 from pytest_slipstream import events
 from pytest_slipstream.accounting.imports import Imports
 from pytest_slipstream.accounting.process_start import age_s
-from pytest_slipstream.accounting.turn import BODY, FIXTURE, Interval, Turn
+from pytest_slipstream.accounting.turn import FIXTURE, SETUP, TEARDOWN, Interval, Turn
 from pytest_slipstream.clock import clock
 
 if TYPE_CHECKING:
@@ -47,24 +47,24 @@ _CHARACTERS = 300
 _AHEAD = frozenset(("server", "template", "slot"))
 
 
-def _measured(phase: str) -> Callable[[Account, pytest.Item], Wrapper]:
+def _measured(phase: int) -> Callable[[Account, pytest.Item], Wrapper]:
     """The hook around a phase. A test runs through many hooks: each is as short as can be."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def around(self: Account, item: pytest.Item) -> Wrapper:
         __tracebackhide__ = True
-        turn = self._turns.get(item)
+        turn, watch = self._turns.get(item), self.stopwatch
         if turn is None:
             return (yield)
-        if self.stopwatch is not None:
-            self.stopwatch.begin()
-        interval = Interval(turn)
+        if watch is not None:
+            watch.begin()
+        turn.begin()
         try:
             return (yield)
         finally:
-            turn.phase(phase, interval.end())
-            if self.stopwatch is not None:
-                self.stopwatch.end()
+            took_s = turn.end(phase)
+            if watch is not None:
+                watch.end(took_s)
 
     return around
 
@@ -75,8 +75,8 @@ class Watch(Protocol):
     def begin(self) -> None:
         """A phase begins."""
 
-    def end(self) -> None:
-        """It is over."""
+    def end(self, took_s: float) -> None:
+        """It is over, and took so long."""
 
     def sign(self, report: pytest.TestReport, item: pytest.Item) -> None:
         """Put what it took on its report."""
@@ -87,7 +87,7 @@ class Account:
 
     Args:
         emit: Takes the events.
-        detail: Whether statements are told apart by their text.
+        detail: Whether statements are told apart by their text, and waits by their place.
 
     Attributes:
         running: Tells whose code is running, where tests overlap.
@@ -247,34 +247,39 @@ class Account:
             return (yield)
         finally:
             del self._turns[item]
-            self._emit(turn.timed(tuple(dict.fromkeys(mark.name for mark in item.iter_markers()))))
-            if self._detail and (statements := turn.statements()):
-                self._emit(events.StatementsTimed(node_id=item.nodeid, statements=statements))
+            marks = (mark.name for node in item.listchain()[::-1] for mark in node.own_markers)
+            self._emit(turn.timed(tuple(dict.fromkeys(marks))))
+            if self._detail:
+                self._tell_detail(turn)
 
-    pytest_runtest_setup = _measured("setup")
+    def _tell_detail(self, turn: Turn) -> None:
+        if statements := turn.statements():
+            self._emit(events.StatementsTimed(node_id=turn.node_id, statements=statements))
+        if waits := turn.waits():
+            self._emit(events.WaitsTimed(node_id=turn.node_id, waits=waits))
+
+    pytest_runtest_setup = _measured(SETUP)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """Measure the test's body, and what a TestCase's set-up takes in it."""
         __tracebackhide__ = True
-        turn = self._turns.get(item)
+        turn, watch = self._turns.get(item), self.stopwatch
         if turn is None:
             return (yield)
         if type(item) is not pytest.Function:
             _measure_case(turn, item)
-        if self.stopwatch is not None:
-            self.stopwatch.begin()
-        interval = Interval(turn, BODY, processor=True)
+        if watch is not None:
+            watch.begin()
+        turn.begin_call()
         try:
             return (yield)
         finally:
-            own_s, cpu_s = interval.end_with_processor()
-            turn.cpu_s += cpu_s
-            turn.phase("call", own_s)
-            if self.stopwatch is not None:
-                self.stopwatch.end()
+            took_s = turn.end_call()
+            if watch is not None:
+                watch.end(took_s)
 
-    pytest_runtest_teardown = _measured("teardown")
+    pytest_runtest_teardown = _measured(TEARDOWN)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:

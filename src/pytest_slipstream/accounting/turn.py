@@ -9,16 +9,32 @@ that was, as far as nothing else is known of these seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from pytest_slipstream import events
 from pytest_slipstream.clock import clock
 from pytest_slipstream.spans import Span, overlap
 
-PHASES = {"setup": 0, "call": 1, "teardown": 2}
+SETUP, CALL, TEARDOWN = range(3)
 BODY, FIXTURE = 0, 1
 WAITS = ("HTTP", "child processes", "file locks", "sleep", "locks and threads")
 _DIGITS = 6
-_STATEMENTS = 100
+_TOLD = 100
+
+
+class Wait(NamedTuple):
+    """A wait of a test's.
+
+    Args:
+        span: From when to when.
+        idle_s: In how much of it the processor did nothing.
+        place: Where it was called, if that is told.
+    """
+
+    span: Span
+    idle_s: float
+    place: str = ""
 
 
 class Turn:
@@ -37,26 +53,53 @@ class Turn:
         self.overlaps = False
         """Whether the processor works for other tests, too."""
         self.intervals = 0
-        """How many are under way, each within the one before."""
+        """How many are under way within the phase, each within the one before."""
         self._own = [0.0, 0.0, 0.0]
         self._fixtures: dict[str, list[float]] = {}
         self._wider_s = 0.0
         self._spent: dict[str, float] = {}
         self._counts: dict[str, int] = {}
+        self._phase_began = self._cpu_began = 0.0
         self.inner_s = 0.0
         self.inner_cpu_s = 0.0
         self._charges: list[tuple[float, str, float, str]] = []
         self._statements: dict[str, list[float]] = {}
         self._charged: list[Span] = []
-        self._waits: list[tuple[str, Span, float]] = []
+        self._waits: list[tuple[str, Wait]] = []
+        self._places: dict[str, list[float]] = {}
         self._waited: tuple[dict[str, float], dict[str, float]] = ({}, {})
 
-    def phase(self, phase: str, own_s: float) -> None:
-        """A phase is over."""
-        self._own[PHASES[phase]] += own_s
-        self._charges.clear()
-        self._charged.clear()
-        self._waits.clear()
+    def begin(self) -> None:
+        """A phase begins now."""
+        self.inner_s = 0.0
+        self._phase_began = clock.seconds()
+
+    def begin_call(self) -> None:
+        """The test's body begins, in which the processor's work is measured."""
+        self.inner_cpu_s = 0.0
+        self._cpu_began = clock.processor()
+        self.begin()
+
+    def end_call(self) -> float:
+        """It is over; `end` is not to be called."""
+        cpu_s = clock.processor() - self._cpu_began - self.inner_cpu_s
+        if self._waits:
+            self.settle(self._phase_began, clock.seconds(), BODY)
+        before_s = self._own[CALL]
+        took_s = self.end(CALL)
+        self.cpu_s += min(self._own[CALL] - before_s, max(0.0, cpu_s))
+        return took_s
+
+    def end(self, phase: int) -> float:
+        """The phase is over; how long it took, with what lay within it."""
+        took_s = clock.seconds() - self._phase_began
+        if took_s > self.inner_s:
+            self._own[phase] += took_s - self.inner_s
+        if self._charged or self._waits:
+            self._charges.clear()
+            self._charged.clear()
+            self._waits.clear()
+        return took_s
 
     def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""
@@ -102,17 +145,15 @@ class Turn:
 
     def _add_statement(self, text: str, times: int, seconds: float) -> None:
         if text:
-            found = self._statements.setdefault(text, [0, 0.0])
-            found[0] += times
-            found[1] += seconds
+            _add(self._statements, text, times, seconds)
 
     def statements(self) -> dict[str, tuple[int, float]]:
         """How often each ran, and its seconds; those that took longest, where there are many."""
-        found = [(text, int(ran), s) for text, (ran, s) in self._statements.items() if ran]
-        found.sort(key=lambda one: -one[2])
-        return {
-            text: (times, round(seconds, _DIGITS)) for text, times, seconds in found[:_STATEMENTS]
-        }
+        return _longest(self._statements)
+
+    def waits(self) -> dict[str, tuple[int, float]]:
+        """What was waited for and where, how often, and how long: in all, what `timed` tells."""
+        return _longest(self._places)
 
     def _already_charged(self, began: float, ended: float) -> float:
         """How many of these seconds something was charged for; from now on all of them."""
@@ -124,9 +165,9 @@ class Turn:
         self._charged.append((since, ended))
         return already_s
 
-    def waited(self, kind: str, began: float, ended: float, idle_s: float) -> None:
+    def waited(self, kind: str, span: Span, idle_s: float, place: str = "") -> None:
         """A wait is over, in ``idle_s`` of which the processor did nothing."""
-        self._waits.append((kind, (began, ended), idle_s))
+        self._waits.append((kind, Wait(span, idle_s, place)))
 
     def settle(self, began: float, ended: float, place: int | None) -> None:
         """An interval is over: its waits are those since it began.
@@ -143,17 +184,25 @@ class Turn:
                 found = self._waited[place]
                 for kind, seconds in unexplained(waits, known).items():
                     found[kind] = found.get(kind, 0.0) + seconds
+                    self._place(kind, waits[kind], seconds)
         if self.intervals:
             self._already_charged(began, ended)  # nothing that encloses the interval waited in it
 
-    def _waits_since(self, began: float, ended: float) -> dict[str, list[tuple[Span, float]]]:
-        """By kind, each with its idle seconds; of one that began before, the part since then."""
-        waits: dict[str, list[tuple[Span, float]]] = {}
-        while self._waits and self._waits[-1][1][1] > began:
-            kind, (since, until), idle_s = self._waits.pop()
+    def _place(self, kind: str, waits: Sequence[Wait], seconds: float) -> None:
+        """Share the seconds of a kind among the places where it was waited, where they are told."""
+        told = [wait for wait in outermost(waits) if wait.place]
+        share = seconds / sum(wait.idle_s for wait in told) if told else 0.0
+        for wait in told:
+            _add(self._places, f"{kind} {wait.place}", 1, share * wait.idle_s)
+
+    def _waits_since(self, began: float, ended: float) -> dict[str, list[Wait]]:
+        """By kind; of one that began before, the part since then."""
+        waits: dict[str, list[Wait]] = {}
+        while self._waits and self._waits[-1][1].span[1] > began:
+            kind, ((since, until), idle_s, place) = self._waits.pop()
             own = (max(since, began), min(until, ended))
             idle_s *= (own[1] - own[0]) / (until - since)
-            waits.setdefault(kind, []).append((own, idle_s))
+            waits.setdefault(kind, []).append(Wait(own, idle_s, place))
         return waits
 
     def count(self, kind: str, times: int = 1) -> None:
@@ -191,59 +240,68 @@ def _rounded(seconds: dict[str, float]) -> dict[str, float]:
     return {kind: _us(s) for kind, s in seconds.items() if s > 0}
 
 
-def unexplained(
-    waits: Mapping[str, Sequence[tuple[Span, float]]], known: Sequence[Span]
-) -> dict[str, float]:
+def _add(found: dict[str, list[float]], text: str, times: int, seconds: float) -> None:
+    own = found.setdefault(text, [0, 0.0])
+    own[0] += times
+    own[1] += seconds
+
+
+def _longest(found: Mapping[str, Sequence[float]]) -> dict[str, tuple[int, float]]:
+    told = sorted(found.items(), key=lambda one: -one[1][1])
+    own = ((text, int(times), seconds) for text, (times, seconds) in told if times)
+    return {text: (times, _us(seconds)) for text, times, seconds in islice(own, _TOLD)}
+
+
+def unexplained(waits: Mapping[str, Sequence[Wait]], known: Sequence[Span]) -> dict[str, float]:
     """How long was waited, by kind, in seconds of which nothing else is known.
 
     Args:
-        waits: Each with its idle seconds, by kind; waits of several tasks or threads overlap.
+        waits: By kind; those of several tasks or threads overlap.
         known: Spans of which it is known what happened. A kind is known to those after it in
             `WAITS`: to poll a file lock is to sleep, too.
     """
     if not known and len(waits) == 1:
         ((kind, own),) = waits.items()
         if len(own) == 1:
-            ((began, ended), idle_s) = own[0]
+            ((began, ended), idle_s, _) = own[0]
             return {kind: min(ended - began, idle_s)}
     spans = list(known)
     found = {}
     _, before_s = overlap(spans)
     for kind in sorted(waits, key=WAITS.index):
-        spans.extend(span for span, _ in waits[kind])
+        spans.extend(wait.span for wait in waits[kind])
         _, covered_s = overlap(spans)
-        found[kind] = min(covered_s - before_s, _idle_s(waits[kind]))
+        idle_s = sum(wait.idle_s for wait in outermost(waits[kind]))
+        found[kind] = min(covered_s - before_s, idle_s)
         before_s = covered_s
     return found
 
 
-def _idle_s(waits: Iterable[tuple[Span, float]]) -> float:
-    """Of those that do not lie in another: to read a response may be to read it in pieces."""
-    found_s, until = 0.0, 0.0
-    for (_, end), idle_s in sorted(waits, key=lambda wait: (wait[0][0], -wait[0][1])):
-        if end > until:
-            found_s, until = found_s + idle_s, end
-    return found_s
+def outermost(waits: Iterable[Wait]) -> list[Wait]:
+    """Those that do not lie in another: to read a response may be to read it in pieces."""
+    found, until = [], 0.0
+    for wait in sorted(waits, key=lambda wait: (wait.span[0], -wait.span[1])):
+        if wait.span[1] > until:
+            found.append(wait)
+            until = wait.span[1]
+    return found
 
 
 class Interval:
-    """A stretch of a test's time that begins now.
+    """A stretch of a phase that begins now.
 
     Args:
         turn: The test's.
         place: Where its waits are told, as in `Turn.settle`.
-        processor: Whether the processor's work in it is measured.
     """
 
-    __slots__ = ("_began", "_cpu_began", "_outer_cpu_s", "_outer_s", "_place", "_turn")
+    __slots__ = ("_began", "_outer_s", "_place", "_turn")
 
-    def __init__(self, turn: Turn, place: int | None = None, *, processor: bool = False) -> None:
+    def __init__(self, turn: Turn, place: int | None = None) -> None:
         self._turn = turn
         self._place = place
         turn.intervals += 1
         self._outer_s, turn.inner_s = turn.inner_s, 0.0
-        self._outer_cpu_s, turn.inner_cpu_s = turn.inner_cpu_s, 0.0
-        self._cpu_began = clock.processor() if processor else 0.0
         self._began = clock.seconds()
 
     def end(self) -> float:
@@ -255,11 +313,3 @@ class Interval:
         own_s = took_s - turn.inner_s
         turn.inner_s = self._outer_s + took_s
         return own_s if own_s > 0 else 0.0
-
-    def end_with_processor(self) -> tuple[float, float]:
-        """The same, and how much of it the processor worked."""
-        cpu_s = clock.processor() - self._cpu_began
-        inner_cpu_s = self._turn.inner_cpu_s
-        own_s = self.end()
-        self._turn.inner_cpu_s = self._outer_cpu_s + cpu_s
-        return own_s, min(own_s, max(0.0, cpu_s - inner_cpu_s))

@@ -7,11 +7,13 @@ caller that is no test. A wait is told when it is over; whose it is was decided 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import update_wrapper, wraps
 from types import BuiltinFunctionType
 from typing import Any
 
+from pytest_slipstream.accounting.places import Places
 from pytest_slipstream.accounting.replaced import Replaced
 from pytest_slipstream.accounting.turn import WAITS, Turn
 from pytest_slipstream.clock import clock
@@ -62,10 +64,12 @@ class Waits:
 
     Args:
         whose: The test that the running code belongs to, if it is known.
+        places: Tell where in the project's code each wait was called, if that is to be told.
     """
 
-    def __init__(self, whose: Callable[[], Turn | None]) -> None:
+    def __init__(self, whose: Callable[[], Turn | None], places: Places | None = None) -> None:
         self._whose = whose
+        self._places = places
         self._replaced = Replaced(CALLS, self._around)
 
     def put_up(self) -> None:
@@ -81,8 +85,20 @@ class Waits:
             return self._around_coroutine(original, kind)
         call = self._around_function(original, kind)
         if isinstance(original, BuiltinFunctionType):
-            return _Builtin(call, original)
+            return type("_Builtin", (_Builtin,), {"__call__": staticmethod(call)})(original)
         return wraps(original)(call)
+
+    def _tell(self, turn: Turn, kind: str, began: float, cpu_began: float) -> None:
+        """A wait is over; what the processor worked meanwhile for the test, in any thread, was
+        none.
+        """
+        ended = clock.seconds()
+        idle_s = ended - began
+        if not turn.overlaps:
+            idle_s -= clock.processor() - cpu_began
+        if idle_s > _SHORT_S:
+            place = "" if self._places is None else self._places.of(sys._getframe(1))
+            turn.waited(kind, (began, ended), idle_s, place)
 
     def _around_function(self, original: Callable[..., Any], kind: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -94,7 +110,7 @@ class Waits:
             try:
                 return original(*args, **kwargs)
             finally:
-                _tell(turn, kind, began, cpu)
+                self._tell(turn, kind, began, cpu)
 
         return call
 
@@ -109,31 +125,18 @@ class Waits:
             try:
                 return await original(*args, **kwargs)
             finally:
-                _tell(turn, kind, began, cpu)
+                self._tell(turn, kind, began, cpu)
 
         return call
-
-
-def _tell(turn: Turn, kind: str, began: float, cpu_began: float) -> None:
-    """A wait is over; what the processor worked meanwhile for the test, in any thread, was none."""
-    ended = clock.seconds()
-    idle_s = ended - began
-    if not turn.overlaps:
-        idle_s -= clock.processor() - cpu_began
-    if idle_s > _SHORT_S:
-        turn.waited(kind, began, ended, idle_s)
 
 
 class _Builtin:
     """A replacement that, like a builtin function, is no method where a class has it."""
 
-    def __init__(self, call: Callable[..., Any], original: BuiltinFunctionType) -> None:
-        self._call = call
-        update_wrapper(self, original)
+    __call__: Callable[..., Any]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        return self._call(*args, **kwargs)
+    def __init__(self, original: BuiltinFunctionType) -> None:
+        update_wrapper(self, original)
 
     def __reduce__(self) -> str:
         return str(self.__name__)  # type: ignore[attr-defined]

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from pytest_slipstream import events
+from pytest_slipstream.report.detail import Apart, statements, waits
 from pytest_slipstream.report.seconds import Account, account
-from pytest_slipstream.report.statements import Statement, slowest
 
 PARTS = ("set-up", "body", "teardown", "cleaning", "pytest")
 """What a test's seconds are split into on a timeline, in this order."""
@@ -54,7 +54,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     servers: tuple[events.ServerReady, ...]
     cleaned: tuple[events.TestCleaned, ...]
     leftovers: tuple[events.LeftoverFound, ...]
-    statements: tuple[Statement, ...]
+    statements: tuple[Apart, ...]
+    waits: tuple[Apart, ...]
     memory: tuple[events.MemorySeen, ...]
     budgets: tuple[events.BudgetBroken, ...]
 
@@ -106,7 +107,8 @@ def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
         servers=tuple(_of(events.ServerReady, happened)),
         cleaned=tuple(_of(events.TestCleaned, happened)),
         leftovers=tuple(_of(events.LeftoverFound, happened)),
-        statements=slowest(happened),
+        statements=statements(happened),
+        waits=waits(happened),
         memory=tuple(_of(events.MemorySeen, happened)),
         budgets=tuple(sorted(_of(events.BudgetBroken, happened), key=lambda one: not one.fails)),
     )

@@ -12,8 +12,8 @@ from typing import TypeVar
 import pytest
 
 from pytest_slipstream import events, garbage, record
+from pytest_slipstream.report.detail import statements, waits
 from pytest_slipstream.report.seconds import Account, account
-from pytest_slipstream.report.statements import slowest
 from pytest_slipstream.spans import overlap
 
 _SHOWN = 10
@@ -89,8 +89,9 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     yield from _seconds(account(happened))
     yield from _listed(
         "statements, the slowest first",
-        [one.told for one in slowest(happened)],
+        [one.told for one in statements(happened)],
     )
+    yield from _listed("waits, the longest first", [one.told for one in waits(happened)])
     finished = _only(events.RunFinished, happened)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:

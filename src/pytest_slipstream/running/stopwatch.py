@@ -40,7 +40,7 @@ class Measured(msgspec.Struct, frozen=True, array_like=True):
 def measured(report: pytest.TestReport) -> Measured | None:
     """What a report carries, also one that came from another process."""
     carried = getattr(report, MEASURED, None)
-    return None if carried is None else msgspec.convert(carried, Measured)
+    return None if carried is None else Measured(*carried)
 
 
 class Stopwatch:
@@ -52,28 +52,30 @@ class Stopwatch:
 
     def __init__(self, preparing_s: Callable[[], float]) -> None:
         self._preparing_s = preparing_s
-        self._began = self._own_s = 0.0
+        self._prepared_s = self._own_s = 0.0
         self._inner_s = 0.0
         self._set_up: dict[str, float] = {}
         self._torn_down: dict[str, float] = {}
 
     def begin(self) -> None:
         """A phase begins."""
-        self._inner_s = 0.0
-        self._set_up, self._torn_down = {}, {}
-        self._began = clock.seconds() - self._preparing_s()
+        self._prepared_s = self._preparing_s()
 
-    def end(self) -> None:
-        """It is over."""
-        self._own_s = clock.seconds() - self._preparing_s() - self._began - self._inner_s
+    def end(self, took_s: float) -> None:
+        """It is over, and took so long."""
+        self._own_s = took_s - self._inner_s - (self._preparing_s() - self._prepared_s)
 
     def sign(self, report: pytest.TestReport, item: pytest.Item) -> None:
-        """Put what was measured on the report, as values that pytest-xdist can send."""
-        fixtures = {
-            key: (self._set_up.get(key), self._torn_down.get(key))
-            for key in self._set_up | self._torn_down
-        }
+        """Put what was measured since on a report, as values that pytest-xdist can send."""
+        fixtures = {}
+        if self._set_up or self._torn_down:
+            fixtures = {
+                key: (self._set_up.get(key), self._torn_down.get(key))
+                for key in self._set_up | self._torn_down
+            }
+            self._set_up, self._torn_down = {}, {}
         setattr(report, MEASURED, [node_id(item), self._own_s, fixtures])
+        self._inner_s = 0.0
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Wrapper:

@@ -110,14 +110,15 @@ def newest(samples: Iterable[Sample]) -> Samples:
 
 def noted(samples: Samples, new: Sample) -> Samples:
     """An entry after one more run."""
-    if len(samples) >= SETTLED and all(_agree(old, new) for old in samples):
-        return samples
+    if len(samples) >= SETTLED:
+        known_ms = [old.setup_ms + old.call_ms + old.teardown_ms for old in samples]
+        if _agree(min(known_ms), new.total_ms) and _agree(max(known_ms), new.total_ms):
+            return samples
     return newest((*samples, new))
 
 
-def _agree(one: Sample, other: Sample) -> bool:
-    larger = max(one.total_ms, other.total_ms)
-    return abs(one.total_ms - other.total_ms) <= max(TOLERANCE_MS, TOLERANCE * larger)
+def _agree(one_ms: int, other_ms: int) -> bool:
+    return abs(one_ms - other_ms) <= max(TOLERANCE_MS, TOLERANCE * max(one_ms, other_ms))
 
 
 def median(values: Collection[float]) -> float:

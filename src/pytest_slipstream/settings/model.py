@@ -192,8 +192,8 @@ class Settings(
     detail: Annotated[
         bool,
         Meta(
-            description="Record the statements of each test by their text, through SQLAlchemy, and "
-            "show the slowest."
+            description="Record the statements of each test by their text, and where in the "
+            "project's code it waited, and show the slowest."
         ),
     ] = False
     past_runs: Annotated[

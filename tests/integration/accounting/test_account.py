@@ -189,6 +189,17 @@ def test_tests_in_flight_together(pytester: pytest.Pytester, workers: tuple[str,
     select = "  * s, 15 times, up to 5 in test_it.py::test_it[[]5[]]: select 1"
     done.stdout.fnmatch_lines(["statements, the slowest first: 7", select])
     done.stdout.fnmatch_lines(["budget broken: test_it.py::test_it[[]5[]] queries 6, limit 5"])
+    places = {
+        place: seconds
+        for event in project.events("WaitsTimed")
+        for place, (_, seconds) in event["waits"].items()
+    }
+    lines = OVERLAPPING.splitlines()
+    for length in ("0.1", "0.2"):
+        line = lines.index(f"        await asyncio.sleep({length})") + 1
+        assert places[f"sleep in test_it.py:{line}"] >= 0.9 * float(length)
+    longest = "  1.2?? s, 6 times, up to 1 in test_it.py::test_it*: sleep in test_it.py:*"
+    done.stdout.fnmatch_lines(["waits, the longest first: *", longest])
     happened = record.read(next((project.path / ".slipstream" / "runs").iterdir()))
     spent = account(happened)
     ran_on = {test["worker"] for test in timed(project).values()}  # a quick one takes all

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_slipstream.accounting.statements import kind
-from pytest_slipstream.accounting.turn import Interval, Turn
+from pytest_slipstream.accounting.turn import CALL, SETUP, Interval, Turn
 from pytest_slipstream.clock import clock
 
 
@@ -16,7 +16,7 @@ def _work_until(seconds: float) -> float:
 
 def test_all_parts_of_a_test_add_up() -> None:
     turn = Turn("t.py::test_a", clock.seconds())
-    phase = Interval(turn)
+    turn.begin()
     fixture = Interval(turn)
     turn.charge("queries", _work_until(0.002))
     inner = Interval(turn)
@@ -24,7 +24,7 @@ def test_all_parts_of_a_test_add_up() -> None:
     turn.fixture("inner", 0, inner.end())
     turn.fixture("outer", 0, fixture.end())
     turn.charge("cleaning", _work_until(0.002))
-    turn.phase("setup", phase.end())
+    turn.end(SETUP)
     timed = turn.timed(())
     parts = [*timed.own, *timed.spent.values(), *map(sum, timed.fixtures.values())]
     assert min(parts) >= 0
@@ -48,7 +48,7 @@ def test_what_encloses_others_takes_them_over() -> None:
 
 def test_statements_that_overlap_share_their_seconds() -> None:
     turn = Turn("t.py::test_a", clock.seconds())
-    phase = Interval(turn)
+    turn.begin()
     began = clock.seconds()
     _work_until(0.001)
     second = clock.seconds()
@@ -57,7 +57,7 @@ def test_statements_that_overlap_share_their_seconds() -> None:
     turn.charge("commits", clock.seconds() - began)
     _work_until(0.001)
     turn.charge("queries", clock.seconds() - second)  # begins in it, ends after it
-    turn.phase("call", phase.end())
+    turn.end(CALL)
     timed = turn.timed(())
     assert timed.counts == {"queries": 2, "commits": 1}
     assert 0.003 <= sum(timed.spent.values()) <= clock.seconds() - began

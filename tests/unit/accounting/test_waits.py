@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import pickle
+import sys
 import threading
 import time
 import traceback
@@ -15,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from pytest_slipstream.accounting.imports import Imports
-from pytest_slipstream.accounting.turn import BODY, Interval, Turn, unexplained
+from pytest_slipstream.accounting.places import OUTSIDE, Places
+from pytest_slipstream.accounting.turn import BODY, Interval, Turn, Wait, unexplained
 from pytest_slipstream.accounting.waits import CALLS, Waits
 from pytest_slipstream.clock import clock
 
@@ -34,8 +36,8 @@ def turn() -> Iterator[Turn]:
 def test_a_kind_fills_what_is_not_known_by_others() -> None:
     known = [(0.0, 1.0)]  # a statement
     waits = {
-        "sleep": [((0.5, 3.0), 2.5)],
-        "HTTP": [((2.0, 2.5), 0.25), ((2.0, 2.2), 0.1), ((4.0, 4.5), 0.25)],
+        "sleep": [Wait((0.5, 3.0), 2.5)],
+        "HTTP": [Wait((2.0, 2.5), 0.25), Wait((2.0, 2.2), 0.1), Wait((4.0, 4.5), 0.25)],
     }
     # The processor worked for half of the requests; one read lies within another.
     assert unexplained(waits, known) == pytest.approx({"HTTP": 0.5, "sleep": 1.5})
@@ -57,6 +59,34 @@ def test_what_waits_is_told_and_nothing_is_told_twice(turn: Turn) -> None:
     assert waited["sleep"] >= 0.045
     assert waited["locks and threads"] >= 0.02
     assert sum(waited.values()) <= own_s
+
+
+def test_seconds_are_shared_among_the_places_that_waited() -> None:
+    turn = Turn("t.py::test_a", 0.0)
+    for began, place in ((0.0, "in a.py:1"), (1.0, "in b.py:2"), (2.0, "in a.py:1")):
+        turn.waited("sleep", (began, began + 1.0), 1.0, place)
+    turn.waited("HTTP", (2.5, 3.0), 0.5, "in c.py:3")  # known to what sleeps meanwhile
+    turn.settle(0.0, 3.0, BODY)
+    assert turn.waits() == {
+        "sleep in a.py:1": (2, pytest.approx(5 / 3)),
+        "sleep in b.py:2": (1, pytest.approx(2.5 / 3)),
+        "HTTP in c.py:3": (1, 0.5),
+    }
+    assert sum(turn.timed(()).waited.values()) == pytest.approx(3.0)
+
+
+def test_the_nearest_line_of_the_project(tmp_path: Path) -> None:
+    frames = []
+    for name in ("a.py", "venv/lib/site-packages/b.py", "<string>"):
+        code = compile("def call(): return frame()", tmp_path / name, "exec")
+        if name.startswith("<"):
+            code = compile("def call(): return frame()", name, "exec")
+        scope = {"frame": sys._getframe if not frames else frames[-1]["call"]}
+        exec(code, scope)
+        frames.append(scope)
+    places = Places(tmp_path)
+    assert places.of(frames[-1]["call"]()) == "in a.py:1"
+    assert Places(tmp_path / "other").of(frames[0]["call"]()) == OUTSIDE
 
 
 def test_what_an_interval_within_waited_is_not_told_of_the_one_around(turn: Turn) -> None:

@@ -133,9 +133,11 @@ def test_page_is_one_file_whose_script_no_name_can_end() -> None:
     assert len(text) < 2_000_000
 
 
-def test_page_shows_statements_that_were_told_apart() -> None:
+def test_page_shows_statements_and_waits_that_were_told_apart() -> None:
     told = events.StatementsTimed(node_id="a", statements={"select '<b>'": (3, 0.25)})
-    text = page.page(run_report([*happened(timed("a", 102.0)), told]), [])
+    waited = events.WaitsTimed(node_id="a", waits={"HTTP in <app>.py:3": (3, 0.25)})
+    text = page.page(run_report([*happened(timed("a", 102.0)), told, waited]), [])
+    assert "HTTP in &lt;app&gt;.py:3" in text
     assert "<code>select &#39;&lt;b&gt;&#39;</code>" in text
     assert "Slowest statements" not in page.page(run_report(happened(timed("a", 102.0))), [])
 

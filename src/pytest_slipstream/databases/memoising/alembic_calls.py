@@ -12,10 +12,9 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
@@ -23,18 +22,37 @@ from sqlalchemy.engine import Connection
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.audit import compare
-from pytest_slipstream.databases.memoising.alembic_places import PLACES, Image, Looks, Place
-from pytest_slipstream.databases.memoising.alembic_scripts import LIBRARIES, Scripts
-from pytest_slipstream.databases.memoising.alembic_statements import Recorder, has_time
-from pytest_slipstream.databases.memoising.alembic_swap import Swaps
+from pytest_slipstream.databases.memoising.alembic_places import (
+    Image,
+    Looks,
+    Place,
+    PostgresqlPlace,
+    SqlitePlace,
+)
+from pytest_slipstream.databases.memoising.alembic_scripts import Scripts
+from pytest_slipstream.databases.memoising.alembic_settings import settings
+from pytest_slipstream.databases.memoising.alembic_statements import (
+    Recorder,
+    Statement,
+    has_time,
+)
+from pytest_slipstream.databases.memoising.alembic_swap import Change, Swaps
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.metadata import DialectKeys, compiled_by_user
+from pytest_slipstream.databases.memoising.metadata import DialectKeys
 from pytest_slipstream.databases.memoising.metadata_calls import (
     PRODUCTS,
     begin_by_itself,
     refuse_listeners,
 )
+from pytest_slipstream.databases.memoising.on_mysql import (
+    PRODUCT,
+    OnMysql,
+    refuse_without_pymysql,
+)
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.alembic_turns import Turn, Turns
 
 KEPT = 64
 """How many results are remembered, each with its image."""
@@ -45,50 +63,6 @@ COMMANDS = {
     "downgrade.<locals>.downgrade": "downgrade",
     "stamp.<locals>.do_stamp": "stamp",
 }
-_DECIDING = frozenset(
-    (
-        "as_sql",
-        "destination_rev",
-        "dont_mutate",
-        "literal_binds",
-        "purge",
-        "starting_rev",
-        "tag",
-        "transaction_per_migration",
-        "transactional_ddl",
-        "version_table",
-        "version_table_pk",
-        "version_table_schema",
-    )
-)
-# Of no effect on migrations that are run: how others are written, and what is in the key elsewhere.
-_WITHOUT_EFFECT = frozenset(
-    (
-        "alembic_module_prefix",
-        "autogenerate_plugins",
-        "compare_server_default",
-        "compare_type",
-        "downgrade_token",
-        "fn",
-        "include_name",
-        "include_object",
-        "include_schemas",
-        "include_symbol",
-        "on_version_apply",
-        "output_buffer",
-        "output_encoding",
-        "process_revision_directives",
-        "render_as_batch",
-        "render_item",
-        "script",
-        "sqlalchemy_module_prefix",
-        "target_metadata",
-        "template_args",
-        "upgrade_token",
-        "user_module_prefix",
-    )
-)
-_PLAIN = (str, int, float, type(None))
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -111,11 +85,12 @@ class Call(msgspec.Struct, frozen=True):
 
 class Way(msgspec.Struct, frozen=True):
     """How a result is restored: ``restore`` says whether it could be, ``rehearse`` tells what would
-    be there then."""
+    be there then; ``sent`` is what it sends, if it is that which restores."""
 
     name: str
     restore: Callable[[], bool]
     rehearse: Callable[[], dict[str, str]]
+    sent: tuple[Statement, ...] = ()
 
 
 class Memo:
@@ -137,8 +112,11 @@ class Memo:
         if self._image is not None and not self._fits(self._image, looks):
             self._image = None
         rows = self._image.rows if self._image is not None else ()
-        if has_time((rows, [(one.text, one.parameters) for one in depending])):
+        telling = [one for one in statements if not one.is_of_versions(own)]
+        if has_time((rows, [(one.text, one.parameters) for one in telling])):
             self.problem = "rows with the time at which they were made"
+        if not all(one.is_read(place.product, own) for one in recorded.failed):
+            self.problem = "a migration with a statement that fails"
 
     @property
     def detail(self) -> str:
@@ -155,10 +133,11 @@ class Memo:
             return True
 
         if not self._statements:
-            return Way("nothing", lambda: True, place.content)
+            return Way("nothing", lambda: True, lambda: place.rehearse(()))
         if image is not None and self._fits(image, looks):
             return Way("image", lambda: place.put(image), image.content)
-        return Way("replay", replay, lambda: place.rehearse(self._statements))
+        sent = self._statements
+        return Way("replay", replay, lambda: place.rehearse(sent), sent)
 
     def _fits(self, image: Image, looks: Looks) -> bool:
         is_blank = looks.rows is None or (self.ignores_rows and image.is_bare)
@@ -168,12 +147,14 @@ class Memo:
 class AlembicCalls:
     """Stands in for the method from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
         self._ledger = ledger
         self._checking = checking
+        self._on_mysql = on_mysql
         self._dialects = DialectKeys()
         self._scripts = Scripts()
         self._swaps = Swaps()
+        self._turns: Turns | None = None
         self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
         self._original: Callable[..., None] = vars(MigrationContext)[_METHOD]
 
@@ -197,6 +178,7 @@ class AlembicCalls:
         setattr(MigrationContext, _METHOD, self._original)
         self._memos.clear()
         self._swaps.leave()
+        self._turns = None
 
     def _run(self, context: MigrationContext, command: str, options: dict[str, Any]) -> None:
         """Restore what the call comes to, or let it run and learn from it."""
@@ -213,8 +195,7 @@ class AlembicCalls:
             memo = self._known(call, looks)
             if memo is not None:
                 way = memo.way(call, looks)
-                if way.name in memo.confirmed and not self._checking.is_due(label + memo.detail):
-                    self._restore(call, looks, memo, way)
+                if way.name in memo.confirmed and self._restored(call, looks, memo, way):
                     self._ledger.replaced(label + memo.detail, clock.seconds() - started)
                     return
                 expected = way.rehearse()
@@ -228,8 +209,10 @@ class AlembicCalls:
             self._compare(call, looks, memo, way, expected)
 
     def _swapped(self, call: Call, started: float) -> bool:
-        """Whether schemas have changed places, which is all there was to do."""
-        change = self._swaps.find(call.place, call.operation)
+        """Whether tables went out of sight or came back, which is all there was to do."""
+        change: Change | Turn | None = self._swaps.find(call.place, call.operation)
+        if self._turns is not None:
+            change = self._turns.find(call.place, call.operation, call.frame)
         if change is None:
             return False
         is_due = self._checking.is_due(call.label)
@@ -239,28 +222,38 @@ class AlembicCalls:
             self._ledger.replaced(call.label, clock.seconds() - started)
             self._checking.compare(call.label, call.place.content(), expected)
             return True
-        change.apply()
+        if not change.apply():
+            return False
         self._ledger.replaced(call.label, clock.seconds() - started)
         return True
 
-    def _restore(self, call: Call, looks: Looks, memo: Memo, way: Way) -> None:
+    def _restored(self, call: Call, looks: Looks, memo: Memo, way: Way) -> bool:
+        """Whether it is done; otherwise a check is due."""
+        is_due = self._checking.is_due(call.label + memo.detail)
         if call.command == "downgrade" and memo.ignores_rows and way.name == "replay":
-            is_made = self._swaps.make(
+            is_made = self._swaps.make(  # which compares it with what it came to
                 call.place, call.operation, memo.after, call.make_version_table
             )
             if is_made:
-                return
+                return True
+        if is_due:
+            return False
         if not way.restore():
             raise UnknownResultError("a database that somebody reads or writes")
         self._note(call, looks, way)
         if memo.begins:
             begin_by_itself(call.connection)
+        return True
 
     def _note(self, call: Call, looks: Looks, way: Way) -> None:
         """Look at tables that have just been made and could change places with none."""
-        if call.command == "upgrade" and way.name == "replay":
-            with suppress(UnknownResultError):
+        if way.name != "replay":
+            return
+        with suppress(UnknownResultError):
+            if call.command == "upgrade":
                 self._swaps.note(call.place, call.operation, looks)
+            if self._turns is not None:
+                self._turns.note(call.place, call.operation, looks, way.sent, call.command)
 
     def _learn(self, call: Call, looks: Looks) -> None:
         started = clock.seconds()
@@ -289,13 +282,13 @@ class AlembicCalls:
     ) -> None:
         """Let it run as written, and hold what would have been restored to what it made."""
         started = clock.seconds()
-        call.as_written()
+        made = call.place.perform(call.as_written, may_commit=not call.is_inside)
         taken_s = clock.seconds() - started
-        made = call.place.content()
         label = call.label + memo.detail
         if way.name in memo.confirmed:
             self._ledger.replaced(label, taken_s)
             self._checking.compare(label, made, expected)
+            self._note(call, looks, way)
             return
         self._ledger.made(label, taken_s)
         if compare(made, expected):
@@ -304,6 +297,20 @@ class AlembicCalls:
             memo.confirmed.add(way.name)
             memo.after = made
             self._note(call, looks, way)
+
+    def _place(self, product: str, connection: Connection, version_table: str) -> Place:
+        if product == "sqlite":
+            return SqlitePlace(connection, version_table)
+        if product == "postgresql":
+            return PostgresqlPlace(connection, version_table)
+        if PRODUCTS.get(product) != PRODUCT:
+            raise UnknownResultError("another product")
+        refuse_without_pymysql()
+        from pytest_slipstream.databases.memoising.alembic_on_mysql import MysqlPlace
+        from pytest_slipstream.databases.memoising.alembic_turns import Turns
+
+        self._turns = self._turns or Turns()
+        return MysqlPlace(connection, version_table, self._on_mysql)
 
     def _call(
         self,
@@ -315,9 +322,6 @@ class AlembicCalls:
         connection = context.connection
         if context.as_sql or connection is None:
             raise UnknownResultError("statements that are only written down")
-        place = PLACES.get(context.dialect.name)
-        if place is None:
-            raise UnknownResultError("another product")
         refuse_listeners(connection)
         script = context.script
         if type(script) is not ScriptDirectory:
@@ -325,19 +329,18 @@ class AlembicCalls:
         versions = tuple(str(place) for place in script._version_locations)
         operation = (
             label,
-            _settings(context, options),
+            settings(context, options),
             self._dialects.of(context.dialect),
             self._scripts.key(script.dir, versions),
             context._in_external_transaction,
         )
-        table = context.version_table
         return Call(
             label=label,
             command=COMMANDS[context.opts["fn"].__qualname__],
             operation=operation,
-            place=place(connection, table),
+            place=self._place(context.dialect.name, connection, context.version_table),
             connection=connection,
-            version_table=table,
+            version_table=context.version_table,
             is_inside=context._in_external_transaction,
             frame=functools.partial(context.begin_transaction, _per_migration=True),
             as_written=as_written,
@@ -349,30 +352,3 @@ def _make_version_table(context: MigrationContext, schema: str) -> None:
     assert context.connection is not None
     table = context._version.to_metadata(MetaData(), schema=schema)
     table.create(context.connection, checkfirst=False)
-
-
-def _settings(context: MigrationContext, options: dict[str, Any]) -> Hashable:
-    """All that the project has set for this run.
-
-    Raises:
-        UnknownResultError: It has set what nobody can compare.
-    """
-    opts = context.opts
-    unknown = sorted(opts.keys() - _DECIDING - _WITHOUT_EFFECT)
-    if unknown:
-        raise UnknownResultError(f"the option {unknown[0]} of context.configure")
-    if opts.get("on_version_apply"):
-        raise UnknownResultError("a function that is called for each migration")
-    if opts.get("version_table_schema"):
-        raise UnknownResultError("a version table in a schema of its own")
-    if not all(isinstance(value, _PLAIN) for value in options.values()):
-        raise UnknownResultError("arguments of context.run_migrations")
-    if not type(context.impl).__module__.startswith("alembic."):
-        raise UnknownResultError(f"{type(context.impl).__qualname__}, which is not Alembic's")
-    for function in Operations._to_impl._registry.values():
-        if function.__module__.partition(".")[0] not in LIBRARIES:
-            raise UnknownResultError(f"the project's own operation, {function.__qualname__}")
-    if reason := compiled_by_user(context.dialect.name):
-        raise UnknownResultError(reason)
-    deciding = tuple(repr(opts.get(name)) for name in sorted(_DECIDING))
-    return (deciding, repr(sorted(options.items())))

@@ -80,6 +80,11 @@ class Place(ABC):
     def rehearse(self, statements: Sequence[Statement]) -> dict[str, str]:
         """What it would hold after these statements, without their being done to it."""
 
+    def perform(self, as_written: Callable[[], None], *, may_commit: bool) -> dict[str, str]:
+        """Let migrations run; what `rehearse` would have told, had it known them."""
+        as_written()
+        return self.content()
+
     def replay(self, statements: Sequence[Statement]) -> None:
         """Send these statements, as SQLAlchemy would."""
         for one in statements:
@@ -244,6 +249,3 @@ class PostgresqlPlace(Place):
         found = self.content()
         self.session.run("ROLLBACK TO SAVEPOINT slipstream_memo")
         return found
-
-
-PLACES: dict[str, type[Place]] = {"sqlite": SqlitePlace, "postgresql": PostgresqlPlace}

@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising.on_mysql import PRODUCT
 
 _ENDS_TRANSACTIONS = ("rollback", "savepoint", "rollback_savepoint", "release_savepoint")
 _FREE = ("begin_twophase", "set_connection_execution_options")
@@ -26,7 +27,18 @@ _CONTROL = re.compile(
 )
 _PRAGMA = re.compile(r"PRAGMA\s+[^=]*\Z", re.IGNORECASE)
 _SELECT = re.compile(r"SELECT\s", re.IGNORECASE)
-_DROP = re.compile(r"DROP\s|ALTER\s+TABLE\s+\S+\s+DROP\s", re.IGNORECASE)
+_DROP = re.compile(r"DROP\s|ALTER\s+TABLE\s+\S+\s+DROP\s[^,]*\Z", re.IGNORECASE)
+_SHOW = re.compile(r"(DESCRIBE|DESC|SHOW|EXPLAIN)\s", re.IGNORECASE)
+_SHOW_DEFINITION = re.compile(
+    r"(DESCRIBE|DESC)\s|SHOW\s+((FULL\s+)?(TABLES|COLUMNS|FIELDS)|CREATE|VARIABLES)\s",
+    re.IGNORECASE,
+)
+_TELLS_OF_ROWS = re.compile(
+    r"\*\s+FROM|\.\*|auto_increment|_rows\b|(data|index|row)_length|(create|update|check)_time"
+    r"|checksum|cardinality|information_schema\.(innodb_|\w*(processlist|statistics|status"
+    r"|partitions|variables|files|stats)\b)",
+    re.IGNORECASE,
+)
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+([^\s,()]*)(\s*(?:AS\s+)?\w*\s*,)?", re.IGNORECASE)
 _CATALOGUE = re.compile(
     r"(main\.|temp\.)?\"?sqlite_(temp_)?(master|schema)\"?\Z|pg_catalog\.|information_schema\.",
@@ -46,18 +58,26 @@ class Statement(msgspec.Struct, frozen=True):
         """Whether it changes nothing; on PostgreSQL any function may."""
         if product == "SQLite":
             return _is(_SELECT, self.text) or _is(_PRAGMA, self.text)
+        if product == PRODUCT and _is(_SHOW, self.text):
+            return True
         return _is(_SELECT, self.text) and _asks_for_catalogue(self.text, version_table)
 
     def ignores_rows(self, version_table: str) -> bool:
         """Whether it does the same whatever the tables hold, that of versions left aside."""
-        own = re.compile(
-            rf"(INSERT\s+INTO|UPDATE|DELETE\s+FROM|(CREATE|DROP)\s+TABLE)"
-            rf"\s+\"?{re.escape(version_table)}\"?\s",
-            re.IGNORECASE,
-        )
         if _is(_SELECT, self.text):
             return _asks_for_catalogue(self.text, version_table)
-        return any(_is(kind, self.text) for kind in (own, _PRAGMA, _DROP))
+        if self.is_of_versions(version_table):
+            return True
+        return any(_is(kind, self.text) for kind in (_PRAGMA, _DROP, _SHOW_DEFINITION))
+
+    def is_of_versions(self, version_table: str) -> bool:
+        """Whether it changes the table of versions alone."""
+        own = re.compile(
+            rf"(INSERT\s+INTO|UPDATE|DELETE\s+FROM|(CREATE|DROP)\s+TABLE)"
+            rf"\s+[\"`]?{re.escape(version_table)}[\"`]?\s",
+            re.IGNORECASE,
+        )
+        return _is(own, self.text)
 
     def is_of_image(self) -> bool:
         """Whether all that it changes is in the database."""
@@ -70,10 +90,13 @@ class Recorder:
     def __init__(self, connection: Connection, *, may_commit: bool) -> None:
         self.statements: list[Statement] = []
         self.problem: str | None = None
+        self.failed: list[Statement] = []
+        self._pending: Statement | None = None
         self._connection = connection
         refused = (*_ENDS_TRANSACTIONS, *_FREE, *(() if may_commit else ("commit",)))
         self._listeners: list[tuple[str, Any]] = [
             ("before_cursor_execute", self._note),
+            ("after_cursor_execute", self._succeeded),
             *((name, self._refuse) for name in refused),
         ]
 
@@ -90,6 +113,7 @@ class Recorder:
     ) -> None:
         for name, listener in self._listeners:
             event.remove(self._connection, name, listener)
+        self._failed()
 
     def _note(
         self,
@@ -102,9 +126,20 @@ class Recorder:
     ) -> None:
         plain = bool(getattr(context, "execution_options", {}).get("no_parameters"))
         options = {"no_parameters": True} if plain else {}
-        self.statements.append(Statement(statement, parameters or None, options))
+        self._failed()
+        self._pending = Statement(statement, parameters or None, options)
+        self.statements.append(self._pending)
         if _is(_CONTROL, statement):
             self.problem = "a migration that handles transactions by itself"
+
+    def _succeeded(self, *values: Any) -> None:
+        self._pending = None
+
+    def _failed(self) -> None:
+        """What came to an error that the migration has caught."""
+        if self._pending is not None:
+            self.failed.append(self._pending)
+        self._pending = None
 
     def _refuse(self, *values: Any) -> None:
         self.problem = "a migration that handles transactions by itself"
@@ -130,9 +165,11 @@ def _flat(values: Iterable[object]) -> Iterable[object]:
 
 
 def _asks_for_catalogue(text: str, version_table: str) -> bool:
+    if "information_schema" in text.lower() and _TELLS_OF_ROWS.search(text):
+        return False
     sources = list(_SOURCE.finditer(text))
     return bool(sources) and all(
-        not source[2] and (_CATALOGUE.match(source[1]) or source[1].strip('"') == version_table)
+        not source[2] and (_CATALOGUE.match(source[1]) or source[1].strip('"`') == version_table)
         for source in sources
     )
 

@@ -144,12 +144,17 @@ class Change(msgspec.Struct, frozen=True):
 
     place: PostgresqlPlace
     swap: Swap
-    apply: Callable[[], None]
+    change: Callable[[], None]
+
+    def apply(self) -> bool:
+        """Do it."""
+        self.change()
+        return True
 
     def rehearse(self) -> dict[str, str]:
         """What the database would hold then."""
         aside = self.swap.aside
-        found = self.place.rehearse_by(self.apply)
+        found = self.place.rehearse_by(self.change)
         self.swap.aside = aside
         return found
 

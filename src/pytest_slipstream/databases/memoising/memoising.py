@@ -58,6 +58,7 @@ class Memoising:
             {
                 "sqlalchemy": self._meet_sqlalchemy,
                 "peewee": self._meet_peewee,
+                "pymysql.connections": self._meet_pymysql,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
                 **{name: partial(self._meet_whole, name) for name in _SENDS_WHOLE},
@@ -95,6 +96,11 @@ class Memoising:
 
         self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
 
+    def _meet_pymysql(self, module: ModuleType) -> None:
+        from pytest_slipstream.databases.memoising.tls_contexts import TlsContexts
+
+        self._stand_in(TlsContexts(module, self._ledger))
+
     def _meet_alembic(self, module: ModuleType) -> None:
         """Many import it, since their extension of Flask does, and few migrate: wait for the first
         run of migrations."""
@@ -107,7 +113,7 @@ class Memoising:
             setattr(MigrationContext, _MIGRATE, original)
             from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
 
-            self._stand_in(AlembicCalls(self._ledger, self._check()))
+            self._stand_in(AlembicCalls(self._ledger, self._check(), self._on_mysql))
             context.run_migrations(**options)
 
         setattr(MigrationContext, _MIGRATE, first)

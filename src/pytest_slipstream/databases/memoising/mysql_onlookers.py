@@ -26,8 +26,9 @@ from pytest_slipstream.import_hook import ImportHook
 if TYPE_CHECKING:
     import psutil
 
-OWN = "SELECT /* slipstream */"
-"""What slipstream itself asks over the application's connection begins so."""
+MARK = "/* slipstream */"
+OWN = f"SELECT {MARK}"
+"""What slipstream itself asks over the application's connection begins so, or with the mark."""
 
 # All are made after PyMySQL: a connection is a Connection, and sends by `_execute_command`.
 _CONNECTS = {"pymysql": "connect", "aiomysql": "_connect", "asyncmy": "connect"}
@@ -41,7 +42,7 @@ _LOOKS_AT_NOTHING = re.compile(
     r"|SET\s(?:(?!\b(?:select|statement)\b)[^(;])*"
     r"|SELECT\s+(?:@@[\w.]+|\d+|version\(\)|database\(\)|connection_id\(\))"
     r"|SHOW\s+(?:(?:GLOBAL|SESSION)\s+)?VARIABLES\s+LIKE\s+'[^';]*')\s*;?\s*$"
-    r"|" + re.escape(OWN) + ")",
+    r"|(?:SELECT )?" + re.escape(MARK) + ")",
     re.IGNORECASE,
 )
 

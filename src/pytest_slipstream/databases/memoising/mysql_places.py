@@ -7,7 +7,7 @@ done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -25,7 +25,7 @@ from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
-from pytest_slipstream.databases.memoising.mysql_tables import Made, Rows, Tables, dropped
+from pytest_slipstream.databases.memoising.mysql_tables import Holder, Made, Rows, dropped
 
 _LOCK_S = 1
 """How long the lock of tables is waited for, which the server itself takes at times."""
@@ -72,7 +72,7 @@ class Glance(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct, frozen=True):
     """Tables that are there, though they are dropped."""
 
-    holder: Tables
+    holder: Holder
     made: Made
 
 
@@ -94,7 +94,7 @@ class Place:
         self._held: Held | None = None
 
     @property
-    def holder(self) -> Tables | None:
+    def holder(self) -> Holder | None:
         """Whose tables are there, though they are dropped."""
         return None if self._held is None else self._held.holder
 
@@ -115,12 +115,23 @@ class Place:
         """What is in tables."""
         return self._glance(tables).rows
 
+    def all_rows(self, table: str) -> list[tuple[object, ...]]:
+        """Those of one table."""
+        return self._session.rows(f"SELECT * FROM {quoted(self._address.database, table)}")
+
+    def put_rows(self, table: str, values: Sequence[str]) -> None:
+        """Make these the only ones of a table with one column."""
+        name = quoted(self._address.database, table)
+        if sorted(values) != sorted(literal(str(row[0])) for row in self.all_rows(table)):
+            inserts = (f"INSERT INTO {name} VALUES ({value})" for value in values)
+            self._session.run([f"DELETE FROM {name}", *inserts])
+
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
-        glance = self._glance(made.catalogue.tables)
+        glance = self._glance(made.tables)
         return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
 
-    def put_off(self, holder: Tables, made: Made) -> bool:
+    def put_off(self, holder: Holder, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made.
 
         They are locked as DROP TABLE locks them, so that a transaction of somebody's that it would
@@ -129,7 +140,7 @@ class Place:
         Raises:
             UnknownResultError: Somebody uses them, or could look without being noticed.
         """
-        database, tables = self._address.database, made.catalogue.tables
+        database, tables = self._address.database, made.tables
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
         try:
             glance = self._glance(tables, f"LOCK TABLES {locks} WAIT {_LOCK_S}")

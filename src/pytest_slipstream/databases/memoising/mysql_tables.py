@@ -31,11 +31,17 @@ class Rows(msgspec.Struct, frozen=True):
     positions: dict[str, int]
 
 
+class Holder(Protocol):
+    """Keeps tables that are dropped; ``fruitless``: how often somebody has looked for them."""
+
+    fruitless: int
+
+
 class Place(Protocol):
     """One database."""
 
     @property
-    def holder(self) -> Tables | None:
+    def holder(self) -> Holder | None:
         """Whose tables are there, though they are dropped."""
 
     def read(self) -> Catalogue:
@@ -47,7 +53,7 @@ class Place(Protocol):
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
 
-    def put_off(self, holder: Tables, made: Made) -> bool:
+    def put_off(self, holder: Holder, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made."""
 
     def take_back(self) -> None:
@@ -58,11 +64,18 @@ class Place(Protocol):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """Tables as an operation made them, among ``catalogue``; ``added``: what it made."""
+    """Tables as an operation made them, among ``catalogue``; ``added``: what it made; ``beside``: a
+    table that is none of them, and has rows."""
 
     catalogue: Catalogue
     rows: Rows
     added: tuple[tuple[str, str], ...]
+    beside: str = ""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of those that can be emptied."""
+        return tuple(name for name in self.catalogue.tables if name != self.beside)
 
 
 class Before(msgspec.Struct, frozen=True):

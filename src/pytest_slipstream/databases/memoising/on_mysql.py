@@ -51,6 +51,24 @@ class OnMysql:
             self._places = None
         self._onlookers.take_down()
 
+    def enter(self, session: Session, connection: Any) -> tuple[MysqlPlaces, Caller]:
+        """The databases of the process, and which of them a session works in.
+
+        Args:
+            session: The application's.
+            connection: The driver's.
+
+        Raises:
+            UnknownResultError: It is no session of which anything can be known.
+        """
+        refuse_without_pymysql()
+        from pytest_slipstream.databases.memoising import mysql_calls
+        from pytest_slipstream.databases.memoising.mysql_places import MysqlPlaces
+
+        caller = mysql_calls.caller_of(session, connection)
+        self._places = self._places or MysqlPlaces(self._onlookers)
+        return self._places, caller
+
     def run(
         self,
         session: Session,
@@ -74,14 +92,10 @@ class OnMysql:
         Raises:
             UnknownResultError: It depends on something that cannot be compared.
         """
-        if find_spec("pymysql") is None:
-            raise UnknownResultError("PyMySQL, by which slipstream connects, is not installed")
+        places, caller = self.enter(session, connection)
         from pytest_slipstream.databases.memoising import mysql_calls
-        from pytest_slipstream.databases.memoising.mysql_places import MysqlPlaces
         from pytest_slipstream.databases.memoising.mysql_tables import Tables
 
-        caller = mysql_calls.caller_of(session, connection)
-        self._places = places = self._places or MysqlPlaces(self._onlookers)
         tables = known.setdefault((caller.server, caller.database, caller.surroundings), Tables())
         is_due = partial(self._checking().is_due, label)
         started = clock.seconds()
@@ -114,3 +128,13 @@ class OnMysql:
     def _look(self) -> None:
         if self._places is not None:
             self._places.look()
+
+
+def refuse_without_pymysql() -> None:
+    """Slipstream's own sessions are PyMySQL's.
+
+    Raises:
+        UnknownResultError: It cannot be imported.
+    """
+    if find_spec("pymysql") is None:
+        raise UnknownResultError("PyMySQL, by which slipstream connects, is not installed")

@@ -26,20 +26,37 @@ _OF_FILE = (
 )
 _OF_CONNECTION = ("foreign_keys", "writable_schema")
 _PRAGMAS = tuple(f"PRAGMA main.{name}" for name in (*_OF_FILE, *_OF_CONNECTION))
-_OBJECTS = "SELECT type, name, tbl_name, sql FROM main.sqlite_master"
+_END = "\0"
+"""Ends a part: in no name and no statement there can be one."""
+
+# In one text, which is twice as fast as rows, and compares faster, too.
+_OBJECTS = (
+    "SELECT group_concat("
+    "type || :end || name || :end || tbl_name || :end || coalesce(sql, ''), :end) "
+    "FROM main.sqlite_master"
+)
+_PARTS = 4
 _OWN_TABLE = "sqlite_sequence"
 
 
 class State(msgspec.Struct, frozen=True):
-    """Everything of a database that an operation on its schema can see, save for rows."""
+    """Everything of a database that an operation on its schema can see, save for rows.
 
-    objects: tuple[tuple[str, str, str, str | None], ...]
+    ``objects``: kind, name, table and statement of each.
+    """
+
+    objects: str
     pragmas: tuple[object, ...]
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of the tables."""
-        return tuple(name for kind, name, _, _ in self.objects if kind == "table")
+        parts = self.objects.split(_END)
+        return tuple(
+            name
+            for kind, name in zip(parts[::_PARTS], parts[1::_PARTS], strict=False)
+            if kind == "table"
+        )
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -149,12 +166,20 @@ def state_of(connection: sqlite3.Connection, *, may_be_inside: bool = False) -> 
         raise UnknownResultError("a transaction that is open")
     cursor = connection.cursor()
     cursor.row_factory = None
-    if cursor.execute("SELECT 1 FROM temp.sqlite_master LIMIT 1").fetchone():
+    if _has_temporary(cursor):
         raise UnknownResultError("a temporary table")
     return State(
-        objects=tuple(cursor.execute(_OBJECTS)),
+        objects=cursor.execute(_OBJECTS, {"end": _END}).fetchone()[0] or "",
         pragmas=tuple([cursor.execute(pragma).fetchone() for pragma in _PRAGMAS]),
     )
+
+
+def _has_temporary(cursor: sqlite3.Cursor) -> bool:
+    """Whether there are temporary objects. To ask in a database that has never had any would make
+    the place for them, which takes longer than all the other questions."""
+    places = [name for _, name, _ in cursor.execute("PRAGMA database_list")]
+    found = "temp" in places and cursor.execute("SELECT 1 FROM temp.sqlite_master LIMIT 1")
+    return bool(found and found.fetchone())
 
 
 def _counters(connection: sqlite3.Connection) -> tuple[int, int]:
