@@ -76,6 +76,8 @@ class Memoising:
     def take_down(self) -> None:
         """Put everything back."""
         self._hook.take_down()
+        if self._whole is not None:
+            self._whole.leave()
         self._on_mysql.take_down()
         while self._undo:
             self._undo.pop()()

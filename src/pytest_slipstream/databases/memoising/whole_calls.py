@@ -23,7 +23,7 @@ _TUPLES = 2  # PGRES_TUPLES_OK
 _OWN = "pytest_slipstream."
 _TYPES = ("bool", "bool", "bool", "text", "int", "bool", "bool", "text", "bool")
 """Of `Facts`, but for the last."""
-_ATTEMPTS, _PAUSE_S = 10, 0.002
+_ATTEMPTS, _PAUSE_S = 30, 0.0005
 _Statement = Create | Drop
 Ask = Callable[[str], Sequence[Any]]
 

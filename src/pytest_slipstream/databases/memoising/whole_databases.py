@@ -8,6 +8,7 @@ and whatever goes wrong, the statement runs as it is written.
 from __future__ import annotations
 
 import os
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -40,12 +41,10 @@ _MAINTENANCE = "postgres"
 class Instead(msgspec.Struct, frozen=True):
     """What is sent in the place of a statement.
 
-    ``replaces``: it takes the place of the statement, and is not the statement itself. ``done`` is
-    called when it has worked, ``failed`` when it has not.
+    ``done`` is called when it has worked, ``failed`` when it has not.
     """
 
     text: str
-    replaces: bool
     done: Callable[[], None]
     failed: Callable[[], None] = lambda: None
 
@@ -64,6 +63,9 @@ class WholeDatabases:
         self._servers: dict[tuple[str, int, str], WholeServer] = {}
         self._seen: Counter[object] = Counter()
         self._pid = os.getpid()
+        self._is_over = False
+        if hasattr(os, "register_at_fork"):  # which cannot be taken back
+            os.register_at_fork(before=partial(_rest, weakref.ref(self)))
 
     def read(self, text: object) -> Create | Drop | None:
         """A statement that may be replaced; whoever looks at databases finds only those there are.
@@ -74,6 +76,8 @@ class WholeDatabases:
         if not isinstance(text, str) or not concerns(text):
             return None
         found = read(text)
+        if self._is_over:
+            return None
         if found is None and looks(text):
             for server in self._own().values():
                 server.flush()
@@ -101,8 +105,14 @@ class WholeDatabases:
             self._ledger.as_written(statement.label, str(unknown))
             return None
 
+    def rest(self) -> None:
+        """Have no threads: a process that forks must not have any."""
+        for server in self._own().values():
+            server.rest()
+
     def leave(self) -> None:
-        """Drop all that is slipstream's."""
+        """Drop all that is slipstream's; from now on everything runs as it is written."""
+        self._is_over = True
         servers, self._servers = self._own(), {}
         for server in servers.values():
             server.end()
@@ -128,6 +138,11 @@ class WholeDatabases:
             raise UnknownResultError("a server on another machine")
         if facts.version < _SINCE or not facts.counts:
             raise UnknownResultError("a server that does not count sessions")
+        if not facts.is_unsafe:
+            raise UnknownResultError(
+                "a server that syncs to its disk (fsync), to which one made ahead is no gain; "
+                "`--slipstream-embed postgresql` has one that does not"
+            )
         if find_spec("psycopg") is None:
             raise UnknownResultError("psycopg, which is not installed")
         if not (facts.itself and facts.may_create):
@@ -152,20 +167,21 @@ class WholeDatabases:
                 server.want(create, facts)
 
         if spare is None:
-            return Instead(create.text(create.name, facts), replaces=False, done=made)
+            return Instead(create.text(create.name, facts), done=made)
         try:
             if self._check().is_due(create.label):
-                self._compare(create, facts, server, spare)
+                self._compare(create, facts, server, spare.name)
         except BaseException:
-            server.drop(spare)
+            server.drop(spare.name)
             raise
 
         def renamed() -> None:
             self._ledger.replaced(create.label, clock.seconds() - began)
             server.want(create, facts)
 
-        text = f"ALTER DATABASE {quoted(spare)} RENAME TO {quoted(create.name)}"
-        return Instead(text, replaces=True, done=renamed, failed=lambda: server.drop(spare))
+        text = f"ALTER DATABASE {quoted(spare.name)} RENAME TO {quoted(create.name)}"
+        back = partial(server.give_back, create, spare)
+        return Instead(text, done=renamed, failed=back)
 
     def _hide(self, drop: Drop, facts: Facts, server: WholeServer, began: float) -> Instead | None:
         if not facts.state or not server.has_room():
@@ -173,7 +189,7 @@ class WholeDatabases:
         self._seen[drop.label] += 1
         if self._seen[drop.label] <= _KNOWN_AFTER:
             made = partial(self._made, drop, began)
-            return Instead(drop.text, replaces=False, done=made)
+            return Instead(drop.text, done=made)
         hidden = server.new_name()
 
         def done() -> None:
@@ -181,7 +197,7 @@ class WholeDatabases:
             server.drop(hidden)
 
         text = f"ALTER DATABASE {quoted(drop.name)} RENAME TO {quoted(hidden)}"
-        return Instead(text, replaces=True, done=done)
+        return Instead(text, done=done)
 
     def _made(self, statement: Create | Drop, began: float) -> None:
         self._ledger.made(statement.label, clock.seconds() - began)
@@ -195,6 +211,11 @@ class WholeDatabases:
         right, restored = (content.digest(server.at(one)) for one in (name, spare))
         server.drop(name)
         self._check().compare(create.label, right, restored)
+
+
+def _rest(whole: weakref.ref[WholeDatabases]) -> None:
+    if (found := whole()) is not None:
+        found.rest()
 
 
 def _host(address: str) -> str:

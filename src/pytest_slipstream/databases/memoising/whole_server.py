@@ -32,7 +32,8 @@ _MOST_TO_DROP = 8
 _FRUITLESS = 5
 """So many may be made in vain, because the template was another when they were asked for."""
 # While it waits for somebody to leave the template, nobody else can come in.
-_PATIENCE = "SET statement_timeout = 2000"
+_PATIENCE_S = 2.0
+_IDLE_S = 1.0
 _numbers = itertools.count(1)
 
 
@@ -58,23 +59,31 @@ class WholeServer:
         self._stale: Counter[tuple[str, str]] = Counter()
         self._to_drop: deque[str] = deque()
         self._is_busy = False
-        self._ends = False
+        self._making: tuple[str, str] | None = None
+        self._rests = False
         self._thread: threading.Thread | None = None
         self.problem: str | None = None
         """Why something could not be made or dropped."""
 
-    def take(self, create: Create, state: object) -> str | None:
-        """The name of a database that the statement could have made, if there is one."""
+    def take(self, create: Create, state: str) -> Spare | None:
+        """A database that the statement could have made, if there is one."""
         key = (create.template, create.options)
         with self._wake:
+            self._wanted.pop(key, None)
+            self._wake.wait_for(lambda: self._making != key, _PATIENCE_S)  # it is half made
             spares = self._spares.get(key, deque())
             while spares:
                 spare = spares.popleft()
                 if spare.state == state:
-                    return spare.name
+                    return spare
                 self._stale[key] += 1
                 self._drop(spare.name)
         return None
+
+    def give_back(self, create: Create, spare: Spare) -> None:
+        """It was not used after all."""
+        with self._wake:
+            self._spares.setdefault((create.template, create.options), deque()).append(spare)
 
     def want(self, create: Create, facts: Facts) -> None:
         """Have a database made for the next such statement."""
@@ -111,11 +120,16 @@ class WholeServer:
     def end(self) -> None:
         """Drop everything, and end the thread."""
         self.flush()
+        self.rest()
+
+    def rest(self) -> None:
+        """End the thread after what it does now; it begins again with the next thing to do."""
         with self._wake:
-            self._ends = True
+            thread, self._rests = self._thread, True
             self._wake.notify_all()
-            while self._thread is not None:
-                self._wake.wait()
+        if thread is not None:
+            thread.join()
+        self._rests = False
 
     def make(self, statement: str) -> None:
         """Make a database now, over a session of slipstream's own.
@@ -165,23 +179,25 @@ class WholeServer:
                 session.close()
             with self._wake:
                 self._thread = None
-                self._is_busy = False
+                self._is_busy, self._making = False, None
                 self._wake.notify_all()
 
     def _next(self) -> Callable[[Session], None] | None:
         with self._wake:
-            self._is_busy = False
+            self._is_busy, self._making = False, None
             self._wake.notify_all()
-            while not (self._wanted or self._to_drop or self._ends):
-                self._wake.wait()
+            while not (self._wanted or self._to_drop or self._rests):
+                if not self._wake.wait(_IDLE_S):
+                    return None
             self._is_busy = True
+            if self._rests:
+                return None
             if self._wanted:
-                create, facts = self._wanted.pop(next(iter(self._wanted)))
+                self._making = next(iter(self._wanted))
+                create, facts = self._wanted.pop(self._making)
                 return lambda session: self._make(session, create, facts)
-            if self._to_drop:
-                name = self._to_drop[0]
-                return lambda session: self._drop_one(session, name)
-            return None
+            name = self._to_drop[0]
+            return lambda session: self._drop_one(session, name)
 
     def _make(self, session: Session, create: Create, facts: Facts) -> None:
         name = self.new_name()
@@ -189,7 +205,7 @@ class WholeServer:
             before = _state(session, create)
             if before is None:
                 return
-            session.execute(_PATIENCE)
+            session.execute(f"SET statement_timeout = '{_PATIENCE_S}s'")
             session.execute(create.text(name, facts))
             after = _state(session, create)
         except SessionError:
