@@ -25,13 +25,14 @@ _DROP = re.compile(rf"\s*DROP\s+DATABASE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s*;?\s*", 
 _OPTIONS = frozenset(
     ("template", "owner", "encoding", "locale", "lc_collate", "lc_ctype", "strategy")
 )
-_ONE_DATABASE = re.compile(r"\bdatname\s*=\s*(?:E?'[^']*'|%|\$|:)", re.IGNORECASE)
+_ONE_DATABASE = re.compile(
+    r"\bdatname\s*=\s*(?:E?'[^']*'|%|\$|:|current_database\(\))", re.IGNORECASE
+)
+_DATABASES = re.compile(r"\bpg_(?:stat_)?database\b", re.IGNORECASE)
 _LOOKS = re.compile(
-    r"\bpg_(?:stat_)?database\b|\bpg_shdepend\b"
-    r"|\bDROP\s+(?:ROLE|USER|GROUP|OWNED|TABLESPACE)\b|\bREASSIGN\b",
+    r"\bpg_shdepend\b|\bDROP\s+(?:ROLE|USER|GROUP|OWNED|TABLESPACE)\b|\bREASSIGN\b",
     re.IGNORECASE,
 )
-
 _ASKS = "SELECT /* slipstream */"
 
 # All that decides what a statement comes to, of the session and of the server.
@@ -162,7 +163,8 @@ def concerns(text: str) -> bool:
 
 def looks(text: str) -> bool:
     """Whether a statement could tell what databases there are, save by one name."""
-    return _LOOKS.search(text) is not None and _ONE_DATABASE.search(text) is None
+    by_name = len(_ONE_DATABASE.findall(text))
+    return len(_DATABASES.findall(text)) > by_name or _LOOKS.search(text) is not None
 
 
 def _question(name: str, state: str) -> str:

@@ -90,6 +90,8 @@ def test_as_written(text: str) -> None:
         ("REASSIGN OWNED BY app TO other", True),
         ("SELECT 1 FROM pg_database WHERE datname='shop'", False),
         ("SELECT 1 FROM pg_database WHERE datname = %s", False),
+        ("SELECT oid FROM pg_database WHERE datname = current_database()", False),
+        ("SELECT 1 FROM pg_database a, pg_database b WHERE a.datname = 'shop'", True),
         ("SELECT current_database()", False),
     ],
 )
