@@ -129,7 +129,7 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 def read(text: str) -> Create | Drop | None:
-    """A statement that is understood; slipstream's own are not."""
+    """A statement that is understood; those about slipstream's own databases are not."""
     if (found := _DROP.fullmatch(text)) is not None:
         name = _plain(found[1])
         return None if name.startswith(PREFIX) else Drop(name)
@@ -140,11 +140,13 @@ def read(text: str) -> Create | Drop | None:
     options = dict(pairs)
     if len(options) < len(pairs) or not options.keys() <= _OPTIONS:
         return None
-    template = options.get("template", "template1")
+    template = _plain(options.get("template", "template1"))
+    if template.startswith(PREFIX):
+        return None
     return Create(
         name=_plain(found[1]),
         options=found[2] or "",
-        template="template1" if template.lower() == "default" else _plain(template),
+        template="template1" if template == "default" else template,
         has_owner="owner" in options,
         has_strategy="strategy" in options,
     )
