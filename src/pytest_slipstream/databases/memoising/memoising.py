@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,8 +19,15 @@ from pytest_slipstream.import_hook import ImportHook
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
     from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
+    from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
 
 _MIGRATE = "run_migrations"
+_SENDS_WHOLE = {
+    "psycopg": "meet_psycopg",
+    "psycopg2": "meet_psycopg2",
+    "asyncpg": "meet_asyncpg",
+    "sqlalchemy.dialects.postgresql.asyncpg": "meet_asyncpg_of_sqlalchemy",
+}
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
 
@@ -54,12 +62,14 @@ class Memoising:
                 "pymysql.connections": self._meet_pymysql,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
+                **{name: partial(self._meet_whole, name) for name in _SENDS_WHOLE},
                 "tortoise.backends.base_postgres.client": self._meet_tortoise_on_postgresql,
             }
         )
         self._checking: Checking | None = None
         self._tortoise_databases: TortoiseDatabases | None = None
         self._on_mysql = OnMysql(self._ledger, self._check)
+        self._whole: WholeDatabases | None = None
 
     def put_up(self) -> None:
         """Replace the operations, now or when their library is imported."""
@@ -69,12 +79,16 @@ class Memoising:
     def take_down(self) -> None:
         """Put everything back."""
         self._hook.take_down()
+        if self._whole is not None:
+            self._whole.leave()
         self._on_mysql.take_down()
         while self._undo:
             self._undo.pop()()
 
     def report(self, emit: Callable[[events.Event], None]) -> None:
         """Tell what was replaced, and what was not and why."""
+        if self._whole is not None:
+            self._whole.leave()
         self._ledger.report(emit)
 
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
@@ -124,6 +138,17 @@ class Memoising:
         if self._tortoise_databases is None:
             self._tortoise_databases = TortoiseDatabases(self._ledger, self._check())
         return self._tortoise_databases
+
+    def _meet_whole(self, driver: str, module: ModuleType) -> None:
+        """What sends statements about whole databases of PostgreSQL."""
+        from pytest_slipstream.databases.memoising.whole_calls import WholeCalls
+        from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
+
+        if self._whole is None:
+            self._whole = WholeDatabases(self._ledger, self._check)
+        calls = WholeCalls(self._whole)
+        self._undo.append(calls.take_down)
+        getattr(calls, _SENDS_WHOLE[driver])(module)
 
     def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()
