@@ -34,6 +34,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from memoised import MADE, NEVER_SAMPLED, ROUNDS, Compared, Counts, NewDatabase, Program, Trial
+from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.urls import url
@@ -320,6 +321,50 @@ def test_statements_that_may_do_anything_are_sent(compared: Compared) -> None:
     counts = compared(make)
     assert counts.replaced == {}
     assert counts.reasons == {"an event listener whose statement may do anything"}
+
+
+def test_who_does_more_when_a_transaction_ends(compared: Compared) -> None:
+    def make() -> Program:
+        program = for_each_test(shop())
+
+        def with_a_listener(trial: Trial) -> None:
+            if not event.contains(trial.engine, "commit", comment):
+                event.listen(trial.engine, "commit", comment)
+            program(trial)
+
+        return with_a_listener
+
+    def comment(connection: Any) -> None:
+        is_there = text("SELECT to_regclass('person') IS NOT NULL")
+        if connection.execute(is_there).scalar():
+            connection.execute(text("ALTER TABLE person ALTER name SET DEFAULT 'somebody'"))
+
+    compared(make)
+
+
+def test_that_slipstream_listens_costs_no_second_look(new_database: NewDatabase) -> None:
+    sent: list[str] = []
+    accounting = Statements(lambda *told: sent.append(told[-1]), lambda cursor: None)
+    memoising = Memoising(NEVER_SAMPLED, audit=False)
+    engine = create_engine(url(new_database(), driver="psycopg"))
+    metadata = shop()
+    accounting.put_up()
+    memoising.put_up()
+    try:
+        for _ in range(50):  # until nobody else writes on this server in between
+            metadata.drop_all(engine)
+            sent.clear()
+            metadata.create_all(engine)
+            all_sent = "".join(sent)
+            if "RENAME TO" in all_sent and "pg_catalog.pg_attribute" not in all_sent:
+                break
+        else:
+            pytest.fail("each time all of the catalogue was read")
+        metadata.drop_all(engine)
+    finally:
+        engine.dispose()
+        memoising.take_down()
+        accounting.take_down()
 
 
 def test_more_rows_than_a_page_holds(compared: Compared) -> None:

@@ -118,7 +118,7 @@ class MetadataCalls:
             elif isinstance(bind, Engine):
                 with bind.begin() as connection:
                     after = self._run(call, connection)
-                if after is not None and not bind._has_events:
+                if after is not None and _is_unheard(bind):
                     self._places.expect(after)
             elif isinstance(bind, Connection):
                 begin_by_itself(bind)
@@ -233,6 +233,14 @@ def refuse_listeners(connection: Connection) -> None:
     events += [getattr(of_dialect, name) for name in _CURSORS]
     if not all(_is_own(listener) for listeners in events for listener in listeners):
         raise UnknownResultError("an event listener for the engine's statements")
+
+
+def _is_unheard(engine: Engine) -> bool:
+    """Whether nobody, but for slipstream itself, is called in the engine's transactions, and so may
+    do more there."""
+    dispatch: Any = engine.dispatch
+    events = [getattr(dispatch, name) for name in dispatch._event_names]
+    return all(_is_own(listener) for listeners in events for listener in listeners)
 
 
 def _is_own(listener: object) -> bool:
