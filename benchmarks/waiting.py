@@ -68,13 +68,23 @@ class Contender(NamedTuple):
     count: int = TESTS
 
 
-_AT_BEST = ("in flight together", "in flight together, no other plugin")
+_AT_BEST = (
+    "in flight together",
+    "in flight together, no other plugin",
+    "in flight together on two workers, no other plugin",
+)
 OURS = ("-p", "slipstream", f"--slipstream-concurrency={TESTS}")
 CONTENDERS = (
     Contender("pytest-asyncio, without the waiting", "pytest_asyncio", pause=0),
     Contender("in flight together, without the waiting", "pytest_asyncio", OURS, pause=0),
     Contender("in flight together", "pytest_asyncio", OURS),
     Contender("in flight together, no other plugin", "slipstream", OURS, "pytest.mark.concurrent"),
+    Contender(
+        "in flight together on two workers, no other plugin",
+        "slipstream",
+        (*OURS, "--workers=2"),
+        "pytest.mark.concurrent",
+    ),
     *(
         Contender(
             f"pytest-asyncio-cooperative, {tasks} tasks",

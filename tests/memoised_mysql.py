@@ -13,6 +13,12 @@ from sqlalchemy.pool import NullPool
 from memoised import Trial
 from pytest_slipstream.databases.engines.mysql import content
 
+NUMBERS = (
+    "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999) "
+    "SELECT n FROM numbers"
+)
+"""Fills a table with more rows than a page has."""
+
 
 class MysqlTrial(Trial):
     """A database of MariaDB."""

@@ -27,8 +27,7 @@ SCHEMA, HASHING = "schema work", "password hashing"
 SWITCHES = {SCHEMA: "--slipstream-memoize", HASHING: "--slipstream-hashing cheap"}
 LEARNT = 2
 """So many calls of each operation on a schema would run as they are written all the same."""
-_OF_MIGRATIONS = ("sqlite", "postgresql")
-_OF_BINDS = (*_OF_MIGRATIONS, "mysql", "mariadb")
+_PRODUCTS = ("sqlite", "postgresql", "mysql", "mariadb")
 _DATABASES = ("MySQLDatabase", "PostgresqlDatabase", "SqliteDatabase")
 _KEY = "slipstream_noticed"
 
@@ -145,4 +144,4 @@ def is_covered(owner: Any, bind: Any = None, *args: Any, **options: Any) -> bool
     of_bind, of_migration = (
         getattr(getattr(holder, "dialect", None), "name", "") for holder in (bind, owner)
     )
-    return of_bind in _OF_BINDS or of_migration in _OF_MIGRATIONS
+    return of_bind in _PRODUCTS or of_migration in _PRODUCTS

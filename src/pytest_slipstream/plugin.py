@@ -15,6 +15,7 @@ import pytest
 
 from pytest_slipstream import garbage, settings
 from pytest_slipstream.errors import ConfigurationError
+from pytest_slipstream.marks import is_any_marked
 from pytest_slipstream.noticing import Noticing
 
 if TYPE_CHECKING:
@@ -110,9 +111,7 @@ def pytest_runtestloop(session: pytest.Session) -> object | None:
     broken = session.testsfailed and not config.option.continue_on_collection_errors
     if broken or config.option.collectonly or (worker is None and _is_distributed(config)):
         return None
-    overlapping = configured.concurrency > 0 or any(
-        item.get_closest_marker("concurrent") for item in session.items
-    )
+    overlapping = configured.concurrency > 0 or is_any_marked(session.items, "concurrent")
     if worker is not None:
         config.stash[_RUN].run_as_spawned(session, worker, overlapping)
         return True

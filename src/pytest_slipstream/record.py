@@ -34,6 +34,8 @@ class Record:
         self.listeners: list[Callable[[Event], None]] = []
         self.problem: str | None = None
         self._file: IO[bytes] | None = None
+        self._sizes: dict[Path, int] = {}
+        self._read: list[AnyEvent] = []
 
     def write(self, event: Event) -> None:
         """Tell the listeners, and append; after the first failure, no more is appended."""
@@ -51,6 +53,13 @@ class Record:
         except OSError as error:
             self.problem = f"run record not written to {self.directory}: {error}"
 
+    def read(self) -> list[AnyEvent]:
+        """All events of the run so far; the files are read again only if they have grown."""
+        sizes = {file: file.stat().st_size for file in _files(self.directory)}
+        if sizes != self._sizes:
+            self._sizes, self._read = sizes, read(self.directory)
+        return self._read
+
     def continue_as(self, worker: str) -> None:
         """In a forked process: write a file of its own."""
         self.close()
@@ -58,6 +67,7 @@ class Record:
 
     def close(self) -> None:
         """Close the file; the record can be read."""
+        self._sizes, self._read = {}, []
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -78,9 +88,12 @@ def read(directory: Path) -> list[AnyEvent]:
     A last line cut short by a killed process is left out.
     """
     decoder = msgspec.json.Decoder(AnyEvent)
-    files = sorted(directory.glob("events-*.jsonl"))
-    events = [decoder.decode(line) for file in files for line in _lines(file)]
+    events = [decoder.decode(line) for file in _files(directory) for line in _lines(file)]
     return sorted(events, key=lambda event: event.at)
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("events-*.jsonl"))
 
 
 def _lines(file: Path) -> list[bytes]:

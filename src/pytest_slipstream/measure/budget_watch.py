@@ -80,7 +80,7 @@ class BudgetWatch:
             return exit_status
         found = broken(
             self._budget,
-            observed(record.read(self._record.directory)),
+            observed(self._record.read()),
             self._known,
             on_ci=bool(os.environ.get("CI")),
         )

@@ -42,14 +42,13 @@ class ReportsAtEnd:
         """All events are in the record."""
         if self._record.problem is not None:
             return
-        from pytest_slipstream.report import past  # the first test begins sooner
-        from pytest_slipstream.report.run import run_report
+        happened = self._record.read()
+        if self._past_runs:
+            from pytest_slipstream.report import past  # the first test begins sooner
 
-        happened = record.read(self._record.directory)
-        run = run_report(happened)
-        if run.tests and self._past_runs:
             try:
-                past.keep(self._rootdir, past.past_run(run, uid), self._past_runs)
+                if (run := past.past_run(happened, uid)) is not None:
+                    past.keep(self._rootdir, run, self._past_runs)
             except OSError as error:
                 self._problems.append(f"the run is not kept among the past ones: {error}")
         if self._targets:

@@ -7,11 +7,14 @@ The invariant: what cannot be read or written costs the trend, never a test resu
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from pytest_slipstream.report.run import RunReport
+from pytest_slipstream import events
+from pytest_slipstream.report.happened import Happened
+from pytest_slipstream.report.seconds import account, began_and_ended
 
 DIRECTORY = Path(".slipstream", "past")
 VERSION = 1
@@ -36,17 +39,21 @@ class PastRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tests: dict[str, float]
 
 
-def past_run(run: RunReport, uid: str) -> PastRun:
-    """What is to be kept of a run."""
+def past_run(happened: Sequence[events.AnyEvent], uid: str) -> PastRun | None:
+    """What is to be kept of a run; nothing where no test ran."""
+    tests = Happened(happened).of(events.TestTimed)
+    if not tests:
+        return None
+    began, ended = began_and_ended(happened)
     return PastRun(
         version=VERSION,
-        name=f"{round(run.began * 1000)}-{uid[:8]}",
-        at=run.began,
-        seconds=round(run.seconds, 3),
-        worker_seconds=round(run.account.total_s, 3),
+        name=f"{round(began * 1000)}-{uid[:8]}",
+        at=began,
+        seconds=round(ended - began, 3),
+        worker_seconds=round(account(happened).total_s, 3),
         tests={
             test.node_id.encode(errors="backslashreplace").decode(): round(1000 * test.seconds, 1)
-            for test in run.tests
+            for test in tests
             if test.outcome == "passed"
         },
     )

@@ -12,7 +12,8 @@ import msgspec
 
 from pytest_slipstream import events
 from pytest_slipstream.report.detail import Apart, statements, waits
-from pytest_slipstream.report.seconds import Account, account
+from pytest_slipstream.report.happened import Happened
+from pytest_slipstream.report.seconds import Account, account, began_and_ended
 
 PARTS = ("set-up", "body", "teardown", "cleaning", "pytest")
 """What a test's seconds are split into on a timeline, in this order."""
@@ -81,16 +82,12 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
     """What a record tells of a run, or of the merged runs of a build."""
-    timed = sorted(_of(events.TestTimed, happened), key=lambda event: event.began)
-    rows, tests = _rows(timed)
-    finished = _of(events.RunFinished, happened)
+    found = Happened(happened)
+    rows, tests = _rows(sorted(found.of(events.TestTimed), key=lambda event: event.began))
+    finished = found.of(events.RunFinished)
     reporting = [end for end in finished if end.worker.endswith("main")] or finished
-    merged = _of(events.BuildMerged, happened)
-    began = min(
-        [event.began for event in _of(events.ProcessTimed, happened)]
-        or [event.at for event in happened],
-        default=0.0,
-    )
+    merged = found.of(events.BuildMerged)
+    began, ended = began_and_ended(happened)
     statuses = [end.exit_status for end in merged or reporting]
     outcomes: dict[str, int] = {}
     for test in tests:
@@ -98,24 +95,20 @@ def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
     return RunReport(
         exit_status=max(statuses, default=None),
         began=began,
-        seconds=max((end.at for end in finished), default=began) - began,
+        seconds=ended - began,
         tests=tuple(tests),
         rows=tuple(rows),
         account=account(happened),
         outcomes=outcomes,
-        started=tuple(_of(events.RunStarted, happened)),
-        servers=tuple(_of(events.ServerReady, happened)),
-        cleaned=tuple(_of(events.TestCleaned, happened)),
-        leftovers=tuple(_of(events.LeftoverFound, happened)),
+        started=tuple(found.of(events.RunStarted)),
+        servers=tuple(found.of(events.ServerReady)),
+        cleaned=tuple(found.of(events.TestCleaned)),
+        leftovers=tuple(found.of(events.LeftoverFound)),
         statements=statements(happened),
         waits=waits(happened),
-        memory=tuple(_of(events.MemorySeen, happened)),
-        budgets=tuple(sorted(_of(events.BudgetBroken, happened), key=lambda one: not one.fails)),
+        memory=tuple(found.of(events.MemorySeen)),
+        budgets=tuple(sorted(found.of(events.BudgetBroken), key=lambda one: not one.fails)),
     )
-
-
-def _of(kind: type[events.Event], happened: Iterable[events.Event]) -> list:  # type: ignore[type-arg]
-    return [event for event in happened if isinstance(event, kind)]
 
 
 def _rows(timed: Iterable[events.TestTimed]) -> tuple[list[str], list[Test]]:
@@ -149,13 +142,16 @@ def _rows(timed: Iterable[events.TestTimed]) -> tuple[list[str], list[Test]]:
 
 def _parts(event: events.TestTimed) -> tuple[float, ...]:
     set_up_s, call_s, teardown_s = event.own
-    cleaning_s = event.spent.get("cleaning", 0.0)
-    before_s = sum(event.spent.get(kind, 0.0) for kind in _BEFORE)
-    statements_s = sum(event.spent.values()) - cleaning_s - before_s
-    parts = (
-        set_up_s + before_s + sum(set_up for set_up, _ in event.fixtures.values()),
-        call_s + statements_s,
-        teardown_s + sum(torn_down for _, torn_down in event.fixtures.values()),
-        cleaning_s,
-    )
-    return (*parts, max(0.0, event.seconds - sum(parts)))
+    cleaning_s = 0.0
+    for kind, seconds in event.spent.items():
+        if kind == "cleaning":
+            cleaning_s = seconds
+        elif kind in _BEFORE:
+            set_up_s += seconds
+        else:
+            call_s += seconds
+    for of_set_up, of_teardown in event.fixtures.values():
+        set_up_s += of_set_up
+        teardown_s += of_teardown
+    rest_s = event.seconds - set_up_s - call_s - teardown_s - cleaning_s
+    return set_up_s, call_s, teardown_s, cleaning_s, max(0.0, rest_s)

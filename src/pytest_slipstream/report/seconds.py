@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from pytest_slipstream import events
+from pytest_slipstream.report.happened import Happened
 from pytest_slipstream.spans import overlap
 
 UNATTRIBUTED = "not attributed"
@@ -66,21 +67,29 @@ class Account(msgspec.Struct, frozen=True):
         return sum(self.buckets.values())
 
 
-def account(happened: Sequence[events.AnyEvent]) -> Account:
+def began_and_ended(happened: Iterable[events.Event]) -> tuple[float, float]:
+    """Unix times of a run: from its first process's begin to its last one's end."""
+    found = Happened(happened)
+    began = min(
+        [event.began for event in found.of(events.ProcessTimed)]
+        or [event.at for event in happened],
+        default=0.0,
+    )
+    return began, max((end.at for end in found.of(events.RunFinished)), default=began)
+
+
+def account(happened: Iterable[events.Event]) -> Account:
     """Account for the seconds of a run."""
+    found = Happened(happened)
     tests: dict[str, list[events.TestTimed]] = {}
-    processes: dict[str, events.ProcessTimed] = {}
-    ends: dict[str, float] = {}
+    for test in found.of(events.TestTimed):
+        tests.setdefault(test.worker, []).append(test)
+    processes = {event.worker: event for event in found.of(events.ProcessTimed)}
+    ends = {event.worker: event.at for event in found.of(events.RunFinished)}
     overlapping: dict[str, dict[str, events.AsyncTestRan]] = {}
-    for event in happened:
-        if isinstance(event, events.TestTimed):
-            tests.setdefault(event.worker, []).append(event)
-        elif isinstance(event, events.ProcessTimed):
-            processes[event.worker] = event
-        elif isinstance(event, events.RunFinished):
-            ends[event.worker] = event.at
-        elif isinstance(event, events.AsyncTestRan) and event.together:
-            overlapping.setdefault(event.worker, {})[event.node_id] = event
+    for ran in found.of(events.AsyncTestRan):
+        if ran.together:
+            overlapping.setdefault(ran.worker, {})[ran.node_id] = ran
     # One that only collected did it for the others; pytest-xdist's controller does not collect.
     counted = {
         worker: process
@@ -163,36 +172,44 @@ def _tests(
 ) -> Buckets:
     """What the tests of a process took."""
     together = [test for test in own if test.node_id in overlapping]
-    return _joined(
-        [
-            *(_test(test) for test in own if test.node_id not in overlapping),
-            _together(together, sum(one.running_seconds for one in overlapping.values())),
-        ]
-    )
+    alone = [test for test in own if test.node_id not in overlapping] if together else own
+    running_s = sum(one.running_seconds for one in overlapping.values())
+    return _joined([_alone(alone), _together(together, running_s)])
 
 
-def _test(test: events.TestTimed) -> Buckets:
-    call_s = test.own[1]
-    cpu_s = min(test.cpu_seconds, call_s)
-    fixtures_s = sum(map(sum, test.fixtures.values()))
-    waited = _waits("test bodies", test.waited, call_s - cpu_s)
-    fixtures_waited = _waits("fixtures", test.fixtures_waited, fixtures_s)
-    counted_s = call_s + fixtures_s + sum(test.spent.values())
-    return {
-        **_spent(test, _OF_TESTS),
-        **waited,
-        **fixtures_waited,
-        "test bodies: processor": cpu_s,
-        _UNKNOWN: max(0.0, call_s - cpu_s - sum(waited.values())),
-        "fixtures": max(0.0, fixtures_s - sum(fixtures_waited.values())),
-        "pytest and its plugins, around tests": max(0.0, test.seconds - counted_s),
-    }
+def _alone(tests: Iterable[events.TestTimed]) -> Buckets:
+    """What tests took that have the process to themselves: thousands, so without a value each."""
+    found: Buckets = defaultdict(float)
+    for test in tests:
+        call_s, spent_s, fixtures_s = test.own[1], 0.0, 0.0
+        for kind, seconds in test.spent.items():
+            spent_s += seconds
+            found[_OF_TESTS.get(kind, kind)] += seconds
+        for set_up_s, torn_down_s in test.fixtures.values():
+            fixtures_s += set_up_s + torn_down_s
+        cpu_s = min(test.cpu_seconds, call_s)
+        unknown_s, in_fixtures_s = call_s - cpu_s, fixtures_s
+        if test.waited:
+            unknown_s -= _add_waits(found, "test bodies", test.waited, unknown_s)
+        if test.fixtures_waited:
+            in_fixtures_s -= _add_waits(found, "fixtures", test.fixtures_waited, fixtures_s)
+        found["test bodies: processor"] += cpu_s
+        found[_UNKNOWN] += max(0.0, unknown_s)
+        found["fixtures"] += max(0.0, in_fixtures_s)
+        around_s = test.seconds - call_s - fixtures_s - spent_s
+        found["pytest and its plugins, around tests"] += max(0.0, around_s)
+    return found
 
 
-def _waits(where: str, waited: Mapping[str, float], most_s: float) -> Buckets:
-    """Seconds by what was waited for: no more than there are, whatever clocks say."""
-    share = min(1.0, most_s / sum(waited.values())) if waited else 0.0
-    return {f"{where}: {kind}": share * seconds for kind, seconds in waited.items()}
+def _add_waits(found: Buckets, where: str, waited: Mapping[str, float], most_s: float) -> float:
+    """Add by what was waited for, and return how many: no more than there are, whatever clocks
+    say.
+    """
+    waited_s = sum(waited.values())
+    share = min(1.0, most_s / waited_s) if waited_s else 0.0
+    for kind, seconds in waited.items():
+        found[f"{where}: {kind}"] += share * seconds
+    return share * waited_s
 
 
 def _spent(test: events.TestTimed, names: Mapping[str, str]) -> Buckets:

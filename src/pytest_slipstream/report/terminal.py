@@ -6,18 +6,17 @@ Every figure in it is computed here from events; nothing else is asked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from pytest_slipstream import events, garbage, record
 from pytest_slipstream.report.detail import statements, waits
+from pytest_slipstream.report.happened import Happened
 from pytest_slipstream.report.seconds import Account, account
 from pytest_slipstream.spans import overlap
 
 _SHOWN = 10
-_E = TypeVar("_E", bound=events.Event)
 
 
 class Summary:
@@ -34,9 +33,10 @@ class Summary:
         if self._record.problem is not None:
             terminalreporter.write_line(f"slipstream: {self._record.problem}")
             return
-        happened = record.read(self._record.directory)
+        happened = self._record.read()
         lines = list(render(happened))
-        kept = [*_budgets(happened), *_kept(happened)]
+        found = Happened(happened)
+        kept = [*_budgets(found), *_kept(found)]
         if kept or (self._shown and lines):
             terminalreporter.section("slipstream", sep="-")
         for line in [*(lines if self._shown else ()), *kept]:
@@ -45,46 +45,41 @@ class Summary:
 
 def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
     """The block's lines, without those on budgets and on kept databases."""
-    started = _only(events.RunStarted, happened)
+    found = Happened(happened)
+    started = found.of(events.RunStarted)
     for name in dict.fromkeys(name for event in started for name in event.databases):
-        own = [event for event in happened if getattr(event, "database", None) == name]
-        yield from _database(name, own)
-    yield from _lanes(started, _only(events.TestRan, happened))
-    yield from _embedded(happened)
-    yield from _unchanged(happened)
+        yield from _database(name, found.about(name))
+    yield from _lanes(started, found.of(events.TestRan))
+    yield from _embedded(found.of(events.ConnectionsMoved))
+    yield from _unchanged(found)
     yield from _listed(
         "escalated to clone",
         [
             f"{event.node_id}: {event.escalated}"
-            for event in _only(events.TestCleaned, happened)
+            for event in found.of(events.TestCleaned)
             if event.escalated is not None
         ],
     )
     yield from _listed(
         "not contained by a rollback, and cleaned by reset",
-        [f"{event.node_id}: {event.reason}" for event in _only(events.Uncontained, happened)],
+        [f"{event.node_id}: {event.reason}" for event in found.of(events.Uncontained)],
     )
     yield from _listed(
         "drivers left alone, whose connections cannot join a rollback",
-        sorted(
-            {f"{event.driver}: {event.reason}" for event in _only(events.DriverLeftAlone, happened)}
-        ),
+        sorted({f"{event.driver}: {event.reason}" for event in found.of(events.DriverLeftAlone)}),
     )
-    yield from _listed("connected to another database than a slot", list(_elsewhere(happened)))
+    yield from _listed("connected to another database than a slot", list(_elsewhere(found)))
     yield from _listed(
         "left behind and ended",
         [
             f"{event.node_id}: {event.kind} {event.detail}"
-            for event in _only(events.LeftoverFound, happened)
+            for event in found.of(events.LeftoverFound)
         ],
     )
-    yield from _together(_only(events.AsyncTestRan, happened))
+    yield from _together(found.of(events.AsyncTestRan))
     yield from _listed(
         "blocked the event loop",
-        [
-            f"{event.node_id}: {event.seconds:.1f} s"
-            for event in _only(events.LoopBlocked, happened)
-        ],
+        [f"{event.node_id}: {event.seconds:.1f} s" for event in found.of(events.LoopBlocked)],
     )
     yield from _seconds(account(happened))
     yield from _listed(
@@ -92,25 +87,21 @@ def render(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
         [one.told for one in statements(happened)],
     )
     yield from _listed("waits, the longest first", [one.told for one in waits(happened)])
-    finished = _only(events.RunFinished, happened)
+    finished = found.of(events.RunFinished)
     held = max((event.server_seconds for event in finished), default=0.0)
     if held:
         yield f"servers held for {held:.1f} s"
 
 
-def _database(name: str, own: Sequence[events.AnyEvent]) -> Iterator[str]:
-    if servers := _only(events.ServerReady, own):
+def _database(name: str, own: Happened) -> Iterator[str]:
+    if servers := own.of(events.ServerReady):
         yield f"{name}: {_server(servers)}; {_template(own)}"
         if costs := _costs(own):
             yield f"  {costs}"
         yield from _layers(own)
         yield from _changes(own)
-        for pattern in sorted({event.pattern for event in _only(events.PatternUnmatched, own)}):
+        for pattern in sorted({event.pattern for event in own.of(events.PatternUnmatched)}):
             yield f"  fingerprint {pattern!r} matches no file"
-
-
-def _only(kind: type[_E], happened: Iterable[events.Event]) -> list[_E]:
-    return [event for event in happened if isinstance(event, kind)]
 
 
 def _server(servers: Sequence[events.ServerReady]) -> str:
@@ -120,18 +111,18 @@ def _server(servers: Sequence[events.ServerReady]) -> str:
     return name if first.engine == "sqlite" else f"{name} {how} {first.seconds:.2f} s"
 
 
-def _template(own: Sequence[events.Event]) -> str:
-    ready = _only(events.TemplateReady, own)
+def _template(own: Happened) -> str:
+    ready = own.of(events.TemplateReady)
     built = [event for event in ready if event.built]
     if built:
         return f"template built in {built[0].seconds:.2f} s"
     return "template reused" if ready else "no template"
 
 
-def _costs(own: Sequence[events.Event]) -> str:
+def _costs(own: Happened) -> str:
     from statistics import median  # not before the end of the run
 
-    cleaned = [event for event in _only(events.TestCleaned, own) if event.node_id]
+    cleaned = [event for event in own.of(events.TestCleaned) if event.node_id]
     if not cleaned:
         return ""
     # A test is cleaned up after more than once where wider fixtures end with it.
@@ -144,18 +135,18 @@ def _costs(own: Sequence[events.Event]) -> str:
     )
 
 
-def _layers(own: Sequence[events.Event]) -> Iterator[str]:
-    pushed = [event for event in _only(events.LayerPushed, own) if event.fixtures]
+def _layers(own: Happened) -> Iterator[str]:
+    pushed = [event for event in own.of(events.LayerPushed) if event.fixtures]
     if pushed:
         names = sorted({name for event in pushed for name in event.fixtures})
         yield f"  {len(pushed)} layers of wider fixtures ({_shortened(names)})"
 
 
-def _elsewhere(happened: Sequence[events.AnyEvent]) -> Iterator[str]:
+def _elsewhere(happened: Happened) -> Iterator[str]:
     """The other databases, each with the first test that was running then."""
-    tests = _only(events.TestTimed, happened)
+    tests = happened.of(events.TestTimed)
     told: dict[str, None] = {}
-    for event in _only(events.ConnectedElsewhere, happened):
+    for event in happened.of(events.ConnectedElsewhere):
         if event.target not in told:
             told[event.target] = None
             during = (
@@ -202,8 +193,8 @@ def _seconds(spent: Account) -> Iterator[str]:
             yield f"         of which {seconds:.2f} s {what}"
 
 
-def _changes(own: Sequence[events.Event]) -> Iterator[str]:
-    changes = _only(events.StrategyChanged, own)
+def _changes(own: Happened) -> Iterator[str]:
+    changes = own.of(events.StrategyChanged)
     for wanted, used, reason in sorted({(e.wanted, e.used, e.reason) for e in changes}):
         yield f"  {wanted} cannot be had here, {used} is used: {reason}"
 
@@ -217,9 +208,8 @@ def _lanes(started: Sequence[events.RunStarted], ran: Sequence[events.TestRan]) 
             yield f"lane {name}: {share}, on {', '.join(engines[name])} in {sum(seconds):.2f} s"
 
 
-def _embedded(happened: Sequence[events.Event]) -> Iterator[str]:
+def _embedded(moved: Sequence[events.ConnectionsMoved]) -> Iterator[str]:
     """Which servers of the suite's were moved, over all workers."""
-    moved = _only(events.ConnectionsMoved, happened)
     left = []
     for server, product in sorted({(event.server, event.product) for event in moved}):
         own = [event for event in moved if (event.server, event.product) == (server, product)]
@@ -233,9 +223,9 @@ def _embedded(happened: Sequence[events.Event]) -> Iterator[str]:
     yield from _listed("not moved to an embedded server", left)
 
 
-def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:
+def _unchanged(happened: Happened) -> Iterator[str]:
     """What stood in for operations on the schema, over all workers."""
-    memoised = _only(events.OperationMemoised, happened)
+    memoised = happened.of(events.OperationMemoised)
     for operation in sorted({event.operation for event in memoised}):
         own = [event for event in memoised if event.operation == operation]
         times, checked = sum(one.times for one in own), sum(one.checked for one in own)
@@ -243,17 +233,17 @@ def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:
         how = f"replaced {times} times, in {seconds:.2f} s instead of {slow:.2f} s or more"
         yield f"{operation}: {how}" + (f"; {checked} compared with the slow way" if checked else "")
     hashed: Counter[str] = Counter()
-    for cheap in _only(events.HashedCheaply, happened):
+    for cheap in happened.of(events.HashedCheaply):
         hashed[cheap.library] += cheap.times
     if hashed:
         by = ", ".join(f"{times} by {library}" for library, times in sorted(hashed.items()))
         yield f"passwords hashed at least cost: {by}"
     yield from _listed(
         "hashed at full cost",
-        sorted({f"{e.what}: {e.reason}" for e in _only(events.HashingLeftAlone, happened)}),
+        sorted({f"{e.what}: {e.reason}" for e in happened.of(events.HashingLeftAlone)}),
     )
     written: Counter[tuple[str, str]] = Counter()
-    for event in _only(events.OperationAsWritten, happened):
+    for event in happened.of(events.OperationAsWritten):
         written[event.operation, event.reason] += event.times
     yield from _listed(
         "operations on the schema that ran as written",
@@ -264,7 +254,7 @@ def _unchanged(happened: Sequence[events.Event]) -> Iterator[str]:
         "(report this as a defect of slipstream)",
         [
             f"{event.operation}: {'; '.join(event.differences)}"
-            for event in _only(events.MemoDiffered, happened)
+            for event in happened.of(events.MemoDiffered)
         ],
     )
 
@@ -277,8 +267,8 @@ def _listed(title: str, entries: Sequence[str]) -> Iterator[str]:
         yield f"  … and {len(entries) - _SHOWN} more, all in the run record"
 
 
-def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
-    found = _only(events.BudgetBroken, happened)
+def _budgets(happened: Happened) -> Iterator[str]:
+    found = happened.of(events.BudgetBroken)
     for one in [*(e for e in found if e.fails), *(e for e in found if not e.fails)][: 3 * _SHOWN]:
         warning = f"over budget, a warning because {one.spared}: {one.said}"
         yield f"budget broken: {one.said}" if one.fails else warning
@@ -288,8 +278,8 @@ def _budgets(happened: Iterable[events.Event]) -> Iterator[str]:
         yield f"  … and {len(found) - 3 * _SHOWN} more, all in the run record"
 
 
-def _kept(happened: Iterable[events.Event]) -> Iterator[str]:
-    for event in _only(events.DatabaseKept, happened):
+def _kept(happened: Happened) -> Iterator[str]:
+    for event in happened.of(events.DatabaseKept):
         yield f"kept {event.name} of {event.node_id}"
         yield f"  {event.url}"
         yield f"  {event.shell}"

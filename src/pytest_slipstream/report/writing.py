@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_slipstream import events
+from pytest_slipstream import events, garbage
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.report import github, page, past
 from pytest_slipstream.report.build import GITHUB_LIMIT_BYTES, within
@@ -40,6 +40,7 @@ def check(targets: Iterable[str]) -> None:
             page.check()
 
 
+@garbage.paused()
 def write(
     targets: Sequence[str],
     happened: Sequence[events.AnyEvent],

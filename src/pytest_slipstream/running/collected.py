@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_slipstream.marks import is_any_marked
 from pytest_slipstream.scheduling.estimates import Estimates
 from pytest_slipstream.scheduling.suite import Fixture, Suite, Test
 
@@ -16,6 +17,7 @@ UNKNOWN_FIXTURE_S = 0.1
 CHEAP_S = 0.02
 """A fixture that takes no longer does not keep its tests together."""
 
+_GROUP = "xdist_group"
 _NODES: Mapping[str, type[pytest.Collector]] = {
     "class": pytest.Class,
     "module": pytest.Module,
@@ -38,12 +40,13 @@ def suite(items: Sequence[pytest.Item], estimates: Estimates) -> Suite:
                 fixtures[value] = Fixture(costs[key], binds=fixturedef.scope != "session")
                 yield value
 
+    are_grouped = is_any_marked(items, _GROUP)
     tests = [
         Test(
-            node_id=node_id(item),
-            seconds=estimates.test(node_id(item)),
+            node_id=(name := node_id(item)),
+            seconds=estimates.test(name),
             fixtures=tuple(needed(item)),
-            group=group(item),
+            group=group(item) if are_grouped else None,
         )
         for item in items
     ]
@@ -52,14 +55,15 @@ def suite(items: Sequence[pytest.Item], estimates: Estimates) -> Suite:
 
 def node_id(item: pytest.Item) -> str:
     """pytest's, without what ``--dist loadgroup`` appends to it."""
-    if "@" not in item.nodeid:  # looking a mark up takes longer than all else that is measured
-        return item.nodeid
-    return item.nodeid.removesuffix(f"@{group(item)}")
+    name = item.nodeid
+    if "@" not in name:  # looking a mark up takes longer than all else that is measured
+        return name
+    return name.removesuffix(f"@{group(item)}")
 
 
 def group(item: pytest.Item) -> str | None:
     """The test's ``xdist_group``, as pytest-xdist reads it."""
-    mark = item.get_closest_marker("xdist_group")
+    mark = item.get_closest_marker(_GROUP)
     if mark is None:
         return None
     return str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))

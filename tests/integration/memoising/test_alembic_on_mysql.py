@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from memoised import ROUNDS, Compared, Program, Trial
+from memoised_mysql import NUMBERS
 from migrating import LEARNT, Chain
 from pytest_slipstream.databases.memoising.alembic_turns import Turn
 from pytest_slipstream.databases.urls import url
@@ -112,7 +113,7 @@ def in_turns(
         number = next(rounds)
         migrate(chain, trial, ("upgrade", "head"))
         trial.look("upgraded")
-        trial.execute("INSERT INTO person (name) SELECT 'Ada' FROM seq_1_to_500")
+        trial.execute(f"INSERT INTO person (name) {NUMBERS}")
         trial.execute("INSERT INTO purchase (other) VALUES (1)")
         change(trial, number)
         migrate(chain, trial, ("downgrade", "base"))

@@ -49,7 +49,7 @@ from memoised import (
     Program,
     Trial,
 )
-from memoised_mysql import MysqlTrial, table_names
+from memoised_mysql import NUMBERS, MysqlTrial, table_names
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.memoising import mysql_places
 from pytest_slipstream.databases.memoising.memoising import Memoising
@@ -284,7 +284,7 @@ def test_what_a_test_writes(compared_on_mysql: Compared) -> None:
     """Rows, numbers that were given and taken back, and what a foreign key's action removes."""
 
     def inside(trial: Trial) -> None:
-        trial.execute("INSERT INTO person (name) SELECT seq FROM seq_1_to_999")
+        trial.execute(f"INSERT INTO person (name) {NUMBERS}")
         trial.execute("DELETE FROM person WHERE id = 1")
         with trial.engine.connect() as connection:
             connection.execute(text("INSERT INTO purchase (person_id) VALUES (5)"))

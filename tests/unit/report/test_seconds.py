@@ -74,6 +74,11 @@ def test_buckets_sum_to_the_whole() -> None:
     assert list(spent.packages.items()) == [("pandas", 0.6), ("django", 0.2)]
 
 
+def test_a_wait_that_rounds_to_nothing() -> None:
+    spent = account([timed("main", 0, waited={"sleep": 0.0}, fixtures_waited={"sleep": 0.0})])
+    assert spent.total_s == pytest.approx(0.5)
+
+
 def test_what_was_waited_is_no_more_than_there_is() -> None:
     spent = account([timed("main", 0, cpu_seconds=0.16, waited={"sleep": 0.06, "HTTP": 0.02})])
     assert spent.total_s == pytest.approx(0.5)

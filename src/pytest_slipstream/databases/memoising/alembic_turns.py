@@ -179,7 +179,8 @@ class Turns:
         self._looked[where] += 1
         with place.places.at(place.caller) as database:
             found = database.read()
-            rows = database.rows(tuple(name for name in found.tables if name != table))
+            others = tuple(name for name in found.tables if name != table)
+            rows = database.rows(others, are_new=True)
             is_kept = base.objects.items() <= found.objects.items()
             if found.problem or rows.filled or not is_kept:
                 return

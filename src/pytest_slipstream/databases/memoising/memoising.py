@@ -17,6 +17,7 @@ from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
+    from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
 
 _MIGRATE = "run_migrations"
 CHECKS_EVERY = 10
@@ -53,9 +54,11 @@ class Memoising:
                 "pymysql.connections": self._meet_pymysql,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
+                "tortoise.backends.base_postgres.client": self._meet_tortoise_on_postgresql,
             }
         )
         self._checking: Checking | None = None
+        self._tortoise_databases: TortoiseDatabases | None = None
         self._on_mysql = OnMysql(self._ledger, self._check)
 
     def put_up(self) -> None:
@@ -110,7 +113,17 @@ class Memoising:
     def _meet_tortoise(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
 
-        self._stand_in(TortoiseCalls(self._ledger, self._check()))
+        self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+
+    def _meet_tortoise_on_postgresql(self, module: ModuleType) -> None:
+        self._stand_in(self._tortoise())
+
+    def _tortoise(self) -> TortoiseDatabases:
+        from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
+
+        if self._tortoise_databases is None:
+            self._tortoise_databases = TortoiseDatabases(self._ledger, self._check())
+        return self._tortoise_databases
 
     def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()

@@ -1,4 +1,4 @@
-"""What an operation on the schema of a MariaDB database can see, read by a session of slipstream's.
+"""What an operation on the schema of a MariaDB or MySQL database can see, read by slipstream.
 
 The invariant: two equal catalogues of a database say that all in it is defined alike, by what
 SHOW CREATE tells of each object. Reading that takes as long as dropping a few tables, so the
@@ -45,6 +45,8 @@ _COUNTERS = (
     "SELECT sum(variable_value) FROM information_schema.global_status "
     "WHERE variable_name IN ({names})"
 )
+_SHOWN = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
+"""MySQL shows them in none of its tables."""
 _PLAIN = "BASE TABLE InnoDB"
 _STATEMENT_IN = {"TABLE": slice(1, 2), "VIEW": slice(1, 4), "EVENT": slice(1, 7)}
 """Which columns of SHOW CREATE are the definition; a trigger's last says when it was made."""
@@ -91,14 +93,19 @@ class Reader:
         self._names = _NAMES.format(**values)
         self._references = [query.format(**values) for query in _REFERENCES]
         counted = ", ".join(literal(name) for name in COMMANDS if name != "Com_truncate")
-        self.counters = _COUNTERS.format(names=counted)
-        """The query whose answer `at` wants."""
+        self._is_mysql = session.flavour == "mysql"
+        self.counters = _SHOWN.format(names=counted) if self._is_mysql else ""
+        """What tells the counters of MySQL, for `total`."""
+        self.counter = "NULL" if self._is_mysql else f"({_COUNTERS.format(names=counted)})"
+        """Their sum as an expression, which `at` wants; there is none in MySQL."""
         self._counted: object = None
         self._last = Catalogue({})
 
     def read(self) -> Catalogue:
         """The catalogue as it is now."""
-        return self.at(self._session.rows(self.counters)[0][0])
+        if self._is_mysql:
+            return self.at(total(self._session.rows(self.counters)))
+        return self.at(self._session.rows(f"SELECT {self.counter}")[0][0])
 
     def at(self, counted: object) -> Catalogue:
         """The catalogue when the counters said this, a moment ago."""
@@ -133,6 +140,11 @@ class Reader:
             return [str(name) for (name,) in self._session.rows(self._references[0])]
         except pymysql.err.MySQLError:
             return [str(name) for (name,) in self._session.rows(self._references[1])]
+
+
+def total(shown: Sequence[Sequence[object]]) -> object:
+    """The sum of counters as the server shows them."""
+    return sum(int(str(number)) for _, number in shown)
 
 
 def _definition(kind: str, row: Sequence[object]) -> str:

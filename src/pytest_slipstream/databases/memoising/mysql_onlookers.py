@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial, wraps
@@ -45,6 +46,8 @@ _LOOKS_AT_NOTHING = re.compile(
     r"|(?:SELECT )?" + re.escape(MARK) + ")",
     re.IGNORECASE,
 )
+_MAKES_TABLE = re.compile(r"\s*CREATE\s+TABLE\s", re.IGNORECASE)
+_BEGINNING = 64
 
 
 class Onlookers:
@@ -62,6 +65,8 @@ class Onlookers:
         self._undo: list[Callable[[], None]] = []
         self._guards: list[Callable[[], None]] = []
         self._sees_forks = False
+        self._counting: set[type] = set()
+        self._tables_made: Counter[tuple[object, int]] = Counter()
 
     def put_up(self) -> None:
         """Know the connections of drivers that are imported, now or later."""
@@ -87,6 +92,11 @@ class Onlookers:
         if any((route, number) not in self._ids for number in sessions):
             return "a connection of somebody else to the database"
         return None
+
+    def tables_made(self, route: object, session: int) -> int:
+        """How many tables a session of MySQL was asked to make, by statements that say nothing
+        else."""
+        return self._tables_made[route, session]
 
     def watch(self) -> None:
         """From now on, `look` is called; until `leave_alone`."""
@@ -150,6 +160,28 @@ class Onlookers:
 
     def _note(self, connection: Any) -> None:
         self._ids.add((route_of(connection), connection.thread_id()))
+        if "mariadb" not in str(parameter(connection, "server_version")).lower():
+            kind = next(kind for kind in self._classes if isinstance(connection, kind))
+            self._count(kind)
+
+    def _count(self, kind: type) -> None:
+        """Count the tables that its connections make, which only MySQL needs."""
+        if kind in self._counting:
+            return
+        self._counting.add(kind)
+        is_watching = bool(self._guards)
+        self.leave_alone()
+        original = kind._execute_command  # type: ignore[attr-defined]
+
+        @wraps(original)
+        def counted(connection: Any, command: int, sent: Any, *args: Any) -> Any:
+            if command == _QUERY and _MAKES_TABLE.match(_text(sent[:_BEGINNING])):
+                self._tables_made[route_of(connection), connection.thread_id()] += 1
+            return original(connection, command, sent, *args)
+
+        self._undo.append(_replace(kind, "_execute_command", counted))
+        if is_watching:
+            self.watch()
 
 
 def _forks(onlookers: weakref.ref[Onlookers]) -> None:
@@ -161,8 +193,11 @@ def looks(command: int, sent: str | bytes | bytearray) -> bool:
     """Whether a command of the protocol could tell what tables there are."""
     if command != _QUERY:
         return command not in (_QUIT, _INIT_DB, _KILL, _PING)
-    text = sent if isinstance(sent, str) else bytes(sent).decode("utf-8", "replace")
-    return _LOOKS_AT_NOTHING.match(text) is None
+    return _LOOKS_AT_NOTHING.match(_text(sent)) is None
+
+
+def _text(sent: str | bytes | bytearray) -> str:
+    return sent if isinstance(sent, str) else bytes(sent).decode("utf-8", "replace")
 
 
 def parameter(connection: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""All databases of MariaDB in which a drop is put off.
+"""All databases of MariaDB and MySQL in which a drop is put off.
 
 The invariant: when the run is over, nothing is put off any more, and whoever looks earlier sees it
 done.
@@ -7,7 +7,7 @@ done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 
 import msgspec
@@ -23,7 +23,7 @@ from pytest_slipstream.databases.engines.mysql.sessions import (
 )
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader
+from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, total
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
 from pytest_slipstream.databases.memoising.mysql_tables import Holder, Made, Rows, dropped
 
@@ -33,11 +33,16 @@ _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
 # One row of few texts, since PyMySQL takes long for many columns and answers.
 _GLANCE = """
-SELECT ({counters}),
+SELECT {counter},
 (SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
 CAST(concat(''{filled}) AS CHAR),
 (SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
  FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
+"""
+# MySQL keeps a table's next number on disk, too, which an insert that fails may move unseen.
+_INSERTED = """
+SELECT object_name, count_insert FROM performance_schema.table_io_waits_summary_by_table
+WHERE object_type = 'TABLE' AND object_schema = {database}
 """
 
 
@@ -62,11 +67,15 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Glance(msgspec.Struct, frozen=True):
-    """What a place is like: what the counters say, who is there, and what is in the tables."""
+    """What a place is like: what the counters say, who is there, and what is in the tables.
+
+    ``inserted``: how often MySQL was told to insert.
+    """
 
     counted: object
     sessions: tuple[int, ...]
     rows: Rows
+    inserted: dict[str, int]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -92,6 +101,9 @@ class Place:
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
         self._held: Held | None = None
+        self._is_mysql = self._session.flavour == "mysql"
+        self._inserted: dict[str, int] = {}
+        """What it was when the tables were new."""
 
     @property
     def holder(self) -> Holder | None:
@@ -111,9 +123,12 @@ class Place:
         """All there is."""
         return content.digest_in(self._session, self._address.database)
 
-    def rows(self, tables: tuple[str, ...]) -> Rows:
+    def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
         """What is in tables."""
-        return self._glance(tables).rows
+        glance = self._glance(tables)
+        if are_new:
+            self._inserted = glance.inserted
+        return glance.rows
 
     def all_rows(self, table: str) -> list[tuple[object, ...]]:
         """Those of one table."""
@@ -129,6 +144,7 @@ class Place:
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
         glance = self._glance(made.tables)
+        self._inserted = glance.inserted
         return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
 
     def put_off(self, holder: Holder, made: Made) -> bool:
@@ -143,7 +159,8 @@ class Place:
         database, tables = self._address.database, made.tables
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
         try:
-            glance = self._glance(tables, f"LOCK TABLES {locks} WAIT {_LOCK_S}")
+            wait = "" if self._is_mysql else f" WAIT {_LOCK_S}"  # the session's own on MySQL
+            glance = self._glance(tables, f"LOCK TABLES {locks}{wait}")
         except pymysql.err.MySQLError as error:
             self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
@@ -154,29 +171,33 @@ class Place:
         emptied: list[str] = []
         if is_known and stranger is None:
             self._held = Held(holder, made)
-            emptied += _emptied(database, glance.rows, made.rows)
+            written = dict(glance.inserted.items() - self._inserted.items()).keys() & set(tables)
+            emptied += _emptied(database, glance.rows, made.rows, written)
         self._session.run([*emptied, "UNLOCK TABLES"])
         if stranger is not None:
             raise UnknownResultError(stranger)
         return is_known
 
     def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
-        database = self._address.database
+        database, reader = self._address.database, self._reader
         filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
         question = _GLANCE.format(
-            counters=self._reader.counters, database=literal(database), filled="".join(filled)
+            counter=reader.counter, database=literal(database), filled="".join(filled)
         )
-        *_, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
-            [*first, question]
+        inserted = _INSERTED.format(database=literal(database))
+        counts = (inserted, *first, reader.counters) if self._is_mysql else first
+        *told, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
+            [*counts, question]
         )
         lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
         return Glance(
-            counted=counted,
+            counted=total(told[-1][1]) if self._is_mysql else counted,
             sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
             rows=Rows(
                 frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
                 {name: int(number) for name, _, number in lines},
             ),
+            inserted={name: int(count) for name, count in told[0][1]} if self._is_mysql else {},
         )
 
     def take_back(self) -> None:
@@ -189,7 +210,12 @@ class Place:
         if held is None:
             return
         held.holder.fruitless += 1
-        statements = dropped(self._address.database, held.made.added, patience_s=_PATIENCE_S)
+        statements = dropped(
+            self._address.database,
+            held.made.added,
+            patience_s=_PATIENCE_S,
+            is_mysql=self._is_mysql,
+        )
         try:
             self._session.run(statements)
         except pymysql.err.MySQLError as error:
@@ -289,10 +315,10 @@ def _renewed(place: Place) -> Iterator[None]:
         raise
 
 
-def _emptied(database: str, now: Rows, made: Rows) -> Iterator[str]:
+def _emptied(database: str, now: Rows, made: Rows, written: Set[str]) -> Iterator[str]:
     """Statements that put tables back to what they were when they were new."""
     moved = dict(now.positions.items() ^ made.positions.items())
-    for name in sorted(now.filled | moved.keys()):
+    for name in sorted(now.filled | moved.keys() | written):
         yield f"TRUNCATE TABLE {quoted(database, name)}"
         if name in made.positions:
             position = made.positions[name]

@@ -1,5 +1,5 @@
-"""Dropping and making a schema's tables on MariaDB by putting the drop off: the tables are emptied,
-and stay until they are made again or somebody is about to look.
+"""Dropping and making a schema's tables on MariaDB and MySQL by putting the drop off: the tables
+are emptied, and stay until they are made again or somebody is about to look.
 
 A name that stands before all tables, as PostgreSQL's schemas are, is not to be had here, and to
 move tables to another database costs half of what dropping them does. Each statement on the schema
@@ -47,7 +47,7 @@ class Place(Protocol):
     def read(self) -> Catalogue:
         """What is there."""
 
-    def rows(self, tables: tuple[str, ...]) -> Rows:
+    def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
         """What is in tables."""
 
     def is_as_made(self, made: Made) -> bool:
@@ -166,7 +166,8 @@ class Tables:
             added = found.objects.keys() - before.catalogue.objects.keys()
             self._blank, self._made = before.catalogue, None
             if before.catalogue.objects.items() <= found.objects.items():
-                self._made = Made(found, place.rows(found.tables), tuple(sorted(added)))
+                rows = place.rows(found.tables, are_new=True)
+                self._made = Made(found, rows, tuple(sorted(added)))
                 if self._made.rows.filled:
                     self._refused = "tables with rows"
         elif not operation.makes and self._made is not None:
@@ -174,14 +175,19 @@ class Tables:
             self._is_inverse |= had_all and found == self._blank
 
 
-def dropped(database: str, added: tuple[tuple[str, str], ...], *, patience_s: int) -> list[str]:
+def dropped(
+    database: str, added: tuple[tuple[str, str], ...], *, patience_s: int, is_mysql: bool = False
+) -> list[str]:
     """Statements that drop what an operation made, for a session without foreign key checks.
 
     Triggers go with their tables.
     """
-    patience = f"SET STATEMENT lock_wait_timeout = {patience_s} FOR"
-    return [
-        f"{patience} DROP {kind} IF EXISTS {quoted(database, name)}"
+    drops = [
+        f"DROP {kind} IF EXISTS {quoted(database, name)}"
         for kind, name in added
         if kind != "TRIGGER"
     ]
+    if is_mysql:
+        patience = "SET SESSION lock_wait_timeout"
+        return [f"{patience} = {patience_s}", *drops, f"{patience} = 1"]
+    return [f"SET STATEMENT lock_wait_timeout = {patience_s} FOR {drop}" for drop in drops]

@@ -65,7 +65,7 @@ class OnMysql:
         from pytest_slipstream.databases.memoising import mysql_calls
         from pytest_slipstream.databases.memoising.mysql_places import MysqlPlaces
 
-        caller = mysql_calls.caller_of(session, connection)
+        caller = mysql_calls.caller_of(session, connection, self._onlookers)
         self._places = self._places or MysqlPlaces(self._onlookers)
         return self._places, caller
 

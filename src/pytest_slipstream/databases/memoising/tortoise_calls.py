@@ -1,7 +1,8 @@
-"""Tortoise's ``generate_schemas`` on SQLite, also by its contexts and initialisers for tests.
+"""Tortoise's ``generate_schemas``, also by its contexts and initialisers for tests.
 
 All of them send one script that Tortoise has made of its models, so the script says what the models
-are. The invariant: whatever is not Tortoise's own client for SQLite runs as it is written.
+are. The invariant: whatever is not Tortoise's own client for SQLite or PostgreSQL runs as it is
+written.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
+from pytest_slipstream.databases.memoising.tortoise_databases import CLIENT, TortoiseDatabases
 
 LABEL = "generate_schemas on SQLite"
-_CLIENT = ("tortoise.backends.sqlite.client", "SqliteClient")
+_ON_SQLITE = ("tortoise.backends.sqlite.client", "SqliteClient")
 _METHOD = "generate_from_string"
 _T = TypeVar("_T")
 
@@ -27,8 +29,9 @@ _T = TypeVar("_T")
 class TortoiseCalls:
     """Stands in for the method that sends the script, from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, databases: TortoiseDatabases) -> None:
         self._ledger = ledger
+        self._databases = databases
         self._results = SqliteResults(ledger, checking)
         self._original: Any = vars(BaseSchemaGenerator)[_METHOD]
 
@@ -39,9 +42,12 @@ class TortoiseCalls:
         @functools.wraps(original)
         async def generate_from_string(generator: Any, creation_string: str) -> None:
             client = generator.client
-            if (type(client).__module__, type(client).__qualname__) == _CLIENT:
+            if (type(client).__module__, type(client).__qualname__) == _ON_SQLITE:
                 as_written = functools.partial(original, generator, creation_string)
                 await self._run(client, creation_string, as_written)
+            elif (type(client).__module__, type(client).__qualname__) == CLIENT:
+                as_written = functools.partial(original, generator, creation_string)
+                await self._databases.generate(client, creation_string, as_written)
             else:
                 reason = f"a client of the class {type(client).__qualname__}"
                 self._ledger.as_written("generate_schemas", reason)

@@ -9,14 +9,15 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-import msgspec
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
-    """Base of all events. ``at`` is Unix time in seconds, stamped by the record."""
-
-    worker: str = "main"
-    at: float = 0.0
+from pytest_slipstream.events.event import Event as Event
+from pytest_slipstream.events.measured import AsyncTestRan as AsyncTestRan
+from pytest_slipstream.events.measured import BudgetBroken as BudgetBroken
+from pytest_slipstream.events.measured import LoopBlocked as LoopBlocked
+from pytest_slipstream.events.measured import MemorySeen as MemorySeen
+from pytest_slipstream.events.measured import ProcessTimed as ProcessTimed
+from pytest_slipstream.events.measured import StatementsTimed as StatementsTimed
+from pytest_slipstream.events.measured import TestTimed as TestTimed
+from pytest_slipstream.events.measured import WaitsTimed as WaitsTimed
 
 
 class RunStarted(Event, frozen=True):
@@ -137,94 +138,6 @@ class TestRan(Event, frozen=True):
     seconds: float
 
 
-class TestTimed(Event, frozen=True):
-    """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
-    ``own``, of set-up, call and teardown, without what follows; ``fixtures``, the set-up and the
-    teardown of each by itself; ``spent``, on slipstream's work for the test, on the test's
-    connections and on imports; and the rest, which pytest and its plugins took around the phases.
-    Of the call's own seconds, the processor worked ``cpu_seconds``, for whichever test where tests
-    overlap, and ``waited`` were waited, by kind. Of ``fixtures``, ``fixtures_waited`` were waited,
-    and ``wider_seconds`` are wider ones'. ``counts``: statements and so on. ``began``: Unix time.
-    """
-
-    __test__ = False
-
-    node_id: str
-    outcome: str
-    began: float
-    seconds: float
-    own: tuple[float, float, float]
-    cpu_seconds: float
-    waited: dict[str, float] = {}
-    fixtures_waited: dict[str, float] = {}
-    wider_seconds: float = 0.0
-    fixtures: dict[str, tuple[float, float]] = {}
-    spent: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    marks: tuple[str, ...] = ()
-
-
-class StatementsTimed(Event, frozen=True):
-    """The statements of a test by their text: how often each ran, and its seconds in all."""
-
-    node_id: str
-    statements: dict[str, tuple[int, float]]
-
-
-class WaitsTimed(Event, frozen=True):
-    """The waits of a test by their kind and place: how often, and for how many seconds in all."""
-
-    node_id: str
-    waits: dict[str, tuple[int, float]]
-
-
-class ProcessTimed(Event, frozen=True):
-    """The stages of a process that collected tests, which follow one another.
-
-    ``began`` is Unix time. ``starting_seconds``: of interpreter and plugins, until slipstream was
-    configured; then ``conftest_seconds``, ``collecting_seconds`` with ``imports`` by test module,
-    and ``running_seconds``. What follows lasts until `RunFinished`. ``importing``: the imports of
-    conftests, and in collecting. ``packages``: all imports, each without what it imports.
-    """
-
-    began: float
-    starting_seconds: float
-    conftest_seconds: float
-    collecting_seconds: float
-    running_seconds: float
-    imports: dict[str, float] = {}
-    importing: tuple[float, float] = (0.0, 0.0)
-    packages: dict[str, float] = {}
-
-
-class MemorySeen(Event, frozen=True):
-    """What pytest and its workers have together, and their database servers. ``kind``: PSS, RSS."""
-
-    kind: str
-    own_bytes: int
-    server_bytes: int = 0
-
-
-class BudgetBroken(Event, frozen=True):
-    """More than a budget allows: ``seen`` over ``limit``, of a test or of the run.
-
-    ``why``: what a test's seconds went to. ``spared``: why it is a warning, and ``fails`` not.
-    """
-
-    budget: str
-    limit: str
-    seen: str
-    node_id: str = ""
-    fails: bool = True
-    spared: str = ""
-    why: str = ""
-
-    @property
-    def said(self) -> str:
-        """What is broken, in a line."""
-        return f"{self.node_id} {self.budget} {self.seen}, limit {self.limit}".strip()
-
-
 class LayerPushed(Event, frozen=True):
     """A wider fixture wrote: tests in ``scope_id`` are reset to what it left."""
 
@@ -307,23 +220,6 @@ class HashingLeftAlone(Event, frozen=True):
 
     what: str
     reason: str
-
-
-class AsyncTestRan(Event, frozen=True):
-    """An asynchronous test is over, which ran ``together`` with others, or alone for a reason."""
-
-    node_id: str
-    together: bool
-    reason: str
-    seconds: float
-    running_seconds: float
-
-
-class LoopBlocked(Event, frozen=True):
-    """A test did not let the event loop go on."""
-
-    node_id: str
-    seconds: float
 
 
 class ShardChosen(Event, frozen=True):
