@@ -13,15 +13,14 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.postgresql import quoted
-from pytest_slipstream.databases.memoising.whole_server import WholeServer
 from pytest_slipstream.databases.memoising.whole_statements import (
     Create,
     Drop,
@@ -31,6 +30,10 @@ from pytest_slipstream.databases.memoising.whole_statements import (
     read,
 )
 from pytest_slipstream.databases.urls import is_local
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.checking import Checking
+    from pytest_slipstream.databases.memoising.whole_server import WholeServer
 
 _SINCE = 140000
 """The first version that counts sessions by database."""
@@ -126,6 +129,9 @@ class WholeDatabases:
         return self._servers
 
     def _server(self, where: Address) -> WholeServer:
+        # Here, since most who import a driver never come so far.
+        from pytest_slipstream.databases.memoising.whole_server import WholeServer
+
         key = (where.host, where.port, where.user)
         own = self._own()
         if key not in own:
