@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [group …]``: measure, print, write the results."""
+"""``python -m benchmarks [--quick] [--keep] [group …]``: measure, print, keep the results."""
 
 from __future__ import annotations
 
@@ -64,21 +64,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: for a first look")
+    parser.add_argument("--keep", action="store_true", help="keep what the named groups find")
+    parser.add_argument("--missing", action="store_true", help="only what nothing is kept of")
     options = parser.parse_args()
     unknown = set(options.groups) - set(GROUPS)
     if unknown:
         parser.error(f"no group is called {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
+    machine = description()
+    kept = results.Results("quick" if options.quick else "latest", machine, tuple(GROUPS))
+    names = options.groups or (kept.missing if options.missing else list(GROUPS))
     found = Findings()
-    for name in options.groups or GROUPS:
+    for name in names:
         group = GROUPS[name]
         print(f"measuring {name}", file=sys.stderr, flush=True)
         new = group.measure(group.quick if options.quick else group.rounds)
         found = Findings(found.rows + new.rows, found.targets + new.targets)
-    if options.groups:
-        print(results.markdown(found, description()))
-    else:
-        path = results.write(found, description(), quick=options.quick)
-        print(path.read_text())
+        if options.keep or not options.groups:
+            kept.keep(name, new)  # at once: what comes later may fail, or be given up
+    print(results.markdown(found, machine))
     return 0
 
 

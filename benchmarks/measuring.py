@@ -68,6 +68,22 @@ class Findings(NamedTuple):
     rows: tuple[Row, ...] = ()
     targets: tuple[Target, ...] = ()
 
+    def on(self, product: str) -> Findings:
+        """The same, where texts say MariaDB and the server is another product."""
+        return Findings(
+            tuple(
+                row._replace(
+                    group=row.group.replace("MariaDB", product),
+                    name=row.name.replace("MariaDB", product),
+                )
+                for row in self.rows
+            ),
+            tuple(
+                target._replace(text=target.text.replace("MariaDB", product))
+                for target in self.targets
+            ),
+        )
+
 
 def one(contender: Contender) -> Cost:
     """Run one test of a contender."""

@@ -91,15 +91,15 @@ def servers() -> Iterator[tuple[Engine, Engine]]:
 
 
 @contextmanager
-def mariadb_servers() -> Iterator[tuple[Engine, Engine]]:
-    """Two empty databases of one MariaDB server."""
+def mysql_servers() -> Iterator[tuple[Engine, Engine, str]]:
+    """Two empty databases of one MariaDB or MySQL server, and which it is."""
     with mysql.empty_database() as address:
         here = create_engine(url(address))
         there = create_engine(here.url.set(database=OTHER))
         with here.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {OTHER}"))
             connection.execute(text(f"CREATE DATABASE {OTHER}"))
-        yield here, there
+        yield here, there, mysql.product(address)
         with here.connect() as connection:
             connection.execute(text(f"DROP DATABASE {OTHER}"))
         here.dispose()
@@ -111,7 +111,7 @@ def pairs(rounds: int) -> Findings:
     memoising = Memoising(NEVER_SAMPLED, audit=False)
     memoising.put_up()
     new_engine = engines_in_memory(4 * (LEARNING + rounds + 2))  # each turn begins with one more
-    with servers() as (here, there), mariadb_servers() as (beside, opposite):
+    with servers() as (here, there), mysql_servers() as (beside, opposite, product):
         contenders = [
             *ways("SQLite in memory", new_engine, new_engine),
             *ways("PostgreSQL", lambda: here, lambda: there),
@@ -128,8 +128,8 @@ def pairs(rounds: int) -> Findings:
         finally:
             memoising.take_down()
     sqlite, postgresql, mariadb = (
-        isolation(costs[f"{product}, a test that reads: memoised"]) * 1e3
-        for product in ("SQLite in memory", "PostgreSQL", "MariaDB")
+        isolation(costs[f"{engine}, a test that reads: memoised"]) * 1e3
+        for engine in ("SQLite in memory", "PostgreSQL", "MariaDB")
     )
     return Findings(
         rows("create_all and drop_all of 30 tables for each test", costs),
@@ -138,4 +138,4 @@ def pairs(rounds: int) -> Findings:
             Target("a memoised pair on PostgreSQL", postgresql, 3.0, "ms"),
             Target("a memoised pair on MariaDB", mariadb, 3.0, "ms"),
         ),
-    )
+    ).on(product)

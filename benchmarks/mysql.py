@@ -65,8 +65,17 @@ def empty_database() -> Iterator[Address]:
                 cursor.execute("DROP DATABASE bench_by_hand")
 
 
+def product(address: Address) -> str:
+    """``MariaDB`` or ``MySQL``, whichever this machine has."""
+    engine = create_engine(url(address))
+    with engine.connect() as connection:
+        version = str(connection.exec_driver_sql("SELECT version()").scalar_one())
+    engine.dispose()
+    return "MariaDB" if "mariadb" in version.lower() else "MySQL"
+
+
 def strategies(rounds: int) -> Findings:
-    """Every way to give a test a clean MariaDB database."""
+    """Every way to give a test a clean database."""
     metadata = tables(30)
     with ExitStack() as stack:
         engine, owner = stack.enter_context(engine_of(SETTINGS))
@@ -113,6 +122,7 @@ def strategies(rounds: int) -> Findings:
             ],
             rounds,
         )
+        name = product(slot.address)
     ours = costs["reset"]
     return Findings(
         rows(GROUP, costs),
@@ -133,4 +143,4 @@ def strategies(rounds: int) -> Findings:
                 "times",
             ),
         ),
-    )
+    ).on(name)

@@ -81,6 +81,7 @@ def strict(rounds: int) -> Findings:
     taken: dict[str, list[float]] = {way: [] for way in LANES}
     with mysql.empty_database() as address:
         server = {"SHOP_TEST_DATABASE_URL": url(address)}
+        product = mysql.product(address)
         for number in range(rounds + 1):
             for way, (half, options) in LANES.items():
                 outcome = run(STRICT, half, *options, *FOR_ALL, environment=server)
@@ -107,7 +108,7 @@ def strict(rounds: int) -> Findings:
                 at_least=True,
             ),
         ),
-    )
+    ).on(product)
 
 
 def succeed(outcome: Outcome) -> Outcome:

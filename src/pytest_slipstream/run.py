@@ -20,25 +20,18 @@ from pytest_slipstream.accounting.connections import Connections
 from pytest_slipstream.accounting.places import Places
 from pytest_slipstream.accounting.statements import Statements
 from pytest_slipstream.accounting.waits import Waits
-from pytest_slipstream.databases.cache import cache_directory
-from pytest_slipstream.databases.database import Surroundings
-from pytest_slipstream.databases.fixtures import DatabaseFixtures, async_sessions
-from pytest_slipstream.databases.hooks import CleanAfterTest, DatabaseHooks
-from pytest_slipstream.databases.lanes.lanes import Lanes
-from pytest_slipstream.databases.routing.door import Door
-from pytest_slipstream.databases.routing.pools import Pools
-from pytest_slipstream.databases.sources import verdicts
 from pytest_slipstream.identity import VARIABLE, identify
 from pytest_slipstream.progress import Progress
 from pytest_slipstream.report.at_end import ReportsAtEnd
 from pytest_slipstream.report.terminal import Summary
-from pytest_slipstream.running.factories import SeededFactories
 from pytest_slipstream.running.leftover_threads import LeftoverThreads
 from pytest_slipstream.settings import BudgetSettings, Settings
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.embedding.embedding import Embedding
+    from pytest_slipstream.databases.rooms import Rooms
     from pytest_slipstream.measure.budget_watch import BudgetWatch
+    from pytest_slipstream.running.factories import SeededFactories
     from pytest_slipstream.running.queued.queueing import Queueing
     from pytest_slipstream.running.sources import Source
     from pytest_slipstream.running.workers.spawned import SpawnedWorker
@@ -58,7 +51,6 @@ class Run:
     """
 
     def __init__(self, settings: Settings, config: pytest.Config) -> None:
-        verdicts.check(settings.every_database, config.rootpath)
         self.settings = settings
         self.owner = identify(os.environ)
         self._records = config.rootpath / ".slipstream" / "runs"
@@ -70,20 +62,7 @@ class Run:
         self._statements = Statements(self._account.charge, self._connections.silence)
         self.record.listeners.append(self._account.heard)
         self._progress = Progress()
-        self.door = Door(self.record.write)
-        self.door.listener = self._connections
-        self._pools = Pools(self.door.ownership)
-        around = Surroundings(
-            rootdir=config.rootpath,
-            cache_dir=cache_directory(settings.cache_dir, os.environ),
-            owner=self.owner,
-            emit=self.record.write,
-            progress=self._progress,
-            pools=self._pools,
-            door=self.door,
-        )
-        self.lanes = Lanes(settings, around)
-        self._hooks: DatabaseHooks | None = None
+        self._rooms: Rooms | None = None
         self._factories: SeededFactories | None = None
         self._unchanged: Unchanged | None = None
         self._embedding: Embedding | None = None
@@ -91,12 +70,24 @@ class Run:
         self._reports: ReportsAtEnd | None = None
         self._has_run_none = False
         self._until_closed = ExitStack()
+        if settings.every_database:
+            from pytest_slipstream.databases.rooms import Rooms
+
+            self._rooms = Rooms(
+                settings,
+                config.rootpath,
+                self.owner,
+                self.record.write,
+                self._progress,
+                self._connections,
+            )
         if settings.embed:
+            from pytest_slipstream.databases.cache import cache_directory
             from pytest_slipstream.databases.embedding.embedding import Embedding
 
             self._embedding = Embedding(
                 settings.embed,
-                cache_dir=around.cache_dir,
+                cache_dir=cache_directory(settings.cache_dir, os.environ),
                 testrun_uid=self.owner.testrun_uid,
                 progress=self._progress,
             )
@@ -105,11 +96,8 @@ class Run:
             from pytest_slipstream.unchanged import Unchanged
 
             self._unchanged = Unchanged(settings, self.owner.testrun_uid)
-        if settings.databases:
-            if settings.concurrency:  # also connections that modules open when they are imported
-                for database in self.lanes.databases:
-                    database.entrance.watch_use(self.door.ownership)
-            self.door.put_up()
+        if self._rooms is not None:
+            self._rooms.put_up()
             self._connections.put_up()
         self._statements.put_up()
         self._waits.put_up()
@@ -125,8 +113,9 @@ class Run:
         manager = config.pluginmanager
         self._progress.show_on(config)
         self._write_started()
-        if self.settings.databases:
-            self._register_databases(config)
+        if self._rooms is not None:
+            self._rooms.register(manager)
+            self._register_factories(config)
         if self.settings.workers and not manager.has_plugin("xdist"):
             from pytest_slipstream.running.workers import fixtures
 
@@ -149,7 +138,7 @@ class Run:
             with garbage.paused():
                 from pytest_slipstream.running import scheduled
                 from pytest_slipstream.running.stopwatch import Stopwatch
-            stopwatch = Stopwatch(self.preparing_s if self.lanes.databases else float)
+            stopwatch = Stopwatch(float if self._rooms is None else self._rooms.preparing_s)
             scheduled.register(self.settings, config, self.record.write, stopwatch)
             if self.settings.records_durations:
                 self._account.stopwatch = stopwatch
@@ -161,21 +150,12 @@ class Run:
             self._budgets = BudgetWatch(self.settings, config.rootpath, self.record)
             config.pluginmanager.register(self._budgets, "slipstream-budgets")
 
-    def _register_databases(self, config: pytest.Config) -> None:
-        manager = config.pluginmanager
-        hooks = DatabaseHooks(self.settings, self.lanes, self.record.write, self._pools)
-        manager.register(DatabaseFixtures(hooks.databases_of), "slipstream-fixtures")
-        manager.register(async_sessions(manager), "slipstream-async-fixture")
-        manager.register(hooks, "slipstream-databases")
-        manager.register(CleanAfterTest(hooks), "slipstream-cleaning")
+    def _register_factories(self, config: pytest.Config) -> None:
         if self.settings.seed_factories and not config.getoption("randomly_reset_seed", False):
-            self._factories = SeededFactories(self.owner.worker)
-            manager.register(self._factories, "slipstream-factories")
-        if self.settings.lanes:
-            from pytest_slipstream.databases.lanes.hooks import LaneHooks
+            from pytest_slipstream.running.factories import SeededFactories
 
-            manager.register(LaneHooks(self.settings.every_lane, self.lanes), "slipstream-lanes")
-        self._hooks = hooks
+            self._factories = SeededFactories(self.owner.worker)
+            config.pluginmanager.register(self._factories, "slipstream-factories")
 
     def run_tests(self, session: pytest.Session, source: Source | None = None) -> None:
         """Run the collected tests, or those that a source hands out, in the run loop."""
@@ -187,15 +167,11 @@ class Run:
                 manager.unregister(name=name)
         self._account.stopwatch = None
         self._account.running = starting.running
-        if self._hooks is None:
+        if self._rooms is None:
             starting.run_tests(session, self.settings, self.record.write, source=source)
             return
-        flights = self._hooks.take_off(self.door, starting.end_tasks)
-        try:
-            with self.door.ownership.followed():
-                starting.run_tests(session, self.settings, self.record.write, flights, source)
-        finally:
-            flights.close()
+        with self._rooms.in_flight(starting.end_tasks) as flights:
+            starting.run_tests(session, self.settings, self.record.write, flights, source)
 
     def run_on_workers(self, session: pytest.Session, overlapping: bool) -> bool:
         """Run the collected tests on workers, if that is worth it.
@@ -248,7 +224,7 @@ class Run:
             testrun_uid=self.owner.testrun_uid,
             become=self._become_worker,
             end=self._end_worker,
-            sweep=self._sweep,
+            sweep=self._rooms.sweep if self._rooms is not None else lambda: None,
             sockets_before=self._sockets,
         )
 
@@ -269,7 +245,8 @@ class Run:
         self._account.continue_as_worker()
         if self._embedding is not None:
             self._embedding.continue_as_worker()
-        self.lanes.move(self.owner)
+        if self._rooms is not None:
+            self._rooms.move(self.owner)
         if self._factories is not None:
             self._factories.continue_as(worker_id)
         self._write_started()
@@ -281,7 +258,7 @@ class Run:
                 version=__version__,
                 python="{}.{}".format(*sys.version_info),
                 system=sys.platform,
-                databases=tuple(database.name for database in self.lanes.databases),
+                databases=() if self._rooms is None else self._rooms.names,
                 lanes={
                     name: tuple(dict.fromkeys(one.engine for one in lane.databases.values()))
                     for name, lane in self.settings.lanes_to_run.items()
@@ -293,15 +270,6 @@ class Run:
         self.finish(0)
         self.record.close()
 
-    def _sweep(self) -> None:
-        """Drop what workers left that were lost."""
-        for database in self.lanes.databases:
-            database.sweep()
-
-    def preparing_s(self) -> float:
-        """Seconds spent on servers, templates and slots so far, by whichever test came first."""
-        return sum(database.preparing_s for database in self.lanes.databases)
-
     def finish(self, exit_status: int) -> int:
         """Drop the slots and let go of the servers; what fails there is reported by pytest.
 
@@ -312,8 +280,10 @@ class Run:
             self._unchanged.report(self.record.write)
         if self._embedding is not None:
             self._embedding.report(self.record.write)
-        self._close_databases()
-        seconds = max((database.seconds_open for database in self.lanes.databases), default=0)
+        seconds = 0.0
+        if self._rooms is not None:
+            self._rooms.close()
+            seconds = self._rooms.seconds_open
         self._account.finish()
         reporting = self.owner.worker == "main"  # a forked worker has its parent's plugins
         if self._budgets is not None and reporting:
@@ -325,23 +295,15 @@ class Run:
 
     def unconfigure(self) -> None:
         """Pytest is about to look twice for what tests left behind: not where none was run."""
+        garbage.spared_at_exit()
         if self._has_run_none:
             self._until_closed.enter_context(garbage.frozen())
-
-    def _close_databases(self) -> None:
-        errors = []
-        for database in self.lanes.databases:
-            try:
-                database.close()
-            except Exception as error:  # noqa: BLE001 - each one must be closed
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     def close(self) -> None:
         """Put the process back as it was; safe also where nothing was started."""
         try:
-            self._close_databases()
+            if self._rooms is not None:
+                self._rooms.close()
         finally:
             if self._unchanged is not None:
                 self._unchanged.close()
@@ -349,12 +311,11 @@ class Run:
             self._waits.take_down()
             self._statements.take_down()
             self._connections.take_down()
-            self.door.take_down()
+            if self._rooms is not None:
+                self._rooms.take_down()
             if self._embedding is not None:
                 self._embedding.take_down()
-            self._pools.close()
             self.record.close()
-            self.lanes.close()
             self._until_closed.close()
             if self.owner.worker == "main":
                 _forget_old(self._records)

@@ -294,12 +294,17 @@ class Account:
         teardown = _Teardown(key, wider, self._current)
         fixturedef.addfinalizer(teardown.end)
         before = len(fixturedef._finalizers)
+        if wider:
+            turn.begin_wider()
         interval = Interval(turn, FIXTURE)
         try:
             return (yield)
         finally:
             turn.fixture(key, 0, interval.end(), wider=wider)
-            turn.count("fixture set-ups")
+            if wider:
+                turn.end_wider()
+            else:
+                turn.count("fixture set-ups")
             if len(fixturedef._finalizers) != before:
                 fixturedef.addfinalizer(teardown.begin)
 
@@ -329,12 +334,16 @@ class _Teardown:
         """The fixture's own finalizers come now."""
         self._turn = self._current()
         if self._turn is not None:
+            if self._wider:
+                self._turn.begin_wider()
             self._interval = Interval(self._turn, FIXTURE)
 
     def end(self) -> None:
         """They are over."""
         if self._turn is not None and self._interval is not None:
             self._turn.fixture(self._key, 1, self._interval.end(), wider=self._wider)
+            if self._wider:
+                self._turn.end_wider()
             self._turn = self._interval = None
 
 

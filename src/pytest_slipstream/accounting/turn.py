@@ -57,6 +57,7 @@ class Turn:
         self._own = [0.0, 0.0, 0.0]
         self._fixtures: dict[str, list[float]] = {}
         self._wider_s = 0.0
+        self._wider: list[tuple[dict[str, int], float]] = []
         self._spent: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._phase_began = self._cpu_began = 0.0
@@ -100,6 +101,19 @@ class Turn:
             self._charged.clear()
             self._waits.clear()
         return took_s
+
+    def begin_wider(self) -> None:
+        """What happens from now on is a wider fixture's, and would be blamed on the first test."""
+        self._wider.append((dict(self._counts), self._of_statements_s()))
+
+    def end_wider(self) -> None:
+        """The wider fixture is set up, or torn down."""
+        self._counts, before_s = self._wider.pop()
+        if not self._wider:
+            self._wider_s += self._of_statements_s() - before_s
+
+    def _of_statements_s(self) -> float:
+        return sum(s for kind, s in self._spent.items() if kind not in events.MADE_ONCE)
 
     def fixture(self, key: str, end: int, own_s: float, *, wider: bool = False) -> None:
         """A fixture's set-up (``end`` 0) or teardown (1) is over."""

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import typer
 
-from pytest_slipstream import record
-from pytest_slipstream.cli.newest_run import newest_run
+from pytest_slipstream.cli.newest_run import newest_run, read_run
 from pytest_slipstream.errors import ConfigurationError
 from pytest_slipstream.measure import allowances
 from pytest_slipstream.measure.budget import observed, over, ratcheted
@@ -35,7 +34,7 @@ def update() -> None:
             "no test has a budget of time",
             hint='write test = "1s" into [tool.slipstream.budget]',
         )
-    run = observed(record.read(newest_run(here)))
+    run = observed(read_run(newest_run(here)))
     before = allowances.read(here)
     after = ratcheted(before, over(configured, run), run.tests.keys())
     path = allowances.write(here, after)

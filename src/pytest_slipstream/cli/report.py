@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pytest_slipstream import events, record
-from pytest_slipstream.cli.newest_run import newest_run
+from pytest_slipstream import events
+from pytest_slipstream.cli.newest_run import newest_run, read_run
 from pytest_slipstream.errors import ConfigurationError, SlipstreamError
 from pytest_slipstream.merging import parts
 from pytest_slipstream.merging.build import told
@@ -53,13 +53,7 @@ def one_run(
     if trend:
         _show_trend(Path.cwd())
         return
-    directory = run or newest_run(Path.cwd())
-    happened = record.read(directory)
-    if not happened:
-        raise SlipstreamError(
-            f"there is no run record in {directory}", hint="run pytest here first"
-        )
-    _write(happened, output)
+    _write(read_run(run or newest_run(Path.cwd())), output)
 
 
 @report.command()

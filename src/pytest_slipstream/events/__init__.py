@@ -10,6 +10,7 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from pytest_slipstream.events.event import Event as Event
+from pytest_slipstream.events.measured import MADE_ONCE as MADE_ONCE
 from pytest_slipstream.events.measured import AsyncTestRan as AsyncTestRan
 from pytest_slipstream.events.measured import BudgetBroken as BudgetBroken
 from pytest_slipstream.events.measured import LoopBlocked as LoopBlocked

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pytest_slipstream.events.event import Event
 
+MADE_ONCE = ("server", "template", "slot", "imports", "layers")
+"""What of ``spent`` is made for all tests, and falls to whichever comes first."""
+
 
 class TestTimed(Event, frozen=True):
     """Where the seconds of a test went. All of these add up to ``seconds``, to rounding:
@@ -12,7 +15,8 @@ class TestTimed(Event, frozen=True):
     connections and on imports; and the rest, which pytest and its plugins took around the phases.
     Of the call's own seconds, the processor worked ``cpu_seconds``, for whichever test where tests
     overlap, and ``waited`` were waited, by kind. Of ``fixtures``, ``fixtures_waited`` were waited,
-    and ``wider_seconds`` are wider ones'. ``counts``: statements and so on. ``began``: Unix time.
+    and ``wider_seconds`` are wider ones', with the statements that they ran. ``counts``: statements
+    and so on, without those of wider fixtures. ``began``: Unix time.
     """
 
     __test__ = False

@@ -27,7 +27,6 @@ _COUNTED = {
     "ddl": ("DDL statements",),
     "fixtures": ("fixture set-ups",),
 }
-_ONCE = ("server", "template", "slot", "imports")
 _SHOWN = 3
 LOCAL = "not on a CI machine"
 NEW = "the test is new"
@@ -120,7 +119,7 @@ def _spared(one: events.BudgetBroken, reason: str) -> events.BudgetBroken:
 def own_s(test: events.TestTimed) -> float:
     """What a test's phases took: without wider fixtures, and what is made once for all tests."""
     parts_s = [*test.own, *map(sum, test.fixtures.values()), -test.wider_seconds]
-    return sum(parts_s) + sum(s for kind, s in test.spent.items() if kind not in _ONCE)
+    return sum(parts_s) + sum(s for kind, s in test.spent.items() if kind not in events.MADE_ONCE)
 
 
 def limit_of(budget: BudgetSettings, test: events.TestTimed, lane: str) -> str:
@@ -159,7 +158,7 @@ def _tests(budget: BudgetSettings, run: Observed, known: Known) -> Iterator[even
 
 def _why(test: events.TestTimed) -> str:
     """What the seconds of a test went to, the largest first."""
-    parts = {kind: s for kind, s in test.spent.items() if kind not in _ONCE}
+    parts = {kind: s for kind, s in test.spent.items() if kind not in events.MADE_ONCE}
     parts |= {
         f"fixture {key.rpartition('::')[2]}": sum(both) for key, both in test.fixtures.items()
     }

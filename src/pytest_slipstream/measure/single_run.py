@@ -150,5 +150,7 @@ def _check(side: Side, ended: process.Ended, noted: Noted) -> None:
     if not noted.tests:
         raise SlipstreamError(
             f"{side.shown} ran no test, its exit status is {ended.exit_status}{said}",
-            hint="the command must run pytest, in the environment that it is given",
+            hint="pytest tells above why it had none to run"
+            if noted.sessions
+            else "the command must run pytest, in the environment that it is given",
         )

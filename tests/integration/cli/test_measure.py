@@ -163,6 +163,7 @@ def test_a_run_that_tells_nothing_is_an_error(slipstream, tmp_path, suite):
     done = slipstream("measure", "--limit", "5" if suite == "hangs" else "100", **BARE)
     assert done.returncode == 1
     assert said in re.sub(r"\s+", " ", done.stderr)
+    assert ("ran no test" in said) == ("hint: pytest tells above why" in done.stderr)
     if suite != "hangs":  # on a busy machine it may not have come that far
         assert "test session starts" in done.stderr
     assert not (tmp_path / ".slipstream").exists()

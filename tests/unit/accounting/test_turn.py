@@ -46,6 +46,26 @@ def test_what_encloses_others_takes_them_over() -> None:
     assert turn.inner_s == pytest.approx(timed.spent["template"], abs=1e-5)
 
 
+def test_what_wider_fixtures_do_is_not_counted_of_a_test() -> None:
+    turn = Turn("t.py::test_a", clock.seconds())
+    before_s = _work_until(0.001)
+    turn.charge("queries", before_s)
+    wider = []
+    for _ in range(2):  # one within the other
+        turn.begin_wider()
+        wider.append(Interval(turn))
+        turn.charge("queries", _work_until(0.001))
+    for interval in reversed(wider):
+        turn.fixture("wide", 0, interval.end(), wider=True)
+        turn.end_wider()
+    after_s = _work_until(0.001)
+    turn.charge("queries", after_s)
+    timed = turn.timed(())
+    assert timed.counts == {"queries": 2}
+    whole_s = timed.spent["queries"] + sum(map(sum, timed.fixtures.values()))
+    assert whole_s - timed.wider_seconds == pytest.approx(before_s + after_s, abs=1e-5)
+
+
 def test_statements_that_overlap_share_their_seconds() -> None:
     turn = Turn("t.py::test_a", clock.seconds())
     turn.begin()

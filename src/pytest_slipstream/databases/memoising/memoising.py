@@ -5,13 +5,13 @@ The invariant: afterwards every library is what it was.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_slipstream import events
+from pytest_slipstream.databases.memoising.first_calls import FirstCalls, Seen
 from pytest_slipstream.databases.memoising.ledger import Ledger
 from pytest_slipstream.databases.memoising.on_mysql import OnMysql
 from pytest_slipstream.import_hook import ImportHook
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
     from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
 
-_MIGRATE = "run_migrations"
 _SENDS_WHOLE = {
     "psycopg": "meet_psycopg",
     "psycopg2": "meet_psycopg2",
@@ -92,14 +91,24 @@ class Memoising:
         self._ledger.report(emit)
 
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+        from sqlalchemy import MetaData
 
-        self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql))
+        seen = Seen()
+
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+
+            self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql, seen))
+
+        self._stand_in(FirstCalls(MetaData, ("create_all", "drop_all"), follow, seen.is_new))
 
     def _meet_peewee(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
-        self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
+            self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
+
+        self._stand_in(FirstCalls(module.Database, ("create_tables", "drop_tables"), follow))
 
     def _meet_pymysql(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.tls_contexts import TlsContexts
@@ -107,30 +116,30 @@ class Memoising:
         self._stand_in(TlsContexts(module, self._ledger))
 
     def _meet_alembic(self, module: ModuleType) -> None:
-        """Many import it, since their extension of Flask does, and few migrate: wait for the first
-        run of migrations."""
+        """Many import it, since their extension of Flask does, and few migrate."""
         from alembic.runtime.migration import MigrationContext
 
-        original = MigrationContext.run_migrations
-
-        @functools.wraps(original)
-        def first(context: MigrationContext, **options: object) -> None:
-            setattr(MigrationContext, _MIGRATE, original)
+        def follow() -> None:
             from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
 
             self._stand_in(AlembicCalls(self._ledger, self._check(), self._on_mysql))
-            context.run_migrations(**options)
 
-        setattr(MigrationContext, _MIGRATE, first)
-        self._undo.append(lambda: setattr(MigrationContext, _MIGRATE, original))
+        self._stand_in(FirstCalls(MigrationContext, ("run_migrations",), follow))
 
     def _meet_tortoise(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
 
-        self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+            self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+
+        method = ("generate_from_string",)
+        self._stand_in(FirstCalls(module.BaseSchemaGenerator, method, follow))
 
     def _meet_tortoise_on_postgresql(self, module: ModuleType) -> None:
-        self._stand_in(self._tortoise())
+        def follow() -> None:
+            self._stand_in(self._tortoise())
+
+        self._stand_in(FirstCalls(module.BasePostgresClient, ("db_create",), follow))
 
     def _tortoise(self) -> TortoiseDatabases:
         from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases

@@ -86,9 +86,7 @@ def build(server: Server, database: str, name: str, script: str, source: str) ->
         if not state.is_local(server.host):
             raise UnknownResultError("a server on another machine")
         expected = _content(own)
-        for (found,) in own.rows(f"SELECT datname FROM pg_database WHERE datname ~ '{PREFIX}'"):
-            if _OWN.fullmatch(found) and is_left(found):
-                own.run(f"DROP DATABASE {found}")
+        _sweep(own)
         own.run(f"CREATE DATABASE {name} OWNER {quoted(server.user)}")
     try:
         return _filled(server, name, script, source, expected)
@@ -151,21 +149,28 @@ def restore(own: Session, template: Template, *, only_try: bool) -> dict[str, st
 
 def discard(server: Server, database: str) -> None:
     """Take the tables out of a copy for good, if it is still there."""
-    import psycopg
-
-    with suppress(psycopg.Error, UnknownResultError), _session(server, database) as own:
+    with suppress(UnknownResultError), _session(server, database) as own:
         own.run(f"DROP SCHEMA IF EXISTS {_PARKED} CASCADE")
 
 
 def drop(server: Server, name: str) -> None:
     """Drop a template, if the server still answers."""
-    import psycopg
-
     for maintenance in _MAINTENANCE:
-        with suppress(psycopg.Error, UnknownResultError):
+        with suppress(UnknownResultError):
             with _session(server, maintenance, autocommit=True) as own:
                 own.run(f"DROP DATABASE IF EXISTS {name}")
             return
+
+
+def _sweep(own: Session) -> None:
+    """Drop what killed processes have left, as far as the role may."""
+    import psycopg
+
+    query = f"SELECT /* slipstream */ datname FROM pg_database WHERE datname ~ '{PREFIX}'"
+    for (found,) in own.rows(query):
+        if _OWN.fullmatch(found) and is_left(found.removeprefix(PREFIX)):
+            with suppress(psycopg.Error):
+                own.run(f"DROP DATABASE {found}")
 
 
 def content_of(server: Server, database: str) -> dict[str, str]:
@@ -195,5 +200,8 @@ def _session(server: Server, database: str, *, autocommit: bool = False) -> Iter
         )
     except psycopg.Error as error:
         raise UnknownResultError("a server that slipstream cannot connect to") from error
-    with connection:
-        yield OwnSession(connection)
+    try:
+        with connection:
+            yield OwnSession(connection)
+    except psycopg.Error as error:
+        raise UnknownResultError("a statement of slipstream's that the server refuses") from error

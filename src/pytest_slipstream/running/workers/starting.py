@@ -112,7 +112,6 @@ def _run(
         terminal.showfspath = False  # modules alternate: their names would fill the screen
     pool = Pool(session, shared, start, Teller(session, parts.testrun_uid), _writer(config))
     try:
-        garbage.spared_at_exit()
         with garbage.frozen():
             pool.run(count)
     finally:
