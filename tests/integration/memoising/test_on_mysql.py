@@ -581,3 +581,31 @@ def test_a_process_that_multiprocessing_starts(compared_on_mysql: Compared) -> N
     counts = compared_on_mysql(lambda: for_each_test(shop(), between=look, rounds=(MADE,)))
 
     assert counts.replaced["drop_all"] > 0
+
+
+def test_two_accounts_in_one_database(compared_on_mysql: Compared) -> None:
+    """What the one has dropped, the other does not take for being there."""
+
+    def make() -> Program:
+        metadata = shop()
+
+        def program(trial: Trial) -> None:
+            account = f"other_{trial.address.database}"
+            trial.execute(
+                f"CREATE USER IF NOT EXISTS {account}@localhost IDENTIFIED BY 'secret'",
+                f"GRANT ALL ON {trial.address.database}.* TO {account}@localhost",
+            )
+            theirs = create_engine(trial.engine.url.set(username=account, password="secret"))
+            metadata.create_all(trial.engine)
+            metadata.create_all(theirs)
+            metadata.drop_all(trial.engine)
+            metadata.create_all(theirs)
+            with theirs.begin() as connection:
+                connection.execute(text("INSERT INTO person (name) VALUES ('Ada')"))
+                trial.seen.append(connection.execute(text("SELECT * FROM person")).all())
+            metadata.drop_all(theirs)
+            theirs.dispose()
+
+        return program
+
+    assert compared_on_mysql(make).replaced["drop_all"] > 0

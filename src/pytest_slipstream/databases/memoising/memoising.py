@@ -5,12 +5,13 @@ The invariant: afterwards every library is what it was.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_slipstream import events
+from pytest_slipstream.databases.memoising.first_calls import FirstCalls, Seen
 from pytest_slipstream.databases.memoising.ledger import Ledger
 from pytest_slipstream.databases.memoising.on_mysql import OnMysql
 from pytest_slipstream.import_hook import ImportHook
@@ -18,8 +19,14 @@ from pytest_slipstream.import_hook import ImportHook
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
     from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
+    from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
 
-_MIGRATE = "run_migrations"
+_SENDS_WHOLE = {
+    "psycopg": "meet_psycopg",
+    "psycopg2": "meet_psycopg2",
+    "asyncpg": "meet_asyncpg",
+    "sqlalchemy.dialects.postgresql.asyncpg": "meet_asyncpg_of_sqlalchemy",
+}
 CHECKS_EVERY = 10
 """One run of so many checks a sample of what it restores."""
 
@@ -54,12 +61,14 @@ class Memoising:
                 "pymysql.connections": self._meet_pymysql,
                 "alembic.command": self._meet_alembic,
                 "tortoise.backends.base.schema_generator": self._meet_tortoise,
+                **{name: partial(self._meet_whole, name) for name in _SENDS_WHOLE},
                 "tortoise.backends.base_postgres.client": self._meet_tortoise_on_postgresql,
             }
         )
         self._checking: Checking | None = None
         self._tortoise_databases: TortoiseDatabases | None = None
         self._on_mysql = OnMysql(self._ledger, self._check)
+        self._whole: WholeDatabases | None = None
 
     def put_up(self) -> None:
         """Replace the operations, now or when their library is imported."""
@@ -69,23 +78,37 @@ class Memoising:
     def take_down(self) -> None:
         """Put everything back."""
         self._hook.take_down()
+        if self._whole is not None:
+            self._whole.leave()
         self._on_mysql.take_down()
         while self._undo:
             self._undo.pop()()
 
     def report(self, emit: Callable[[events.Event], None]) -> None:
         """Tell what was replaced, and what was not and why."""
+        if self._whole is not None:
+            self._whole.leave()
         self._ledger.report(emit)
 
     def _meet_sqlalchemy(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+        from sqlalchemy import MetaData
 
-        self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql))
+        seen = Seen()
+
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+
+            self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql, seen))
+
+        self._stand_in(FirstCalls(MetaData, ("create_all", "drop_all"), follow, seen.is_new))
 
     def _meet_peewee(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.peewee_calls import PeeweeCalls
 
-        self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
+            self._stand_in(PeeweeCalls(self._ledger, self._check(), self._on_mysql))
+
+        self._stand_in(FirstCalls(module.Database, ("create_tables", "drop_tables"), follow))
 
     def _meet_pymysql(self, module: ModuleType) -> None:
         from pytest_slipstream.databases.memoising.tls_contexts import TlsContexts
@@ -93,30 +116,30 @@ class Memoising:
         self._stand_in(TlsContexts(module, self._ledger))
 
     def _meet_alembic(self, module: ModuleType) -> None:
-        """Many import it, since their extension of Flask does, and few migrate: wait for the first
-        run of migrations."""
+        """Many import it, since their extension of Flask does, and few migrate."""
         from alembic.runtime.migration import MigrationContext
 
-        original = MigrationContext.run_migrations
-
-        @functools.wraps(original)
-        def first(context: MigrationContext, **options: object) -> None:
-            setattr(MigrationContext, _MIGRATE, original)
+        def follow() -> None:
             from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
 
             self._stand_in(AlembicCalls(self._ledger, self._check(), self._on_mysql))
-            context.run_migrations(**options)
 
-        setattr(MigrationContext, _MIGRATE, first)
-        self._undo.append(lambda: setattr(MigrationContext, _MIGRATE, original))
+        self._stand_in(FirstCalls(MigrationContext, ("run_migrations",), follow))
 
     def _meet_tortoise(self, module: ModuleType) -> None:
-        from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
+        def follow() -> None:
+            from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
 
-        self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+            self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+
+        method = ("generate_from_string",)
+        self._stand_in(FirstCalls(module.BaseSchemaGenerator, method, follow))
 
     def _meet_tortoise_on_postgresql(self, module: ModuleType) -> None:
-        self._stand_in(self._tortoise())
+        def follow() -> None:
+            self._stand_in(self._tortoise())
+
+        self._stand_in(FirstCalls(module.BasePostgresClient, ("db_create",), follow))
 
     def _tortoise(self) -> TortoiseDatabases:
         from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
@@ -124,6 +147,17 @@ class Memoising:
         if self._tortoise_databases is None:
             self._tortoise_databases = TortoiseDatabases(self._ledger, self._check())
         return self._tortoise_databases
+
+    def _meet_whole(self, driver: str, module: ModuleType) -> None:
+        """What sends statements about whole databases of PostgreSQL."""
+        from pytest_slipstream.databases.memoising.whole_calls import WholeCalls
+        from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
+
+        if self._whole is None:
+            self._whole = WholeDatabases(self._ledger, self._check)
+        calls = WholeCalls(self._whole)
+        self._undo.append(calls.take_down)
+        getattr(calls, _SENDS_WHOLE[driver])(module)
 
     def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()

@@ -7,7 +7,6 @@ the caller gave, or with the connection that the method would have made of it.
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
+from pytest_slipstream.databases.memoising.first_calls import Seen
 from pytest_slipstream.databases.memoising.known import Known
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import DialectKeys
@@ -80,11 +80,11 @@ class Call(msgspec.Struct, frozen=True):
 class MetadataCalls:
     """Stands in for the two methods from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
+    def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql, seen: Seen) -> None:
         self._ledger = ledger
         self._checking = checking
         self._on_mysql = on_mysql
-        self._seen: weakref.WeakSet[MetaData] = weakref.WeakSet()
+        self._seen = seen
         self._known: dict[tuple[int, object], Known] = {}
         self._dialects = DialectKeys()
         self._places = Places()
@@ -135,8 +135,7 @@ class MetadataCalls:
             The state of the database when a transaction that does nothing else has ended.
         """
         started = clock.seconds()
-        if call.metadata not in self._seen:  # most are created once in a run, and pay nothing
-            self._seen.add(call.metadata)
+        if self._seen.is_new(call.name, call.metadata):
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
             return None

@@ -267,15 +267,19 @@ class MysqlPlaces:
         """
         with self._lock:
             self._is_at_work = True
+            self._onlookers.leave_alone()
+            self._onlookers.watch()  # what another thread sends meanwhile waits for the lock
             try:
                 place = self._place(caller)
+                for (server, database, _), other in self._places.items():
+                    if (server, database) == (caller.server, caller.database) and other != place:
+                        other.drop()  # another account's
                 with _renewed(place):
                     yield place
             finally:
                 self._is_at_work = False
-                self._onlookers.leave_alone()
-                if any(place.holder is not None for place in self._places.values()):
-                    self._onlookers.watch()
+                if all(place.holder is None for place in self._places.values()):
+                    self._onlookers.leave_alone()
 
     def _place(self, caller: Caller) -> Place:
         key = (caller.server, caller.database, caller.address.user)

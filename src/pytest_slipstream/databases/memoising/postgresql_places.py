@@ -97,7 +97,7 @@ class Places:
             return state
         self._leave[state.identity] = leave()
         for found in state.parked:
-            if is_left(found.name):
+            if is_left(found.name.removeprefix(PREFIX)):
                 session.run(f"DROP SCHEMA {found.name} CASCADE")
         return read(session.rows)
 
@@ -121,16 +121,16 @@ def drop_own(connection: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(f"SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '{PREFIX}')")
         for (name,) in cursor.fetchall():
-            if name.startswith(_own()) or is_left(name):
+            if name.startswith(_own()) or is_left(name.removeprefix(PREFIX)):
                 cursor.execute(f"DROP SCHEMA {name} CASCADE")
         connection.commit()
     finally:
         connection.close()
 
 
-def is_left(name: str) -> bool:
-    """Whether the process whose schema it is has ended."""
-    return not psutil.pid_exists(int(name.removeprefix(PREFIX).partition("_")[0]))
+def is_left(number: str) -> bool:
+    """Whether the process whose schema or database it is, by its number, has ended."""
+    return not psutil.pid_exists(int(number.partition("_")[0]))
 
 
 def _own() -> str:

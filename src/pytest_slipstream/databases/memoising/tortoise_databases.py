@@ -28,13 +28,14 @@ from pytest_slipstream.databases.memoising.tortoise_templates import Server, Tem
 
 LABEL = "generate_schemas on PostgreSQL"
 CLIENT = ("tortoise.backends.asyncpg.client", "AsyncpgDBClient")
-# Since version 15, counters are right as soon as a session has ended; as long as one is connected
-# to it, `template1` cannot be copied.
+# Since version 15, counters are right as soon as a session has ended, and a copy is made by files
+# where that is told; it ends in a checkpoint, which is quick where nothing is synced. As long as
+# somebody is connected to it, `template1` cannot be copied.
 _SOURCE = """
-SELECT concat_ws(' ', pg_postmaster_start_time(), d.oid, tup_inserted, tup_updated, tup_deleted,
-    stats_reset, (SELECT count(*) FROM pg_stat_activity WHERE datname = 'template1')) AS source,
-    current_setting('server_version_num')::integer AS version,
-    current_setting('fsync') = 'off' AS is_quick
+SELECT /* slipstream */ concat_ws(' ', pg_postmaster_start_time(), d.oid, tup_inserted, tup_updated,
+    tup_deleted, stats_reset,
+    (SELECT count(*) FROM pg_stat_activity WHERE datname = 'template1')) AS source,
+    current_setting('server_version_num')::integer AS version, current_setting('fsync') AS syncs
 FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid WHERE d.datname = 'template1'
 """
 _LEAST_VERSION = 150000
@@ -184,10 +185,11 @@ class TortoiseDatabases:
 
         async def execute(query: str) -> None:
             if query == statement:
-                new.source, strategy = await _source(client)
+                new.source = await _source(client)
                 template = self._template(server, new.source)
-                copying = f"{query} TEMPLATE {template.name} {strategy}" if template else ""
-                if copying and await _succeeds(execute_script, copying):
+                if template is not None and await _succeeds(
+                    execute_script, f"{query} TEMPLATE {template.name} STRATEGY FILE_COPY"
+                ):
                     new.template = template
                     return
             await execute_script(query)
@@ -208,12 +210,11 @@ async def _succeeds(execute: Callable[[str], Awaitable[None]], statement: str) -
     return True
 
 
-async def _source(client: Any) -> tuple[str | None, str]:
-    """What ``template1`` is like, None if that cannot be known; and how to copy a template: by its
-    files, which ends in a checkpoint, where that writes nothing to the disk."""
+async def _source(client: Any) -> str | None:
+    """What ``template1`` is like; None if that cannot be known, or copying is slow."""
     (found,) = await client.execute_query_dict(_SOURCE)
-    source = str(found["source"]) if found["version"] >= _LEAST_VERSION else None
-    return source, "STRATEGY FILE_COPY" if found["is_quick"] else ""
+    is_known = found["version"] >= _LEAST_VERSION and found["syncs"] == "off"
+    return str(found["source"]) if is_known else None
 
 
 class _Awaited(Session):

@@ -166,8 +166,9 @@ def _sweep(own: Session) -> None:
     """Drop what killed processes have left, as far as the role may."""
     import psycopg
 
-    for (found,) in own.rows(f"SELECT datname FROM pg_database WHERE datname ~ '{PREFIX}'"):
-        if _OWN.fullmatch(found) and is_left(found):
+    query = f"SELECT /* slipstream */ datname FROM pg_database WHERE datname ~ '{PREFIX}'"
+    for (found,) in own.rows(query):
+        if _OWN.fullmatch(found) and is_left(found.removeprefix(PREFIX)):
             with suppress(psycopg.Error):
                 own.run(f"DROP DATABASE {found}")
 

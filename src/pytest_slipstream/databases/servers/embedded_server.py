@@ -306,7 +306,9 @@ class EmbeddedServer:
             pid = process.launch(command, account=self._account, log=log)
             running = Running(pid=pid, mark=str(data), stop=self._product.stop)
             stores.write_running(store, running)
-            if self._becomes_ready(running, data) and self._serves(running):
+            if self._becomes_ready(running, data) and (
+                not self._product.says_ready_early or self._serves(running)
+            ):
                 return
             process.stop(running)
             said = log.read_text("utf-8", "replace")
@@ -326,10 +328,7 @@ class EmbeddedServer:
         return False
 
     def _serves(self, running: Running) -> bool:
-        """Wait until a connection is accepted; False when the server ends instead, or hangs.
-
-        MySQL says that it is ready before it looks at the names of its options.
-        """
+        """Wait until a connection is accepted; False when the server ends instead, or hangs."""
         address = self.address(self._product.maintenance_database)
         deadline = time.monotonic() + _START_PATIENCE_S
         while time.monotonic() < deadline and process.find(running) is not None:

@@ -77,6 +77,7 @@ class EmbeddedMysql(Product[Binaries]):
     default_port = 3306
     reserved_options = ("bind-address", "datadir", "pid-file", "port", "skip-networking", "socket")
     stop = (("SIGTERM", 10.0),)
+    says_ready_early = True  # MySQL looks at the names of its options afterwards
 
     def _find(self, environ: Mapping[str, str]) -> Binaries:
         return find_binaries(environ)

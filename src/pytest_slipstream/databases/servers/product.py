@@ -63,6 +63,8 @@ class Product(ABC, Generic[BuildT]):
     """The server's options that are slipstream's own."""
     stop: ClassVar[tuple[tuple[str, float], ...]]
     """The signals that stop the server, each with the seconds it is given."""
+    says_ready_early: ClassVar[bool] = False
+    """Whether it may end with an error of its configuration after it has said so."""
 
     def __init__(self, settings: DatabaseSettings, environ: Mapping[str, str] = os.environ) -> None:
         self._settings = settings
