@@ -124,7 +124,10 @@ def _place(address: Address) -> dict[str, Any]:
 def _of_asyncpg(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
     given = libpq_of_url(str((args[0] if args else kwargs.get("dsn")) or ""))
     named = {"dbname": kwargs.get("database")}
-    named |= {name: kwargs.get(name) for name in ("host", "port", "user", "password")}
+    named |= {name: kwargs.get(name) for name in ("user", "password")}
+    for name in ("host", "port"):
+        value = kwargs.get(name)
+        named[name] = next(iter(value), None) if isinstance(value, (list, tuple)) else value
     if callable(named["password"]):  # asked by asyncpg for each connection
         named["password"] = None
     return of_libpq(given | {name: value for name, value in named.items() if value}, os.environ)
