@@ -76,7 +76,14 @@ def merge(
     for problem in verdict.problems:
         typer.echo(f"problem: {problem}", err=True)
     happened = [event for run in verdict.counted for event in told(run)]
-    _write(sorted(happened, key=lambda event: event.at), output)
+    happened.sort(key=lambda event: event.at)
+    end = events.BuildMerged(
+        at=happened[-1].at,
+        exit_status=verdict.exit_status(),
+        problems=verdict.problems,
+        notes=verdict.notes,
+    )
+    _write([*happened, end], output)
 
 
 def _write(happened: list[events.AnyEvent], output: list[str] | None) -> None:

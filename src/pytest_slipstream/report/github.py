@@ -61,12 +61,14 @@ def _summary(run: RunReport) -> Iterator[str]:
     yield ""
     yield f"{counted or 'no tests'}, in {run.seconds:.1f} s"
     yield ""
+    yield from (f"- not whole: {problem}" for problem in run.problems[:_SHOWN])
     for one in run.budgets[:_SHOWN]:
         kind = "budget broken" if one.fails else f"over budget ({one.spared})"
         whose = f"`{_cell(one.node_id)}` " if one.node_id else ""
         yield f"- {kind}: {whose}{one.budget} {one.seen}, limit {one.limit}"
     yield from (f"- {test.outcome}: `{_cell(test.node_id)}`" for test in run.failed[:_SHOWN])
-    left_out = max(0, len(run.failed) - _SHOWN) + max(0, len(run.budgets) - _SHOWN)
+    listed = (run.problems, run.failed, run.budgets)
+    left_out = sum(max(0, len(found) - _SHOWN) for found in listed)
     if left_out:
         yield f"- … and {left_out} more"
     total_s = run.account.total_s

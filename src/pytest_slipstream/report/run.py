@@ -59,12 +59,16 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[Apart, ...]
     memory: tuple[events.MemorySeen, ...]
     budgets: tuple[events.BudgetBroken, ...]
+    problems: tuple[str, ...]
+    """Why a merged build is not whole."""
 
     @property
     def verdict(self) -> str:
         """What became of the run, in one word or two."""
         if self.exit_status is None:
             return "did not end"
+        if self.problems and not self.failed:
+            return "not whole"
         if any(one.fails for one in self.budgets) and not self.failed:
             return "budget broken"
         return "passed" if self.exit_status in (0, 5) else "failed"
@@ -107,6 +111,7 @@ def run_report(happened: Sequence[events.AnyEvent]) -> RunReport:
         statements=statements(happened),
         waits=waits(happened),
         memory=tuple(found.of(events.MemorySeen)),
+        problems=tuple(problem for one in merged for problem in one.problems),
         budgets=tuple(sorted(found.of(events.BudgetBroken), key=lambda one: not one.fails)),
     )
 

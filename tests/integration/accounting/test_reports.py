@@ -92,6 +92,11 @@ def test_one_report_of_two_shards(plain: Project) -> None:
     plain.slipstream("report", "merge", "left/1", "left/2", "-o", "both.md", "-o", "both.html")
     assert (plain.path / "both.md").read_text().startswith("## Tests: passed\n\n8 passed")
     assert "shard 2/2" in (plain.path / "both.html").read_text()
+    plain.slipstream("report", "merge", "left/1", "-o", "one.md", "-o", "one.html")
+    text = (plain.path / "one.md").read_text()
+    assert text.startswith("## Tests: not whole\n")
+    assert "- not whole: missing: shard 2/2\n" in text
+    assert '<li class="broken">missing: shard 2/2</li>' in (plain.path / "one.html").read_text()
 
 
 def test_trend(plain: Project) -> None:

@@ -31,13 +31,18 @@ POSTGRESQL = """
     import pytest
     from sqlalchemy import create_engine, text
 
-    URL = os.environ["ORIGINAL"]
+    URL = os.environ["DATABASE_URL"]
     WHO = "SELECT current_user, current_database()"
 
 
     def test_psycopg():
         with psycopg.connect(URL) as connection:
             assert connection.execute(WHO).fetchone() == ("app", "app_test")
+
+
+    def test_several_hosts():
+        place = {"host": "localhost,analytics.test", "port": f"{os.environ['PORT']},5432"}
+        psycopg.connect(URL, **place).close()
 
 
     def test_psycopg_async():
@@ -102,7 +107,8 @@ POSTGRESQL = """
 
 
     def test_a_child_process_with_its_url():
-        program = "import os, psycopg; c = psycopg.connect(os.environ['ORIGINAL'])"
+        assert os.environ["PORT"] in URL
+        program = "import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL'])"
         program += f"; print(c.execute({WHO!r}).fetchone())"
         said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert said.stdout.strip() == "('app', 'app_test')", said.stderr
@@ -150,6 +156,16 @@ MEMOISED = """
         asyncio.run(main())
 
 
+    def test_root_with_a_password():
+        for password in ("root's", "wrong"):
+            login = LOGIN | {"user": "root", "password": password}
+            if password == "wrong":
+                with pytest.raises(pymysql.err.OperationalError, match="1045"):
+                    pymysql.connect(**login)
+            else:
+                pymysql.connect(database="app_test", **login).close()
+
+
     def test_a_wrong_password_makes_nothing():
         with pytest.raises(pymysql.err.OperationalError, match="1045"):
             pymysql.connect(database="app_other", **LOGIN | {"password": "wrong"})
@@ -191,7 +207,9 @@ def original(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
     """The server that the suite names: who connects to it is found out."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        monkeypatch.setenv("ORIGINAL", f"postgresql://app:secret@localhost:{port}/app_test")
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://app:secret@localhost:{port}/app_test")
+        monkeypatch.setenv("PORT", str(port))
+        monkeypatch.setenv("ANALYTICS_URL", "postgresql://analytics.test/facts")
         yield
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -215,7 +233,7 @@ def test_the_switch_alone_is_enough(
 ) -> None:
     result = project.run("--slipstream-embed", "postgresql", *options, tests=POSTGRESQL)
 
-    result.assert_outcomes(passed=10)
+    result.assert_outcomes(passed=11)
     result.stdout.fnmatch_lines(
         [
             "slipstream: PostgreSQL: connections to the server that is connected to first go to *",
@@ -232,11 +250,11 @@ def test_memoised_and_audited_on_both_products(project: Project, shared_cache_di
     switches = ("--slipstream-embed", "mysql", "--slipstream-embed", "postgresql")
     result = project.run(*switches, "--slipstream-memoize", "--slipstream-audit", tests=MEMOISED)
 
-    result.assert_outcomes(passed=19)
+    result.assert_outcomes(passed=20)
     result.stdout.fnmatch_lines(
         [
             "db.test:3306: * connections went to an embedded MariaDB * instead, and there were "
-            "made: database app_test, user app",
+            "made: database app_test, user app, user root",
             "db.test:5432: * connections went to an embedded PostgreSQL * instead*",
             "create_all on MySQL or MariaDB: replaced *",
             "create_all on PostgreSQL: replaced *",

@@ -125,7 +125,7 @@ def settle(memoising: Memoising) -> None:
     """Wait until what is made ahead is made."""
     whole: Any = memoising._whole
     until = time.monotonic() + 60
-    for server in whole._servers.values():
+    for server in whole._servers.values() if whole is not None else ():
         while server._wanted or server._to_drop or server._is_busy:
             assert time.monotonic() < until
             time.sleep(0.005)

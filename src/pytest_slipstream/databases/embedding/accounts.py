@@ -24,6 +24,8 @@ _EVERYTHING = ("postgres", "root")
 """Roles that may do everything wherever they exist."""
 _HAS_ROLE = "SELECT FROM pg_roles WHERE rolname = $1"
 _HAS_DATABASE = "SELECT FROM pg_database WHERE datname = $1"
+_HOSTS = "SELECT Host FROM mysql.user WHERE User = %s"
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 _STRATEGIES = 150000
 _BY_PASSWORD = ("local all all scram-sha-256", "host all all 127.0.0.1/32 scram-sha-256")
 
@@ -119,16 +121,19 @@ class MysqlAccounts:
         who = f"{sessions.literal(target.user)}@'%'"
         made = []
         try:
-            users = session.rows("SELECT 1 FROM mysql.user WHERE User = %s", target.user)
-            if role and not users:
+            hosts = {str(host) for (host,) in session.rows(_HOSTS, target.user)}
+            if role and (not hosts or (target.user == "root" and "%" not in hosts)):
                 password = sessions.literal(target.password)
+                # The root of the installation has none, and goes before the one of any host.
+                for host in hosts & _LOOPBACK:
+                    session.run([f"ALTER USER root@'{host}' IDENTIFIED BY {password}"])
                 session.run([f"CREATE USER {who} IDENTIFIED BY {password}"])
                 if is_first or target.user in _EVERYTHING:
                     session.run([f"GRANT ALL PRIVILEGES ON *.* TO {who} WITH GRANT OPTION"])
                 made.append(f"user {target.user}")
             names = {str(name) for (name,) in session.rows("SHOW DATABASES")}
             may_make = database and target.database not in {"", *names}
-            if may_make and (users or made):
+            if may_make and (hosts or made):
                 name = sessions.quoted(target.database)
                 one = name.replace("_", "\\_")  # else it stands for any character, in a GRANT
                 session.run(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytest_slipstream.databases.embedding import calls
@@ -23,43 +23,34 @@ def patches(kind: type, method: str, prefix: str, stand_in: StandIn) -> list[Pat
     Args:
         kind: The driver's class.
         method: Its name.
-        prefix: Of the attributes that say where the connection goes.
-        stand_in: Where they are moved.
+        prefix: Of the attributes that say where a connection goes.
+        stand_in: Where it goes then.
     """
     original = vars(kind)[method]
     socket = f"{prefix}unix_socket"
 
-    def mover(connection: Any) -> Callable[[Address], Any]:
-        def move(address: Address) -> Any:
-            setattr(connection, socket, address.socket)
-            return original(connection)
-
-        return move
+    def move(connection: Any, address: Address) -> Any:
+        setattr(connection, socket, address.socket)
+        return original(connection)
 
     def is_moved(connection: Any) -> bool:
         return bool(getattr(connection, socket) == stand_in.own.socket)
+
+    def parts(connection: Any) -> tuple[Any, ...]:
+        target = _target(connection, prefix)
+        return stand_in, target, partial(move, connection), partial(original, connection)
 
     @functools.wraps(original)
     def open_one(connection: Any, *args: Any, **kwargs: Any) -> Any:
         if args or kwargs or is_moved(connection):  # over a socket that is there, or once more
             return original(connection, *args, **kwargs)
-        return calls.connect(
-            stand_in,
-            _target(connection, prefix),
-            mover(connection),
-            functools.partial(original, connection),
-        )
+        return calls.connect(*parts(connection))
 
     @functools.wraps(original)
     async def open_async(connection: Any) -> Any:
         if is_moved(connection):
             return await original(connection)
-        return await calls.connect_async(
-            stand_in,
-            _target(connection, prefix),
-            mover(connection),
-            functools.partial(original, connection),
-        )
+        return await calls.connect_async(*parts(connection))
 
     is_async = inspect.iscoroutinefunction(original)
     return [Patch(kind, method, open_async if is_async else open_one)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -31,10 +32,10 @@ def psycopg_patches(module: ModuleType, stand_in: StandIn) -> list[Patch]:
     connect_async = vars(module.AsyncConnection)["connect"].__func__
 
     def target(cls: type, conninfo: Any, kwargs: dict[str, Any]) -> Target | None:
-        """None where the call itself says better what is wrong, or is slipstream's own."""
+        # None where the call itself says better what is wrong, or is slipstream's own.
         if cls.__module__.startswith(_OWN):
             return None
-        options = {name: value for name, value in kwargs.items() if name not in _NOT_OF_LIBPQ}
+        options = {name: kwargs[name] for name in kwargs.keys() - _NOT_OF_LIBPQ}
         try:
             return of_libpq(conninfo_to_dict(conninfo, **options), os.environ)
         except (module.Error, TypeError, ValueError):
@@ -42,13 +43,12 @@ def psycopg_patches(module: ModuleType, stand_in: StandIn) -> list[Patch]:
 
     @functools.wraps(connect_sync)
     def connect(cls: Any, /, conninfo: Any = "", **kwargs: Any) -> Any:
-        call = functools.partial(connect_sync, cls, conninfo)
+        call = partial(connect_sync, cls, conninfo)
         return _either(stand_in, target(cls, conninfo, kwargs), call, kwargs)
 
     @functools.wraps(connect_async)
     async def aconnect(cls: Any, /, conninfo: Any = "", **kwargs: Any) -> Any:
-        call = functools.partial(connect_async, cls, conninfo)
-        found = target(cls, conninfo, kwargs)
+        call, found = partial(connect_async, cls, conninfo), target(cls, conninfo, kwargs)
         if found is None:
             return await call(**kwargs)
         return await calls.connect_async(
@@ -83,7 +83,7 @@ def psycopg2_patches(module: ModuleType, stand_in: StandIn) -> list[Patch]:
     def connect(
         dsn: Any = None, connection_factory: Any = None, cursor_factory: Any = None, **kwargs: Any
     ) -> Any:
-        call = functools.partial(original, dsn, connection_factory, cursor_factory)
+        call = partial(original, dsn, connection_factory, cursor_factory)
         return _either(stand_in, target(dsn, kwargs), call, kwargs)
 
     return [Patch(module, "connect", connect)]
@@ -124,7 +124,10 @@ def _place(address: Address) -> dict[str, Any]:
 def _of_asyncpg(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
     given = libpq_of_url(str((args[0] if args else kwargs.get("dsn")) or ""))
     named = {"dbname": kwargs.get("database")}
-    named |= {name: kwargs.get(name) for name in ("host", "port", "user", "password")}
+    named |= {name: kwargs.get(name) for name in ("user", "password")}
+    for name in ("host", "port"):
+        value = kwargs.get(name)
+        named[name] = next(iter(value), None) if isinstance(value, (list, tuple)) else value
     if callable(named["password"]):  # asked by asyncpg for each connection
         named["password"] = None
     return of_libpq(given | {name: value for name, value in named.items() if value}, os.environ)

@@ -67,7 +67,6 @@ class StandIn:
         self._settings = DatabaseSettings(engine=engine, tcp=True)  # type: ignore[arg-type]
         self._server = servers.embedded_of(self._settings, cache_dir=cache_dir, run=testrun_uid)
         self._meant = {server_name(engine, one.host, one.port) for one in meant if one.host}
-        self._takes_first = not self._meant
         self._progress = progress
         self.own = Address(engine=engine, database="")
         """Where it is, once it is held."""
@@ -119,11 +118,18 @@ class StandIn:
 
     def is_meant(self, server: str) -> bool:
         """Whether connections to a server are moved; the first that is asked about is meant."""
-        if self._takes_first and not self._meant:
+        if not self.is_settled():
             with self._alone() as state:
                 state.server = state.server or server
                 self._meant.add(state.server)
         return server in self._meant
+
+    def is_settled(self) -> bool:
+        """Whether it is known which servers are meant: by the option, or by a first connection."""
+        if not self._meant:
+            with self._alone() as state:
+                self._meant.update([state.server] if state.server else [])
+        return bool(self._meant)
 
     def provide(self, target: Target, *, says: str = "", only_asks: bool = False) -> bool:
         """A connection was refused: make the role and the database, if they are new to the run.

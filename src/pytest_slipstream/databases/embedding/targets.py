@@ -45,6 +45,8 @@ def of_libpq(given: Mapping[str, Any], environ: Mapping[str, str]) -> Target:
             ("dbname", "PGDATABASE"),
         )
     }
+    for name in ("host", "hostaddr", "port"):  # of several servers, the first says which is meant
+        found[name] = found[name].partition(",")[0]
     user = found["user"] or getpass.getuser()
     host = found["host"] or found["hostaddr"]
     return Target(
@@ -61,6 +63,7 @@ def libpq_of_url(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     login, _, place = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
+    place = place.partition(",")[0]
     host, colon, port = place.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = place, ""

@@ -151,13 +151,17 @@ class Memoising:
     def _meet_whole(self, driver: str, module: ModuleType) -> None:
         """What sends statements about whole databases of PostgreSQL."""
         from pytest_slipstream.databases.memoising.whole_calls import WholeCalls
+
+        calls = WholeCalls(self._whole_databases)
+        self._undo.append(calls.take_down)
+        getattr(calls, _SENDS_WHOLE[driver])(module)
+
+    def _whole_databases(self) -> WholeDatabases:
         from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
 
         if self._whole is None:
             self._whole = WholeDatabases(self._ledger, self._check)
-        calls = WholeCalls(self._whole)
-        self._undo.append(calls.take_down)
-        getattr(calls, _SENDS_WHOLE[driver])(module)
+        return self._whole
 
     def _stand_in(self, calls: StandsIn) -> None:
         calls.put_up()

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.memoising.whole_databases import Instead, WholeDatabases
-from pytest_slipstream.databases.memoising.whole_statements import Create, Drop, Facts
+from pytest_slipstream.databases.memoising.whole_statements import Create, Drop, Facts, concerns
+
+if TYPE_CHECKING:
+    from pytest_slipstream.databases.memoising.whole_databases import Instead, WholeDatabases
 
 _IDLE = 0  # PQTRANS_IDLE
 _TUPLES = 2  # PGRES_TUPLES_OK
@@ -32,10 +34,11 @@ class WholeCalls:
     """Stands in for the drivers' calls.
 
     Args:
-        whole: Knows what to send.
+        whole: Knows what to send. Asked for when the first statement may be about databases: most
+            suites send none.
     """
 
-    def __init__(self, whole: WholeDatabases) -> None:
+    def __init__(self, whole: Callable[[], WholeDatabases]) -> None:
         self._whole = whole
         self._undo: list[Callable[[], None]] = []
 
@@ -80,7 +83,7 @@ class WholeCalls:
         connection = cursor.connection
         if _is_slipstreams(connection):
             return None
-        statement = None if params else self._whole.read(_text(query, connection))
+        statement = None if params else self._read(_text(query, connection))
         if statement is None or not connection.autocommit:
             return None
         session = connection.pgconn
@@ -109,7 +112,7 @@ class WholeCalls:
         if facts is None:
             return None
         where = _address(info.host, info.port, info.user, info.password)
-        return self._whole.instead(statement, facts, where)
+        return self._whole().instead(statement, facts, where)
 
     def meet_asyncpg(self, module: ModuleType) -> None:
         """`Connection.execute`."""
@@ -117,7 +120,7 @@ class WholeCalls:
 
         @functools.wraps(execute)
         async def replaced(connection: Any, query: str, *args: Any, **options: Any) -> str:
-            statement = None if args else self._whole.read(query)
+            statement = None if args else self._read(query)
             instead = await self._of_asyncpg(connection, statement)
             if instead is None or statement is None:
                 return str(await execute(connection, query, *args, **options))
@@ -133,7 +136,7 @@ class WholeCalls:
 
         @functools.wraps(get_statement)
         async def asked(connection: Any, query: str, *args: Any, **options: Any) -> Any:
-            self._whole.read(query)  # all other statements pass here, which may look
+            self._read(query)  # all other statements pass here, which may look
             return await get_statement(connection, query, *args, **options)
 
         self._replace(module.Connection, "execute", replaced)
@@ -146,7 +149,7 @@ class WholeCalls:
 
         @functools.wraps(prepare_and_execute)
         async def replaced(cursor: Any, operation: str, parameters: Any) -> Any:
-            statement = None if parameters else self._whole.read(operation)
+            statement = None if parameters else self._read(operation)
             adapted = cursor._adapt_connection
             if statement is None or adapted.isolation_level != "autocommit":
                 return await prepare_and_execute(cursor, operation, parameters)
@@ -180,7 +183,7 @@ class WholeCalls:
             path = PurePosixPath(place)
             place = (str(path.parent), path.name.rpartition(".")[2])
         where = _address(place[0], place[1], parameters.user, parameters.password)
-        return self._whole.instead(statement, facts, where)
+        return self._whole().instead(statement, facts, where)
 
     def meet_psycopg2(self, module: ModuleType) -> None:
         """`psycopg2.connect`: its cursors cannot be changed, so connections make others."""
@@ -215,7 +218,7 @@ class WholeCalls:
         """
         text = query if isinstance(query, (str, bytes)) else query.as_string(connection)
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        statement = None if params else self._whole.read(text)
+        statement = None if params else self._read(text)
         if statement is None or _is_slipstreams(connection) or not connection.autocommit:
             return None
         if connection.info.transaction_status != _IDLE:
@@ -224,6 +227,11 @@ class WholeCalls:
             return self._asked(statement, lambda: Facts(*ask(statement.question)), connection.info)
         except connection.Error:  # no PostgreSQL
             return None
+
+    def _read(self, text: object) -> _Statement | None:
+        if not isinstance(text, str) or not concerns(text):
+            return None
+        return self._whole().read(text)
 
     def take_down(self) -> None:
         """Put everything back."""

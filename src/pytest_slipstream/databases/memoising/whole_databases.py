@@ -25,7 +25,6 @@ from pytest_slipstream.databases.memoising.whole_statements import (
     Create,
     Drop,
     Facts,
-    concerns,
     looks,
     read,
 )
@@ -70,14 +69,12 @@ class WholeDatabases:
         if hasattr(os, "register_at_fork"):  # which cannot be taken back
             os.register_at_fork(before=partial(_rest, weakref.ref(self)))
 
-    def read(self, text: object) -> Create | Drop | None:
+    def read(self, text: str) -> Create | Drop | None:
         """A statement that may be replaced; whoever looks at databases finds only those there are.
 
         Args:
-            text: Any statement of the application.
+            text: A statement of the application that may be about databases.
         """
-        if not isinstance(text, str) or not concerns(text):
-            return None
         found = read(text)
         if self._is_over:
             return None

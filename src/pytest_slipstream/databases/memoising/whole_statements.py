@@ -154,6 +154,8 @@ def read(text: str) -> Create | Drop | None:
 
 def concerns(text: str) -> bool:
     """Whether a statement may be about whole databases; cheap, since it is asked of all."""
+    if text.startswith(_ASKS):
+        return False
     lowered = text.lower()
     return (
         "database" in lowered

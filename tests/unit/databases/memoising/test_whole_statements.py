@@ -98,3 +98,7 @@ def test_as_written(text: str) -> None:
 def test_who_looks_at_all_databases(text: str, does: bool) -> None:
     assert looks(text) is does
     assert concerns(text)
+
+
+def test_what_slipstream_asks_is_nobodys_statement() -> None:
+    assert not concerns(Drop("shop").question)
