@@ -141,7 +141,7 @@ def test_a_database_for_each_test(server: Address, audit: bool) -> None:
     counts = compared(for_each_test(server), audit=audit)
 
     assert counts.reasons == set()
-    assert counts.times == {LABEL: ROUNDS - KNOWN}
+    assert counts.times[LABEL] == ROUNDS - KNOWN
     assert counts.checked == (ROUNDS - KNOWN if audit else 0)
 
 
@@ -154,7 +154,7 @@ def test_the_context_for_tests(server: Address) -> None:
         async with tortoise_test_context([MODULE], db_url=target):
             return await use()
 
-    assert compared(program).times == {LABEL: ROUNDS - KNOWN}
+    assert compared(program).times[LABEL] == ROUNDS - KNOWN
 
 
 EARLIER = (
@@ -181,7 +181,7 @@ def test_models_that_change_in_mid_run(server: Address, models: ModuleType) -> N
 
     counts = compared(for_each_test(server, between))
 
-    assert counts.times == {LABEL: ROUNDS - KNOWN - 1}
+    assert counts.times[LABEL] == ROUNDS - KNOWN - 1
     assert counts.reasons == {"a script that is another than for the last database"}
 
 
