@@ -19,7 +19,7 @@ from pytest_slipstream import events
 _ABOUT_COST = re.compile(
     r"rounds|iterations|(?:time|memory|work)_?(?:cost|factor)|parallelism"
     r"|needs?_?(?:rehash|update)|must_update|verify_and_update|upgrade"
-    r"|\$2[abxy]?\$|\$argon2|\$?pbkdf2[-_:]|\$?scrypt[$:]|\$[56]\$",
+    r"|\$2[abxy]?\\*\$|\$\d\d\\*\$|\$argon2|\$?pbkdf2[-_:]|\$?scrypt[$:]|\$[56]\$",
     re.IGNORECASE,
 )
 _BCRYPT_SALT = re.compile(r"\$2[abxy]\$\d\d\$.{22}")

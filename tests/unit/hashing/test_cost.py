@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pytest_slipstream.hashing.cost import Cost, is_about_cost
@@ -9,6 +11,14 @@ from pytest_slipstream.hashing.cost import Cost, is_about_cost
 
 def asks_for_the_rounds() -> None:
     assert "".startswith("$2b$12$")
+
+
+def matches_the_whole_hash() -> None:
+    assert re.match(r"^\$2b\$12\$.{53}$", "")
+
+
+def finds_the_rounds() -> None:
+    assert "".find("$12$")
 
 
 def asks_whether_it_is_old() -> None:
@@ -22,6 +32,8 @@ def signs_up() -> None:
 def test_a_test_about_the_cost_says_so() -> None:
     assert is_about_cost(asks_for_the_rounds)
     assert is_about_cost(asks_whether_it_is_old)
+    assert is_about_cost(matches_the_whole_hash)
+    assert is_about_cost(finds_the_rounds)
     assert not is_about_cost(signs_up)
 
 
