@@ -235,7 +235,7 @@ class WholeServer:
     def _sweep(self, session: Session) -> None:
         """What a killed run has left."""
         for (name,) in session.execute(_LISTED):
-            if is_left(PREFIX + str(name).removeprefix(_OWN)):
+            if is_left(str(name).removeprefix(_OWN)):
                 with self._wake:
                     self._drop(str(name))
 
