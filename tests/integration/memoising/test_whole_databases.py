@@ -23,6 +23,7 @@ from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.databases.memoising.whole_server import Session, WholeServer
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.settings import DatabaseSettings
 
@@ -309,3 +310,17 @@ def test_what_a_killed_process_left_goes_with_the_next_run(
     Program(server).sql("CREATE DATABASE slipstream_memo_db_999999999_1")
 
     assert compared.memoised(step, plain).times == REPLACED
+
+
+class FailsToSweep(WholeServer):
+    def _sweep(self, session: Session) -> None:
+        raise ValueError("not a name of ours")
+
+
+@pytest.mark.timeout(60)
+def test_nobody_waits_for_a_thread_that_has_failed(server: Address) -> None:
+    failing = FailsToSweep(server)
+    failing.drop(failing.new_name())
+    failing.flush()
+    failing.end()
+    assert failing.problem == "not a name of ours"

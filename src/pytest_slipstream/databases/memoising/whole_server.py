@@ -172,7 +172,7 @@ class WholeServer:
                     session = Sessions(None).administer(self._address)
                     self._sweep(session)
                 job(session)
-        except SessionError as error:
+        except Exception as error:  # noqa: BLE001 - else who waits for the thread waits for ever
             self.problem = str(error)
         finally:
             if session is not None:
