@@ -35,6 +35,12 @@ _OPTIONS = {
     "drop_tables": {"safe", "cascade", "restrict", "drop_sequences"},
 }
 _METHODS = ("create_table", "drop_table", "table_exists")
+_DATABASES = {  # of playhouse, whose statements go over the driver's connection, once and at once
+    "playhouse.pool",
+    "playhouse.postgres_ext",
+    "playhouse.psycopg3_ext",
+    "playhouse.sqlite_ext",
+}
 
 
 class PeeweeSession(Session):
@@ -298,7 +304,8 @@ def _refuse(name: str, database: Any, models: list[Any], options: dict[str, Any]
     """
     if not options.keys() <= _OPTIONS[name]:
         raise UnknownResultError(f"the options {', '.join(sorted(options))}")
-    if not _is_peewees(type(database)):
+    modules = {base.__module__ for base in type(database).__mro__}
+    if not modules <= {"peewee", "builtins", *_DATABASES}:
         raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
     if getattr(database, "query_hooks", ()):
         raise UnknownResultError("a hook for the Database's statements")
