@@ -145,6 +145,17 @@ def test_in_a_transaction_that_is_rolled_back() -> None:
     assert compared(program).reasons == {"a transaction that is open"}
 
 
+def test_errors_in_a_transaction_are_the_suites_own() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        with database.atomic():
+            database.create_tables(models)
+            with pytest.raises(peewee.OperationalError) as caught:
+                database.create_tables(models, safe=False)
+        return repr(caught.value.__context__.__context__)
+
+    assert compared(program).reasons == {"a transaction that is open"}
+
+
 def test_foreign_keys_in_a_cycle_that_forbid_a_drop() -> None:
     def new_models(database: Any) -> list[Any]:
         class Chief(peewee.Model):

@@ -122,6 +122,7 @@ class PeeweeCalls:
         parking: Parking | None = None
         before: Before | State | None = None
         is_alone = not database.in_transaction()
+        unknown = None
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -130,7 +131,9 @@ class PeeweeCalls:
                     parking, before = self._redo(database, session, statements, operation, check)
             self._seen.add(statements)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         if isinstance(before, State):
@@ -157,13 +160,16 @@ class PeeweeCalls:
     ) -> None:
         started = clock.seconds()
         label = f"{name} on SQLite"
+        unknown = None
         try:
             _refuse(name, database, models, options)
             _refuse_cycles(models)
             operation = (name, tuple(sorted(options.items())), self._statements.of(models))
             begun = self._on_sqlite.begin(_sqlite_of(database), label, operation)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         if begun.runs:
@@ -183,6 +189,7 @@ class PeeweeCalls:
         started = clock.seconds()
         label = f"{name} on {PRODUCT}"
         learn: Callable[[], None] | None = None
+        unknown = None
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -199,7 +206,9 @@ class PeeweeCalls:
                     return
             self._seen.add(statements)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         as_written()
