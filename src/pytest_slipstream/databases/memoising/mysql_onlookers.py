@@ -34,23 +34,22 @@ OWN = f"SELECT {MARK}"
 """What slipstream itself asks over the application's connection begins so, or with the mark."""
 
 # All are made after PyMySQL: a connection is a Connection, and sends by `_execute_command`.
-_ENTERS = re.compile(r"\s*USE\s+`?([^\s;`]+)", re.IGNORECASE)
+_ENTERS = r"\s*USE\s+`?([^\s;`]+)"
 _CONNECTS = {"pymysql": "connect", "aiomysql": "_connect", "asyncmy": "connect"}
 _UNSEEN = ("MySQLdb", "mysql.connector", "mariadb", "pyodbc", "cymysql", "connectorx", "duckdb")
 _SERVERS = ("mariadbd", "mysqld", "mariadbd-safe", "mysqld_safe")
 _TRACKER = "multiprocessing.resource_tracker"
 _QUERY = 0x03
 _QUIT, _INIT_DB, _KILL, _PING = 0x01, 0x02, 0x0C, 0x0E
-_LOOKS_AT_NOTHING = re.compile(
+_LOOKS_AT_NOTHING = (  # compiled when it is used: this module is there in every run
     r"\s*(?:(?:COMMIT|ROLLBACK|BEGIN|START\s+TRANSACTION|USE\s+[^\s;]+"
     r"|SET\s(?:(?!\b(?:select|statement)\b)[^(;])*"
     r"|SELECT\s+(?:@@[\w.]+|\d+|version\(\)|database\(\)|connection_id\(\))"
     r"|SHOW\s+WARNINGS"
     r"|SHOW\s+(?:(?:GLOBAL|SESSION)\s+)?VARIABLES\s+LIKE\s+'[^';]*')\s*;?\s*$"
-    r"|(?:SELECT )?" + re.escape(MARK) + ")",
-    re.IGNORECASE,
+    r"|(?:SELECT )?" + re.escape(MARK) + ")"
 )
-_MAKES_TABLE = re.compile(r"\s*CREATE\s+TABLE\s", re.IGNORECASE)
+_MAKES_TABLE = r"\s*CREATE\s+TABLE\s"
 _BEGINNING = 64
 
 
@@ -170,7 +169,7 @@ class Onlookers:
             return done
 
         self._undo.append(_replace(kind, _CONNECTS[driver], connect))
-        door = sending.door(kind.query, self._instead)
+        door = sending.door(kind.query, self._instead, is_awaited=driver != "pymysql")
         self._undo.append(_replace(kind, "query", door))
 
     async def _noted_then(self, connecting: Any, connection: Any) -> Any:
@@ -201,7 +200,9 @@ class Onlookers:
         def counting(original: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(original)
             def counted(connection: Any, command: int, sent: Any, *args: Any) -> Any:
-                if command == _QUERY and _MAKES_TABLE.match(as_text(sent[:_BEGINNING])):
+                if command == _QUERY and re.match(
+                    _MAKES_TABLE, as_text(sent[:_BEGINNING]), re.IGNORECASE
+                ):
                     self._tables_made[route_of(connection), connection.thread_id()] += 1
                 return original(connection, command, sent, *args)
 
@@ -228,14 +229,14 @@ def looks(command: int, sent: str | bytes | bytearray) -> bool:
     """Whether a command of the protocol could tell what tables there are."""
     if command != _QUERY:
         return command not in (_QUIT, _INIT_DB, _KILL, _PING)
-    return _LOOKS_AT_NOTHING.match(as_text(sent)) is None
+    return re.match(_LOOKS_AT_NOTHING, as_text(sent), re.IGNORECASE) is None
 
 
 def _entered(command: int, sent: str | bytes | bytearray) -> str:
     """Which database a command makes the session's, if any."""
     if command == _INIT_DB:
         return as_text(sent)
-    found = _ENTERS.match(as_text(sent)) if command == _QUERY else None
+    found = re.match(_ENTERS, as_text(sent), re.IGNORECASE) if command == _QUERY else None
     return found[1] if found else ""
 
 

@@ -6,7 +6,6 @@ that is not about whole databases costs one look at its beginning.
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Generator
 from functools import wraps
@@ -22,14 +21,17 @@ Instead = str | Generator[str, Any, None] | None
 what the application gave is sent."""
 
 
-def door(query: Callable[..., Any], instead: Callable[[Any, Any], Instead]) -> Callable[..., Any]:
+def door(
+    query: Callable[..., Any], instead: Callable[[Any, Any], Instead], *, is_awaited: bool
+) -> Callable[..., Any]:
     """A driver's ``Connection.query``.
 
     Args:
         query: Its own.
         instead: Says what is sent in the place of a statement about whole databases.
+        is_awaited: The driver is asynchronous.
     """
-    if inspect.iscoroutinefunction(query):
+    if is_awaited:
         return _asynchronous(query, instead)
 
     @wraps(query)
