@@ -25,12 +25,20 @@ from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, total
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
-from pytest_slipstream.databases.memoising.mysql_tables import Holder, Made, Rows, dropped
+from pytest_slipstream.databases.memoising.mysql_tables import (
+    FRUITLESS,
+    Holder,
+    Made,
+    Rows,
+    dropped,
+)
 
 _LOCK_S = 1
 """How long the lock of tables is waited for, which the server itself takes at times."""
 _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
+EMPTY = "no objects"
+_PRESENT = "SELECT id FROM information_schema.processlist WHERE db = {database}"
 # One row of few texts, since PyMySQL takes long for many columns and answers.
 _GLANCE = """
 SELECT {counter},
@@ -101,6 +109,10 @@ class Place:
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
         self._held: Held | None = None
+        self.whole: Held | None = None
+        """Tables that are all there is, as far as is known."""
+        self.is_gone = False
+        """Whether the database is there, though it is dropped, too."""
         self._is_mysql = self._session.flavour == "mysql"
         self._inserted: dict[str, int] = {}
         """What it was when the tables were new."""
@@ -109,6 +121,15 @@ class Place:
     def holder(self) -> Holder | None:
         """Whose tables are there, though they are dropped."""
         return None if self._held is None else self._held.holder
+
+    @property
+    def state(self) -> object:
+        """What the database was like when it was seen last; None if that is not known."""
+        return EMPTY if self._held is not None else self.whole and self.whole.made.catalogue
+
+    def keeps(self, holder: Holder, made: Made) -> None:
+        """Tables have just been made, and may be all there is."""
+        self.whole = Held(holder, made) if made.is_all else None
 
     def sees(self, connection_id: int) -> bool:
         """Whether a session of the application's is one of this server's, in this database."""
@@ -170,7 +191,7 @@ class Place:
         stranger = self._onlookers.stranger(self._route, glance.sessions) if is_known else None
         emptied: list[str] = []
         if is_known and stranger is None:
-            self._held = Held(holder, made)
+            self._held, self.whole = Held(holder, made), None
             written = dict(glance.inserted.items() - self._inserted.items()).keys() & set(tables)
             emptied += _emptied(database, glance.rows, made.rows, written)
         self._session.run([*emptied, "UNLOCK TABLES"])
@@ -202,11 +223,35 @@ class Place:
 
     def take_back(self) -> None:
         """The tables are made again."""
+        if self._held is not None:
+            self.keeps(self._held.holder, self._held.made)
         self._held = None
+
+    def hide(self) -> bool:
+        """Put off that the database is dropped; False if it is not known what is in it.
+
+        Raises:
+            UnknownResultError: Somebody uses its tables, or could look without being noticed.
+        """
+        found, is_empty = self._held or self.whole, self._held is not None
+        if found is None or not found.made.is_all or found.holder.fruitless > FRUITLESS:
+            return False
+        if is_empty:
+            present = self._session.rows(_PRESENT.format(database=literal(self._address.database)))
+            numbers = [int(number) for (number,) in present]
+            if (stranger := self._onlookers.stranger(self._route, numbers)) is not None:
+                raise UnknownResultError(stranger)
+        elif not self.put_off(found.holder, found.made):
+            is_same = self.read() == found.made.catalogue
+            if not is_same or not self.put_off(found.holder, found.made):
+                return False
+        self.is_gone = True
+        return True
 
     def drop(self) -> None:
         """Do what was put off."""
         held, self._held = self._held, None
+        is_gone, self.is_gone = self.is_gone, False
         if held is None:
             return
         held.holder.fruitless += 1
@@ -215,6 +260,7 @@ class Place:
             held.made.added,
             patience_s=_PATIENCE_S,
             is_mysql=self._is_mysql,
+            whole=is_gone,
         )
         try:
             self._session.run(statements)
@@ -265,21 +311,45 @@ class MysqlPlaces:
         Raises:
             UnknownResultError: Slipstream cannot get there, or its session was ended.
         """
+        with self._at_work():
+            place = self._place(caller)
+            if place.is_gone:
+                place.drop()
+            with self._alone_in(place):
+                yield place
+
+    @contextmanager
+    def work_in(self, place: Place) -> Iterator[None]:
+        """Nobody else works in a database meanwhile; raises as `at` does."""
+        with self._at_work(), self._alone_in(place):
+            yield
+
+    def named(self, database: str) -> list[tuple[str, str, Place]]:
+        """Those of one name, each with its server and the account."""
+        places = self._places.copy().items()
+        return [(server, user, at) for (server, name, user), at in places if name == database]
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
         with self._lock:
             self._is_at_work = True
             self._onlookers.leave_alone()
             self._onlookers.watch()  # what another thread sends meanwhile waits for the lock
             try:
-                place = self._place(caller)
-                for (server, database, _), other in self._places.items():
-                    if (server, database) == (caller.server, caller.database) and other != place:
-                        other.drop()  # another account's
-                with _renewed(place):
-                    yield place
+                yield
             finally:
                 self._is_at_work = False
                 if all(place.holder is None for place in self._places.values()):
                     self._onlookers.leave_alone()
+
+    @contextmanager
+    def _alone_in(self, place: Place) -> Iterator[None]:
+        (own,) = (key for key, other in self._places.items() if other == place)
+        for key, other in self._places.items():
+            if key[:2] == own[:2] and other != place:
+                other.drop()  # another account's
+        with _renewed(place):
+            yield
 
     def _place(self, caller: Caller) -> Place:
         key = (caller.server, caller.database, caller.address.user)
