@@ -38,15 +38,14 @@ _SERVERS = ("mariadbd", "mysqld", "mariadbd-safe", "mysqld_safe")
 _TRACKER = "multiprocessing.resource_tracker"
 _QUERY = 0x03
 _QUIT, _INIT_DB, _KILL, _PING = 0x01, 0x02, 0x0C, 0x0E
-_LOOKS_AT_NOTHING = re.compile(
+_LOOKS_AT_NOTHING = (  # compiled when it is used: this module is there in every run
     r"\s*(?:(?:COMMIT|ROLLBACK|BEGIN|START\s+TRANSACTION|USE\s+[^\s;]+"
     r"|SET\s(?:(?!\b(?:select|statement)\b)[^(;])*"
     r"|SELECT\s+(?:@@[\w.]+|\d+|version\(\)|database\(\)|connection_id\(\))"
     r"|SHOW\s+(?:(?:GLOBAL|SESSION)\s+)?VARIABLES\s+LIKE\s+'[^';]*')\s*;?\s*$"
-    r"|(?:SELECT )?" + re.escape(MARK) + ")",
-    re.IGNORECASE,
+    r"|(?:SELECT )?" + re.escape(MARK) + ")"
 )
-_MAKES_TABLE = re.compile(r"\s*CREATE\s+TABLE\s", re.IGNORECASE)
+_MAKES_TABLE = r"\s*CREATE\s+TABLE\s"
 _BEGINNING = 64
 
 
@@ -175,7 +174,9 @@ class Onlookers:
 
         @wraps(original)
         def counted(connection: Any, command: int, sent: Any, *args: Any) -> Any:
-            if command == _QUERY and _MAKES_TABLE.match(_text(sent[:_BEGINNING])):
+            if command == _QUERY and re.match(
+                _MAKES_TABLE, _text(sent[:_BEGINNING]), re.IGNORECASE
+            ):
                 self._tables_made[route_of(connection), connection.thread_id()] += 1
             return original(connection, command, sent, *args)
 
@@ -193,7 +194,7 @@ def looks(command: int, sent: str | bytes | bytearray) -> bool:
     """Whether a command of the protocol could tell what tables there are."""
     if command != _QUERY:
         return command not in (_QUIT, _INIT_DB, _KILL, _PING)
-    return _LOOKS_AT_NOTHING.match(_text(sent)) is None
+    return re.match(_LOOKS_AT_NOTHING, _text(sent), re.IGNORECASE) is None
 
 
 def _text(sent: str | bytes | bytearray) -> str:

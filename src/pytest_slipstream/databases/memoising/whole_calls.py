@@ -1,12 +1,12 @@
 """The drivers' calls that send ``CREATE DATABASE`` and ``DROP DATABASE``.
 
 The invariant: a connection that is in a transaction, or whose statement has parameters, is left
-alone, and so is everything that is no such statement.
+alone, and so is everything that is no such statement. Most who import a driver never send one: what
+knows more is imported with the first.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +14,13 @@ from pathlib import PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.memoising.whole_statements import Create, Drop, Facts, concerns
+from pytest_slipstream.databases.memoising.whole_concerns import concerns
 
 if TYPE_CHECKING:
+    from pytest_slipstream.databases.engines.protocol import Address
     from pytest_slipstream.databases.memoising.whole_databases import Instead, WholeDatabases
+    from pytest_slipstream.databases.memoising.whole_statements import Create, Drop, Facts
+    from pytest_slipstream.databases.routing.drivers.classes import Classes
 
 _IDLE = 0  # PQTRANS_IDLE
 _TUPLES = 2  # PGRES_TUPLES_OK
@@ -26,7 +28,6 @@ _OWN = "pytest_slipstream."
 _TYPES = ("bool", "bool", "bool", "text", "int", "bool", "bool", "text", "bool")
 """Of `Facts`, but for the last."""
 _ATTEMPTS, _PAUSE_S = 30, 0.0005
-_Statement = Create | Drop
 Ask = Callable[[str], Sequence[Any]]
 
 
@@ -89,26 +90,26 @@ class WholeCalls:
         session = connection.pgconn
         if session.transaction_status != _IDLE or session.pipeline_status:
             return None
-        types = (*_TYPES, "text" if isinstance(statement, Create) else "bool")
+        types = (*_TYPES, statement.state_type)
 
-        def ask() -> Facts | None:
+        def ask() -> Sequence[Any] | None:
             result = session.exec_(statement.question.encode())
             if result.status != _TUPLES:
                 return None
-            return Facts(*(_value(result.get_value(0, n), kind) for n, kind in enumerate(types)))
+            return [_value(result.get_value(0, n), kind) for n, kind in enumerate(types)]
 
         return self._asked(statement, ask, connection.info)
 
     def _asked(
-        self, statement: _Statement, ask: Callable[[], Facts | None], info: Any
+        self, statement: Create | Drop, ask: Callable[[], Sequence[Any] | None], info: Any
     ) -> Instead | None:
         """Somebody who is in the database may be on the way out: the server waits for them, too."""
-        facts = ask()
+        facts = _facts(ask())
         for _ in range(_ATTEMPTS):
             if facts is None or not facts.is_used:
                 break
             time.sleep(_PAUSE_S)
-            facts = ask()
+            facts = _facts(ask())
         if facts is None:
             return None
         where = _address(info.host, info.port, info.user, info.password)
@@ -166,17 +167,21 @@ class WholeCalls:
 
         self._replace(kind, "_prepare_and_execute", replaced)
 
-    async def _of_asyncpg(self, connection: Any, statement: _Statement | None) -> Instead | None:
+    async def _of_asyncpg(self, connection: Any, statement: Create | Drop | None) -> Instead | None:
         if statement is None or connection.is_in_transaction():
             return None
+        import asyncio
+
         try:
-            facts = Facts(*await connection.fetchrow(statement.question))
+            facts = _facts(await connection.fetchrow(statement.question))
             for _ in range(_ATTEMPTS):
-                if not facts.is_used:
+                if facts is None or not facts.is_used:
                     break
                 await asyncio.sleep(_PAUSE_S)
-                facts = Facts(*await connection.fetchrow(statement.question))
+                facts = _facts(await connection.fetchrow(statement.question))
         except Exception:  # noqa: BLE001 - no PostgreSQL, or the session cannot be asked now
+            return None
+        if facts is None:
             return None
         place, parameters = connection._addr, connection._params
         if isinstance(place, str):
@@ -187,9 +192,13 @@ class WholeCalls:
 
     def meet_psycopg2(self, module: ModuleType) -> None:
         """`psycopg2.connect`: its cursors cannot be changed, so connections make others."""
-        from pytest_slipstream.databases.memoising.whole_psycopg2 import classes
+        connect = module.connect
 
-        connect, made = module.connect, classes(self.of_psycopg2)
+        @functools.cache
+        def made() -> Classes:
+            from pytest_slipstream.databases.memoising.whole_psycopg2 import classes
+
+            return classes(self.of_psycopg2)
 
         @functools.wraps(connect)
         def replaced(
@@ -202,7 +211,7 @@ class WholeCalls:
 
             wanted = connection_factory or extensions.connection
             if isinstance(wanted, type) and not (kwargs.get("async") or kwargs.get("async_")):
-                connection_factory = made.connection(wanted)
+                connection_factory = made().connection(wanted)
             return connect(dsn, connection_factory, cursor_factory, **kwargs)
 
         self._replace(module, "connect", replaced)
@@ -224,11 +233,11 @@ class WholeCalls:
         if connection.info.transaction_status != _IDLE:
             return None
         try:
-            return self._asked(statement, lambda: Facts(*ask(statement.question)), connection.info)
+            return self._asked(statement, lambda: ask(statement.question), connection.info)
         except connection.Error:  # no PostgreSQL
             return None
 
-    def _read(self, text: object) -> _Statement | None:
+    def _read(self, text: object) -> Create | Drop | None:
         if not isinstance(text, str) or not concerns(text):
             return None
         return self._whole().read(text)
@@ -257,6 +266,12 @@ def _text(query: Any, connection: Any) -> object:
     return query.as_string(connection) if hasattr(query, "as_string") else query
 
 
+def _facts(row: Sequence[Any] | None) -> Facts | None:
+    from pytest_slipstream.databases.memoising.whole_statements import Facts
+
+    return None if row is None else Facts(*row)
+
+
 def _value(value: bytes | None, kind: str) -> Any:
     if value is None or kind == "text":
         return None if value is None else value.decode()
@@ -264,6 +279,8 @@ def _value(value: bytes | None, kind: str) -> Any:
 
 
 def _address(host: str | None, port: Any, user: str, password: str | None) -> Address:
+    from pytest_slipstream.databases.engines.protocol import Address
+
     return Address(
         engine="postgresql",
         database="",

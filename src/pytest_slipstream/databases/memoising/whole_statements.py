@@ -7,12 +7,14 @@ written.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
 
 from pytest_slipstream.databases.memoising.postgresql import literal, quoted
 from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
+from pytest_slipstream.databases.memoising.whole_concerns import ASKS
 
 _NAME = r'("(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
 _CREATE = re.compile(
@@ -33,7 +35,6 @@ _LOOKS = re.compile(
     r"\bpg_shdepend\b|\bDROP\s+(?:ROLE|USER|GROUP|OWNED|TABLESPACE)\b|\bREASSIGN\b",
     re.IGNORECASE,
 )
-_ASKS = "SELECT /* slipstream */"
 
 # All that decides what a statement comes to, of the session and of the server.
 _SESSION = """
@@ -91,6 +92,7 @@ class Create(msgspec.Struct, frozen=True):
     """``CREATE DATABASE``. ``options``: all that follows the name."""
 
     label: ClassVar[str] = "CREATE DATABASE on PostgreSQL"
+    state_type: ClassVar[str] = "text"
     status: ClassVar[str] = "CREATE DATABASE"
     name: str
     options: str
@@ -114,6 +116,7 @@ class Drop(msgspec.Struct, frozen=True):
     """``DROP DATABASE``."""
 
     label: ClassVar[str] = "DROP DATABASE on PostgreSQL"
+    state_type: ClassVar[str] = "bool"
     status: ClassVar[str] = "DROP DATABASE"
     name: str
 
@@ -152,19 +155,7 @@ def read(text: str) -> Create | Drop | None:
     )
 
 
-def concerns(text: str) -> bool:
-    """Whether a statement may be about whole databases; cheap, since it is asked of all."""
-    if text.startswith(_ASKS):
-        return False
-    lowered = text.lower()
-    return (
-        "database" in lowered
-        or "drop " in lowered
-        or "reassign" in lowered
-        or ("pg_shdepend" in lowered)
-    )
-
-
+@lru_cache(maxsize=16)  # of those that memoising sends again and again
 def looks(text: str) -> bool:
     """Whether a statement could tell what databases there are, save by one name."""
     by_name = len(_ONE_DATABASE.findall(text))
@@ -173,7 +164,7 @@ def looks(text: str) -> bool:
 
 def _question(name: str, state: str) -> str:
     used = _USED.format(name=literal(name))
-    return f"{_ASKS} {_SESSION}, {used}, {state.format(name=literal(name))}"
+    return f"{ASKS} {_SESSION}, {used}, {state.format(name=literal(name))}"
 
 
 def _plain(name: str) -> str:

@@ -27,6 +27,30 @@ print("pytest_slipstream.databases.memoising.metadata_calls" in sys.modules)
 memoising.take_down()
 """
 
+LIBRARIES = (
+    *("psycopg", "psycopg2", "asyncpg", "pymysql", "aiomysql", "asyncmy", "sqlite3", "aiosqlite"),
+    *("sqlalchemy", "sqlalchemy.dialects.postgresql.asyncpg", "peewee", "alembic.command"),
+    *("tortoise", "tortoise.backends.asyncpg.client", "tortoise.backends.sqlite.client"),
+)
+DOORS = {
+    *("first_calls", "ledger", "memoising", "mysql_onlookers", "on_mysql", "tls_contexts"),
+    *("whole_calls", "whole_concerns"),
+}
+"""All that is loaded where libraries are imported, and none of their operations called."""
+IMPORTS = """
+import importlib, sys
+import pytest_slipstream.unchanged
+
+memoising = pytest_slipstream.unchanged.Memoising("0" * 32, audit=False)
+memoising.put_up()
+before = set(sys.modules)
+for library in sys.argv[1:]:
+    importlib.import_module(library)
+print(*sorted(set(sys.modules) - before))
+print(*sorted(name for name in sys.modules if name.startswith("pytest_slipstream.databases.")))
+memoising.take_down()
+"""
+
 
 class Library:
     def make(self, what: str) -> str:
@@ -77,3 +101,23 @@ def test_who_creates_once_does_not_import_what_memoises() -> None:
     heavy = ("memoising.checking", "memoising.metadata_calls", "engines.sqlite", "servers")
     assert not any(name.endswith(heavy) for name in loaded.split())
     assert after == "True"
+
+
+def imported(*libraries: str) -> tuple[list[str], list[str]]:
+    """What is loaded with libraries, and what is loaded of slipstream's databases then."""
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTS, *libraries]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded, ours = finished.stdout.splitlines()
+    return loaded.split(), ours.split()
+
+
+def test_who_only_imports_libraries_loads_nothing_but_doors() -> None:
+    package = "pytest_slipstream.databases.memoising"
+    loaded, ours = imported(*LIBRARIES)
+    assert set(LIBRARIES) - {"sqlite3"} <= set(loaded)
+    assert set(ours) == {package, *(f"{package}.{door}" for door in DOORS)}
+
+
+def test_the_door_to_a_driver_loads_nothing_that_the_driver_does_not() -> None:
+    loaded, _ = imported("psycopg2")
+    assert "asyncio" not in loaded

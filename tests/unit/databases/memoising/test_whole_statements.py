@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_slipstream.databases.memoising.whole_concerns import concerns
 from pytest_slipstream.databases.memoising.whole_statements import (
     Create,
     Drop,
     Facts,
-    concerns,
     looks,
     read,
 )
