@@ -47,8 +47,8 @@ class SqlalchemySession(Session):
         connection: Any = self._connection
         cursor = connection.connection.cursor()
         try:
-            connection.dialect.do_execute_no_params(cursor, statement)
-        except BaseException as error:
+            cursor.execute(statement)
+        except BaseException as error:  # noqa: BLE001 - told as SQLAlchemy tells it
             connection._handle_dbapi_exception(error, statement, None, cursor, None)
         return cursor
 
