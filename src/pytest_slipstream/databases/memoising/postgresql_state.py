@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 Rows = Callable[[str], Sequence[Sequence[Any]]]
 """Sends a query over the caller's session."""
@@ -108,25 +109,25 @@ _STORED = " UNION ALL ".join(
     f"SELECT age(xmin) FROM pg_catalog.{table} WHERE {key} >= {_USER}"
     for table, key in (*_BY_TRANSACTION.items(), *_BY_CONTENT.items(), ("pg_event_trigger", "oid"))
 )
+_NAMESPACES = f"""
+(SELECT json_agg(json_build_object(
+     'oid', oid::bigint, 'name', nspname, 'owner', nspowner::regrole::text,
+     'rights', nspacl::text, 'comment', obj_description(oid, 'pg_namespace'),
+     'is_ours', pg_has_role(nspowner, 'MEMBER'){{more}}))
+ FROM pg_catalog.pg_namespace n
+ WHERE nspname = current_schema() OR starts_with(nspname, '{PREFIX}'))::text
+"""
+_IS_BLANK_TOO = f", 'is_blank', {_IS_BLANK.format('n.oid')}"
 _STILL = f"""
-SELECT count(*), min(age) > age('{{since}}'::xid),
-       has_database_privilege(current_database(), 'CREATE'),
-       (SELECT json_agg(json_build_array(oid::bigint, nspname, nspowner::regrole::text,
-                                         nspacl::text, pg_has_role(nspowner, 'MEMBER')))
-        FROM pg_catalog.pg_namespace
-        WHERE nspname = current_schema() OR starts_with(nspname, '{PREFIX}'))::text
+SELECT count(*), min(age) > age('{{since}}'::xid), {_NAMESPACES.format(more="")},
+       has_database_privilege(current_database(), 'CREATE')
 FROM ({_STORED}) AS stored(age)
 """
 _QUERY = f"""
 SELECT {_IDENTITY}, {_SESSION},
        current_schema()::text,
        concat_ws(', ', {_DIGEST}),
-       (SELECT json_agg(json_build_object(
-            'oid', oid::bigint, 'name', nspname, 'owner', nspowner::regrole::text,
-            'rights', nspacl::text, 'comment', obj_description(oid, 'pg_namespace'),
-            'is_blank', {_IS_BLANK.format("n.oid")}, 'is_ours', pg_has_role(nspowner, 'MEMBER')))
-        FROM pg_catalog.pg_namespace n
-        WHERE nspname = current_schema() OR starts_with(nspname, '{PREFIX}'))::text,
+       {_NAMESPACES.format(more=_IS_BLANK_TOO)},
        has_database_privilege(current_database(), 'CREATE'),
        current_setting('is_superuser') = 'on',
        txid_current_if_assigned() IS NOT NULL,
@@ -283,19 +284,19 @@ def is_still(rows: Rows, state: State) -> bool:
 
     In half of the time in which all is read.
     """
-    found = rows(_STILL.format(since=state.since % 2**32))[0]
-    counted, are_old, may_create, namespaces = found
-    now = {
-        (oid, name, owner, rights)
-        for oid, name, owner, rights, is_ours in json.loads(namespaces or "[]")
-        if is_ours
-    }
-    before = {
-        (known.oid, known.name, known.owner, known.rights)
-        for known in (state.schema, *state.parked)
-        if known is not None
-    }
-    return counted == state.counted and bool(are_old and may_create) and now == before
+    counted, are_old, namespaces, may_create = rows(_STILL.format(since=state.since % 2**32))[0]
+    known = [asdict(found) for found in (state.schema, *state.parked) if found is not None]
+    return (
+        counted == state.counted
+        and bool(are_old)
+        and (bool(may_create) or not state.may_rename)
+        and _by_oid(json.loads(namespaces or "[]")) == _by_oid(known)
+    )
+
+
+def _by_oid(namespaces: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Schemas, but for whether they are blank, which other rows tell."""
+    return {found["oid"]: {**found, "is_blank": None} for found in namespaces}
 
 
 def _with_one_more(snapshot: str) -> str:
