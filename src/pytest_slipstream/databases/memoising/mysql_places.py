@@ -23,7 +23,7 @@ from pytest_slipstream.databases.engines.mysql.sessions import (
 )
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, total
+from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, counts, total
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
 from pytest_slipstream.databases.memoising.mysql_tables import Holder, Made, Rows, dropped
 
@@ -33,12 +33,12 @@ _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
 # One row of few texts, since PyMySQL takes long for many columns and answers.
 _GLANCE = """
-SELECT {counter},
-(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
+SELECT {counter}, {sessions},
 CAST(concat(''{filled}) AS CHAR),
 (SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
  FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
 """
+_SESSIONS = "(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database})"
 # MySQL keeps a table's next number on disk, too, which an insert that fails may move unseen.
 _INSERTED = """
 SELECT object_name, count_insert FROM performance_schema.table_io_waits_summary_by_table
@@ -69,10 +69,12 @@ class Caller(msgspec.Struct, frozen=True):
 class Glance(msgspec.Struct, frozen=True):
     """What a place is like: what the counters say, who is there, and what is in the tables.
 
-    ``inserted``: how often MySQL was told to insert.
+    ``inserts``: how many rows MariaDB was told to insert, on the whole server; ``inserted``: how
+    often MySQL was told to insert.
     """
 
     counted: object
+    inserts: object
     sessions: tuple[int, ...]
     rows: Rows
     inserted: dict[str, int]
@@ -104,6 +106,10 @@ class Place:
         self._is_mysql = self._session.flavour == "mysql"
         self._inserted: dict[str, int] = {}
         """What it was when the tables were new."""
+        self._inserts: object = None
+        """What it was when nobody could write to the tables."""
+        self._is_quiet = not self._is_mysql
+        """Whether nobody had inserted anything on the server when that was compared last."""
 
     @property
     def holder(self) -> Holder | None:
@@ -143,8 +149,14 @@ class Place:
 
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
+        if self._is_quiet:
+            told = self._session.rows(f"SELECT {self._reader.counter}")[0][0]
+            counted, inserts = counts(told)
+            if inserts == self._inserts:  # then they are as they were left
+                return self._reader.at(counted) == made.catalogue
         glance = self._glance(made.tables)
         self._inserted = glance.inserted
+        self._is_quiet = not self._is_mysql and glance.inserts == self._inserts
         return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
 
     def put_off(self, holder: Holder, made: Made) -> bool:
@@ -160,7 +172,7 @@ class Place:
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
         try:
             wait = "" if self._is_mysql else f" WAIT {_LOCK_S}"  # the session's own on MySQL
-            glance = self._glance(tables, f"LOCK TABLES {locks}{wait}")
+            glance = self._glance(tables, f"LOCK TABLES {locks}{wait}", sessions=_SESSIONS)
         except pymysql.err.MySQLError as error:
             self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
@@ -171,6 +183,7 @@ class Place:
         emptied: list[str] = []
         if is_known and stranger is None:
             self._held = Held(holder, made)
+            self._inserts = glance.inserts
             written = dict(glance.inserted.items() - self._inserted.items()).keys() & set(tables)
             emptied += _emptied(database, glance.rows, made.rows, written)
         self._session.run([*emptied, "UNLOCK TABLES"])
@@ -178,21 +191,26 @@ class Place:
             raise UnknownResultError(stranger)
         return is_known
 
-    def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
+    def _glance(self, tables: tuple[str, ...], *first: str, sessions: str = "NULL") -> Glance:
         database, reader = self._address.database, self._reader
         filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
         question = _GLANCE.format(
-            counter=reader.counter, database=literal(database), filled="".join(filled)
+            counter=reader.counter,
+            sessions=sessions.format(database=literal(database)),
+            database=literal(database),
+            filled="".join(filled),
         )
         inserted = _INSERTED.format(database=literal(database))
-        counts = (inserted, *first, reader.counters) if self._is_mysql else first
-        *told, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
-            [*counts, question]
+        asked = (inserted, *first, reader.counters) if self._is_mysql else first
+        *told, (_, ((counted, present, has_rows, positions),)) = self._session.results(
+            [*asked, question]
         )
+        defined, inserts = counts(counted)
         lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
         return Glance(
-            counted=total(told[-1][1]) if self._is_mysql else counted,
-            sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
+            counted=total(told[-1][1]) if self._is_mysql else defined,
+            inserts=inserts,
+            sessions=tuple(int(number) for number in (present or "").split(",") if number),
             rows=Rows(
                 frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
                 {name: int(number) for name, _, number in lines},
