@@ -146,13 +146,16 @@ class MetadataCalls:
             "postgresql": self._run_postgresql,
         }
         run = ways.get(call.product, self._run_mysql)
+        unknown = None
         try:
             refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
             outcome = run(call, connection, known)
         except UnknownResultError as reason:
-            self._ledger.as_written(call.label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(call.label, unknown)
             call.as_written(connection)
             return None
         if outcome is None or isinstance(outcome, State):

@@ -50,6 +50,8 @@ _COUNTERS = (
 )
 _SHOWN = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
 """MySQL shows them in none of its tables."""
+DATABASE = ("DATABASE", "")
+"""Under which a catalogue has the database itself."""
 _PLAIN = "BASE TABLE InnoDB"
 _STATEMENT_IN = {"TABLE": slice(1, 2), "VIEW": slice(1, 4), "EVENT": slice(1, 7)}
 """Which columns of SHOW CREATE are the definition; a trigger's last says when it was made."""
@@ -123,7 +125,7 @@ class Reader:
         return self._last if counted == self._counted else None
 
     def _read(self) -> Catalogue:
-        keys: list[tuple[str, str]] = [("DATABASE", "")]
+        keys: list[tuple[str, str]] = [DATABASE]
         more = [""]
         for kind, name, details in self._session.rows(self._names):
             keys.append((str(kind), str(name)))
