@@ -118,11 +118,13 @@ class MetadataCalls:
             elif isinstance(bind, Engine):
                 with bind.begin() as connection:
                     after = self._run(call, connection)
-                if after is not None and _is_unheard(bind):
-                    self._places.expect(after)
+                if after is not None:
+                    self._places.expect(after, is_alone=_is_unheard(bind))
             elif isinstance(bind, Connection):
                 begin_by_itself(bind)
-                self._run(call, bind)
+                after = self._run(call, bind)
+                if after is not None:
+                    self._places.expect(after, is_alone=False)
             else:
                 call.as_written(bind)
 

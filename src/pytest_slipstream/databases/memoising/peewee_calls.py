@@ -137,8 +137,7 @@ class PeeweeCalls:
             as_written()
             return
         if isinstance(before, State):
-            if is_alone:
-                self._places.expect(before)
+            self._places.expect(before, is_alone=is_alone)
             self._ledger.replaced(label, clock.seconds() - started)
             return
         as_written()
