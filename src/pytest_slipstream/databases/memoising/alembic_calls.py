@@ -187,6 +187,7 @@ class AlembicCalls:
         label = f"alembic {command} on {product}"
         as_written = functools.partial(self._original, context, **options)
         memo = way = expected = None
+        unknown = None
         try:
             call = self._call(context, label, options, as_written)
             if self._swapped(call, started):
@@ -200,7 +201,9 @@ class AlembicCalls:
                     return
                 expected = way.rehearse()
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         if memo is None or way is None or expected is None:

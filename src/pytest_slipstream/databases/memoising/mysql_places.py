@@ -23,7 +23,8 @@ from pytest_slipstream.databases.engines.mysql.sessions import (
 )
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, total
+from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, counts
+from pytest_slipstream.databases.memoising.mysql_glance import Glance, glance
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
 from pytest_slipstream.databases.memoising.mysql_tables import (
     FRUITLESS,
@@ -39,19 +40,6 @@ _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
 EMPTY = "no objects"
 _PRESENT = "SELECT id FROM information_schema.processlist WHERE db = {database}"
-# One row of few texts, since PyMySQL takes long for many columns and answers.
-_GLANCE = """
-SELECT {counter},
-(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
-CAST(concat(''{filled}) AS CHAR),
-(SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
- FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
-"""
-# MySQL keeps a table's next number on disk, too, which an insert that fails may move unseen.
-_INSERTED = """
-SELECT object_name, count_insert FROM performance_schema.table_io_waits_summary_by_table
-WHERE object_type = 'TABLE' AND object_schema = {database}
-"""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -72,18 +60,6 @@ class Caller(msgspec.Struct, frozen=True):
     def database(self) -> str:
         """Its name."""
         return self.address.database
-
-
-class Glance(msgspec.Struct, frozen=True):
-    """What a place is like: what the counters say, who is there, and what is in the tables.
-
-    ``inserted``: how often MySQL was told to insert.
-    """
-
-    counted: object
-    sessions: tuple[int, ...]
-    rows: Rows
-    inserted: dict[str, int]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -116,6 +92,10 @@ class Place:
         self._is_mysql = self._session.flavour == "mysql"
         self._inserted: dict[str, int] = {}
         """What it was when the tables were new."""
+        self._inserts: object = None
+        """What it was when nobody could write to the tables."""
+        self._is_quiet = not self._is_mysql
+        """Whether nobody had inserted anything on the server when that was compared last."""
 
     @property
     def holder(self) -> Holder | None:
@@ -146,10 +126,10 @@ class Place:
 
     def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
         """What is in tables."""
-        glance = self._glance(tables)
+        seen = self._glance(tables)
         if are_new:
-            self._inserted = glance.inserted
-        return glance.rows
+            self._inserted = seen.inserted
+        return seen.rows
 
     def all_rows(self, table: str) -> list[tuple[object, ...]]:
         """Those of one table."""
@@ -164,9 +144,14 @@ class Place:
 
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
-        glance = self._glance(made.tables)
-        self._inserted = glance.inserted
-        return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
+        if self._is_quiet:
+            counted, inserts = counts(self._session.rows(f"SELECT {self._reader.counter}")[0][0])
+            if inserts == self._inserts and self._reader.known_at(counted) == made.catalogue:
+                return True  # nobody can have written to them, or have set a next number
+        seen = self._glance(made.tables)
+        self._inserted = seen.inserted
+        self._is_quiet = not self._is_mysql and seen.inserts == self._inserts
+        return seen.rows == made.rows and self._reader.at(seen.counted) == made.catalogue
 
     def put_off(self, holder: Holder, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made.
@@ -181,45 +166,27 @@ class Place:
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
         try:
             wait = "" if self._is_mysql else f" WAIT {_LOCK_S}"  # the session's own on MySQL
-            glance = self._glance(tables, f"LOCK TABLES {locks}{wait}")
+            seen = self._glance(tables, f"LOCK TABLES {locks}{wait}")
         except pymysql.err.MySQLError as error:
             self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
                 raise UnknownResultError("tables that somebody uses") from error
             return False
-        is_known = self._reader.known_at(glance.counted) == made.catalogue
-        stranger = self._onlookers.stranger(self._route, glance.sessions) if is_known else None
+        is_known = self._reader.known_at(seen.counted) == made.catalogue
+        stranger = self._onlookers.stranger(self._route, seen.sessions) if is_known else None
         emptied: list[str] = []
         if is_known and stranger is None:
             self._held, self.whole = Held(holder, made), None
-            written = dict(glance.inserted.items() - self._inserted.items()).keys() & set(tables)
-            emptied += _emptied(database, glance.rows, made.rows, written)
+            self._inserts = seen.inserts
+            written = dict(seen.inserted.items() - self._inserted.items()).keys() & set(tables)
+            emptied += _emptied(database, seen.rows, made.rows, written)
         self._session.run([*emptied, "UNLOCK TABLES"])
         if stranger is not None:
             raise UnknownResultError(stranger)
         return is_known
 
     def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
-        database, reader = self._address.database, self._reader
-        filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
-        question = _GLANCE.format(
-            counter=reader.counter, database=literal(database), filled="".join(filled)
-        )
-        inserted = _INSERTED.format(database=literal(database))
-        counts = (inserted, *first, reader.counters) if self._is_mysql else first
-        *told, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
-            [*counts, question]
-        )
-        lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
-        return Glance(
-            counted=total(told[-1][1]) if self._is_mysql else counted,
-            sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
-            rows=Rows(
-                frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
-                {name: int(number) for name, _, number in lines},
-            ),
-            inserted={name: int(count) for name, count in told[0][1]} if self._is_mysql else {},
-        )
+        return glance(self._session, self._reader, self._address.database, tables, *first)
 
     def take_back(self) -> None:
         """The tables are made again."""

@@ -36,6 +36,12 @@ _OPTIONS = {
     "drop_tables": {"safe", "cascade", "restrict", "drop_sequences"},
 }
 _METHODS = ("create_table", "drop_table", "table_exists")
+_DATABASES = {  # of playhouse, whose statements go over the driver's connection, once and at once
+    "playhouse.pool",
+    "playhouse.postgres_ext",
+    "playhouse.psycopg3_ext",
+    "playhouse.sqlite_ext",
+}
 
 
 class PeeweeSession(Session):
@@ -116,6 +122,7 @@ class PeeweeCalls:
         parking: Parking | None = None
         before: Before | State | None = None
         is_alone = not database.in_transaction()
+        unknown = None
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -124,12 +131,13 @@ class PeeweeCalls:
                     parking, before = self._redo(database, session, statements, operation, check)
             self._seen.add(statements)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         if isinstance(before, State):
-            if is_alone:
-                self._places.expect(before)
+            self._places.expect(before, is_alone=is_alone)
             self._ledger.replaced(label, clock.seconds() - started)
             return
         as_written()
@@ -151,13 +159,16 @@ class PeeweeCalls:
     ) -> None:
         started = clock.seconds()
         label = f"{name} on SQLite"
+        unknown = None
         try:
             _refuse(name, database, models, options)
             _refuse_cycles(models)
             operation = (name, tuple(sorted(options.items())), self._statements.of(models))
             begun = self._on_sqlite.begin(_sqlite_of(database), label, operation)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         if begun.runs:
@@ -177,6 +188,7 @@ class PeeweeCalls:
         started = clock.seconds()
         label = f"{name} on {PRODUCT}"
         learn: Callable[[], None] | None = None
+        unknown = None
         try:
             _refuse(name, database, models, options)
             statements = self._statements.of(models)
@@ -193,7 +205,9 @@ class PeeweeCalls:
                     return
             self._seen.add(statements)
         except UnknownResultError as reason:
-            self._ledger.as_written(label, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(label, unknown)
             as_written()
             return
         as_written()
@@ -311,7 +325,8 @@ def _refuse(name: str, database: Any, models: list[Any], options: dict[str, Any]
     """
     if not options.keys() <= _OPTIONS[name]:
         raise UnknownResultError(f"the options {', '.join(sorted(options))}")
-    if not _is_peewees(type(database)):
+    modules = {base.__module__ for base in type(database).__mro__}
+    if not modules <= {"peewee", "builtins", *_DATABASES}:
         raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
     if getattr(database, "query_hooks", ()):
         raise UnknownResultError("a hook for the Database's statements")

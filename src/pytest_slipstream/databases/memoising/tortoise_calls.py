@@ -77,10 +77,13 @@ class TortoiseCalls:
         """Restore what the script comes to, or let it run and learn from it."""
         began_s = clock.seconds()
         results = self._results
+        unknown = None
         try:
             begun = await _on(client, lambda driver: results.begin(driver, LABEL, script))
         except UnknownResultError as reason:
-            self._ledger.as_written(LABEL, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(LABEL, unknown)
             await as_written()
             return
         if begun.runs:

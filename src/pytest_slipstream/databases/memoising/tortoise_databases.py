@@ -12,6 +12,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
@@ -97,12 +98,15 @@ class TortoiseDatabases:
     async def generate(self, client: Any, script: str, as_written: _AsWritten) -> None:
         """Bring the tables of a script into sight, or let it run and learn from it."""
         began_s = clock.seconds()
+        unknown = None
         try:
             server = _server(client)
             new = self._new.pop((server, client.database), _New(None, None))
             expected = await self._restored(server, client, script, new.template)
         except UnknownResultError as reason:
-            self._ledger.as_written(LABEL, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(LABEL, unknown)
             await as_written()
             return
         if new.template is not None and expected is None:
@@ -172,9 +176,10 @@ class TortoiseDatabases:
 
     async def _create(self, client: Any, original: _AsWritten) -> None:
         """Make a database, as a copy of a template if there is one."""
-        try:
+        server: Server | None = None
+        with suppress(UnknownResultError):
             server = _server(client)
-        except UnknownResultError:
+        if server is None:
             await original()
             return
         new = _New(None, None)
