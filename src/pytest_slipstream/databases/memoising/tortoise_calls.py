@@ -1,8 +1,8 @@
 """Tortoise's ``generate_schemas``, also by its contexts and initialisers for tests.
 
 All of them send one script that Tortoise has made of its models, so the script says what the models
-are. The invariant: whatever is not Tortoise's own client for SQLite or PostgreSQL runs as it is
-written.
+are. The invariant: whatever is not Tortoise's own client for SQLite, PostgreSQL or MySQL runs as it
+is written.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 
 from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising import tortoise_on_mysql
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 from pytest_slipstream.databases.memoising.tortoise_databases import CLIENT, TortoiseDatabases
+from pytest_slipstream.databases.memoising.tortoise_on_mysql import TortoiseOnMysql
 
 LABEL = "generate_schemas on SQLite"
 _ON_SQLITE = ("tortoise.backends.sqlite.client", "SqliteClient")
@@ -29,9 +31,16 @@ _T = TypeVar("_T")
 class TortoiseCalls:
     """Stands in for the method that sends the script, from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking, databases: TortoiseDatabases) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        checking: Checking,
+        databases: TortoiseDatabases,
+        on_mysql: TortoiseOnMysql,
+    ) -> None:
         self._ledger = ledger
         self._databases = databases
+        self._on_mysql = on_mysql
         self._results = SqliteResults(ledger, checking)
         self._original: Any = vars(BaseSchemaGenerator)[_METHOD]
 
@@ -48,6 +57,9 @@ class TortoiseCalls:
             elif (type(client).__module__, type(client).__qualname__) == CLIENT:
                 as_written = functools.partial(original, generator, creation_string)
                 await self._databases.generate(client, creation_string, as_written)
+            elif (type(client).__module__, type(client).__qualname__) == tortoise_on_mysql.CLIENT:
+                as_written = functools.partial(original, generator, creation_string)
+                await self._on_mysql.generate(client, creation_string, as_written)
             else:
                 reason = f"a client of the class {type(client).__qualname__}"
                 self._ledger.as_written("generate_schemas", reason)

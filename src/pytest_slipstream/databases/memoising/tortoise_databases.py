@@ -16,11 +16,9 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-import greenlet
-import msgspec
-
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising import tortoise_templates as templates
+from pytest_slipstream.databases.memoising.awaiting import awaiting
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.postgresql import Session
@@ -222,35 +220,11 @@ async def _source(client: Any) -> str | None:
     return str(found["source"]) if is_known else None
 
 
-class _Awaited(Session):
-    """A session of asyncpg's, for work in a greenlet whose parent awaits."""
-
-    def _execute(self, statement: str) -> Any:
-        return greenlet.getcurrent().parent.switch(statement)
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    rows: list[tuple[Any, ...]]
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.rows
-
-
 async def _in_transaction(client: Any, work: Callable[[Session], _T]) -> _T:
     """Do work over a connection of the client's, in a transaction of its own."""
     async with client.acquire_connection() as connection:
         async with connection.transaction():
-            running = greenlet.greenlet(lambda: work(_Awaited()))
-            result = running.switch()
-            while not running.dead:
-                try:
-                    rows = await connection.fetch(result)
-                except Exception:  # noqa: BLE001 - asyncpg has many; as written it will be said
-                    result = running.throw(UnknownResultError("a connection that fails"))
-                else:
-                    result = running.switch(_Answer([tuple(row) for row in rows]))
-            found: _T = result
-            return found
+            return await awaiting(connection.fetch, work)
 
 
 def _server(client: Any) -> Server:
