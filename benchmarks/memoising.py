@@ -176,7 +176,7 @@ def misses(rounds: int) -> Findings:
             "MariaDB": (beside_it, opposite),
         }
         try:
-            costs = {}
+            costs: dict[str, list[Cost]] = {}
             for name, (plain, memoised) in places.items():
                 costs |= in_turns(compared(name, plain, memoised, rounds), rounds)
         finally:
