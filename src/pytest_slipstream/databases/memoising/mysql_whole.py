@@ -119,12 +119,13 @@ class WholeOnMysql:
         began_s = clock.seconds()
         label = statement.label
         left: Warnings = ()
+        place: Place | None = None
+        outcome: Outcome | None = None
         try:
             left = yield from _left_over(connection)
             self._checking().is_due(statement.label)
             asked = yield from self._ask(connection)
             place = self._place(asked.server, statement.name, connection)
-            outcome = None
             if place is not None and isinstance(statement, Create):
                 outcome = yield from self._create(connection, statement, place, asked)
             elif place is not None and isinstance(statement, Drop):
@@ -132,8 +133,7 @@ class WholeOnMysql:
                 outcome = yield from self._drop(connection, statement, place, asked)
         except UnknownResultError as reason:
             self._ledger.as_written(statement.label, str(reason))
-            yield from self._send(connection, statement.text, left)
-            return
+            place = None
         if place is None:
             yield from self._send(connection, statement.text, left)
         elif outcome is not None:
