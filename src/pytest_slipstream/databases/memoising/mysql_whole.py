@@ -109,6 +109,7 @@ class WholeOnMysql:
         began_s = clock.seconds()
         label = statement.label
         left: Warnings = ()
+        place: Place | None = None
         try:
             left = yield from _left_over(connection)
             self._checking().is_due(statement.label)
@@ -122,8 +123,7 @@ class WholeOnMysql:
                 outcome = yield from self._drop(connection, statement, place, asked)
         except UnknownResultError as reason:
             self._ledger.as_written(statement.label, str(reason))
-            yield from self._send(connection, statement.text, left)
-            return
+            place = None
         if place is None:
             yield from self._send(connection, statement.text, left)
         elif outcome is not None:
