@@ -1,4 +1,4 @@
-"""The fixtures as teams write them: a database, an application and an override for each test."""
+"""The fixtures as teams write them: a database and an override for each test."""
 
 import os
 
@@ -13,6 +13,7 @@ from shop.main import create_app
 
 URL = os.environ.get("SHOP_TEST_DATABASE_URL", "sqlite://")
 IN_MEMORY = {"connect_args": {"check_same_thread": False}, "poolclass": StaticPool}
+APP = create_app(URL)
 
 
 @pytest.fixture
@@ -42,7 +43,6 @@ def app(engine, session):
         with Session(engine) as session:
             yield session
 
-    app = create_app(URL)
-    app.dependency_overrides[get_session] = get_test_session
-    yield app
-    app.dependency_overrides.clear()
+    APP.dependency_overrides[get_session] = get_test_session
+    yield APP
+    APP.dependency_overrides.clear()

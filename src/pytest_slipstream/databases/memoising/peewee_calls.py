@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from contextlib import suppress
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -235,14 +236,13 @@ class Statements:
     """
 
     def __init__(self) -> None:
-        self._noted: dict[tuple[int, ...], tuple[list[Any], Hashable]] = {}
+        self._noted: dict[tuple[int, ...], tuple[_Values, Hashable]] = {}
 
     def of(self, models: list[Any]) -> Hashable:
         """The statements, as a value that can be compared."""
         key = tuple(map(id, models))
-        values = _values(models)
         noted = self._noted.get(key)
-        if noted is not None and len(noted[0]) == len(values) and all(map(is_, noted[0], values)):
+        if noted is not None and noted[0].are_still_those_of(models):
             return noted[1]
         made: list[Hashable] = []
         for model in peewee.sort_models(models):
@@ -250,25 +250,38 @@ class Statements:
             made += [(sql, repr(values)) for sql, values in (each.query() for each in contexts)]
         if all(_is_peewees(type(field)) for model in models for field in model._meta.sorted_fields):
             # With what making them has cached; a field of the project's own is asked each time.
-            self._noted[key] = _values(models), tuple(made)
+            self._noted[key] = _Values(models), tuple(made)
         return tuple(made)
 
 
-def _values(models: list[Any]) -> list[Any]:
+class _Values:
     """All values of models and their fields, and what stands in their collections."""
-    found: list[Any] = []
-    for model in models:
-        for holder in (model._meta, *model._meta.sorted_fields):
-            values = list(vars(holder).values())
-            found.append(holder)
-            found += values
-            for value in values:
-                if isinstance(value, list | tuple):
-                    found += value
-                elif isinstance(value, dict):
-                    found += value
-                    found += value.values()
-    return found
+
+    def __init__(self, models: list[Any]) -> None:
+        self._metas = [model._meta for model in models]
+        self._collections: list[Collection[Any]] = []
+        """As they are at any time, so that only what they hold is to be compared."""
+        for meta in self._metas:
+            for holder in (meta, *meta.sorted_fields):
+                self._keep(vars(holder))
+                for value in vars(holder).values():
+                    if isinstance(value, list | dict):
+                        self._keep(value)
+        self._lengths = list(map(len, self._collections))
+        self._values = list(chain.from_iterable(self._collections))
+
+    def _keep(self, collection: list[Any] | dict[Any, Any]) -> None:
+        self._collections.append(collection)
+        if isinstance(collection, dict):
+            self._collections.append(collection.values())
+
+    def are_still_those_of(self, models: list[Any]) -> bool:
+        """Whether nothing has been assigned, appended or removed."""
+        return (
+            all(map(is_, (model._meta for model in models), self._metas))
+            and list(map(len, self._collections)) == self._lengths
+            and all(map(is_, chain.from_iterable(self._collections), self._values))
+        )
 
 
 def _refuse_cycles(models: list[Any]) -> None:

@@ -7,6 +7,7 @@ written.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
@@ -154,6 +155,7 @@ def read(text: str) -> Create | Drop | None:
     )
 
 
+@lru_cache(maxsize=16)  # of those that memoising sends again and again
 def looks(text: str) -> bool:
     """Whether a statement could tell what databases there are, save by one name."""
     by_name = len(_ONE_DATABASE.findall(text))
