@@ -8,25 +8,26 @@ is left alone runs as it is written, which is always right.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from statistics import median
 
 import msgspec
 
-IN_VAIN = 5
-"""After so many looks in a row that led to nothing, as many calls are left alone; the next time
-twice as many, and so on: operations that suit memoising later in the run are found then."""
+IN_VAIN = 8
+"""After so many looks in a row that led to nothing, there is none for as long as it takes until the
+looks are `ALLOWED` of what the operation took: what suits memoising later in the run is found."""
+ALLOWED = 0.025
 JUDGED_BY = 8
-"""Seconds of so many looks, the latest, tell what an operation costs: one that a busy machine held
-up says nothing."""
+"""So many replacements, the latest, tell what one saves: one that a busy machine held up says
+nothing."""
 _WRITTEN = 3
 
 
 class Typical(msgspec.Struct, frozen=True):
-    """One operation: how often it was looked at, what a look saved (less than 0 where it cost more
-    than it saved), and what it takes as it is written, in seconds."""
+    """One operation: how often it was replaced, what that saved (less than 0 where it took longer)
+    and what it takes as it is written, in seconds."""
 
-    looks: int
+    uses: int
     saved_s: float
     written_s: float
 
@@ -39,24 +40,35 @@ def too_dear(operations: Iterable[Typical]) -> str | None:
         operations: Those of which enough is known.
     """
     known = tuple(operations)
-    saved_s = sum(one.looks * one.saved_s for one in known)
+    saved_s = sum(one.uses * one.saved_s for one in known)
     if saved_s >= 0:
         return None
-    looks = sum(one.looks for one in known)
-    written_s = sum(one.looks * one.written_s for one in known) / looks
-    taken_s = written_s - saved_s / looks
+    uses = sum(one.uses for one in known)
+    written_s = sum(one.uses * one.written_s for one in known) / uses
+    taken_s = written_s - saved_s / uses
     return f"to replace it took longer: {taken_s * 1e3:.1f} ms instead of {written_s * 1e3:.1f} ms"
+
+
+def calls_to_rest(looks_s: Sequence[float], written_s: float) -> int:
+    """For how many calls there is to be no look, after some that led to nothing.
+
+    Args:
+        looks_s: Seconds of each look.
+        written_s: Seconds of the operation as it is written.
+    """
+    if not written_s:
+        return 0
+    return int(len(looks_s) * median(looks_s) / (ALLOWED * written_s))
 
 
 class _Account:
     """What is known of one operation."""
 
     def __init__(self) -> None:
-        self.looks = 0
-        self.in_vain = 0
+        self.uses = 0
         self.resting = 0
-        self.next_rest = IN_VAIN
         self.problem = ""
+        self._vain_s: list[float] = []
         self.saved_s: deque[float] = deque(maxlen=JUDGED_BY)
         self._written_s: deque[float] = deque(maxlen=_WRITTEN)
 
@@ -68,14 +80,20 @@ class _Account:
     def note_written(self, seconds: float) -> None:
         self._written_s.append(seconds)
 
-    def note_vain(self, problem: str) -> None:
-        self.in_vain += 1
+    def note_vain(self, taken_s: float, problem: str) -> None:
+        self._vain_s.append(taken_s)
         self.problem = problem
-        if self.in_vain % IN_VAIN == 0:
-            self.resting, self.next_rest = self.next_rest, 2 * self.next_rest
+        if len(self._vain_s) == IN_VAIN:
+            self.resting = calls_to_rest(self._vain_s, self.written_s)
+            self._vain_s.clear()
 
-    def note_use(self) -> None:
-        self.in_vain, self.next_rest = 0, IN_VAIN
+    def note_use(self, taken_s: float) -> None:
+        """It pays for the looks in vain since the last one, but not for what it took to learn."""
+        in_vain_s = sum(self._vain_s) if self.uses else 0.0
+        self._vain_s.clear()
+        self.uses += 1
+        if self.written_s:
+            self.saved_s.append(self.written_s - taken_s - in_vain_s)
 
 
 class Worth:
@@ -89,7 +107,6 @@ class Worth:
         self._accounts: dict[Hashable, _Account] = {}
         self._before: Hashable = None
         self._given_up: str | None = None
-        self._is_of_use = False
 
     def begin(self, operation: Hashable) -> tuple[Hashable, str | None]:
         """An operation is called.
@@ -110,34 +127,27 @@ class Worth:
             return key, f"not looked at, since it was in vain before: {account.problem}"
         return key, None
 
-    def vain(self, key: Hashable, taken_s: float, written_s: float | None, problem: str) -> None:
+    def vain(self, key: Hashable, taken_s: float, written_s: float, problem: str) -> None:
         """A look led to nothing.
 
         Args:
             key: Of the operation.
             taken_s: All of the look, and of keeping what it came to.
-            written_s: What it took to run as it is written, where that is known.
+            written_s: What it then took to run as it is written.
             problem: What stood in the way.
         """
         account = self._accounts[key]
-        if written_s is not None:
-            account.note_written(written_s)
-        account.note_vain(problem)
-        self._note(account, -taken_s)
+        account.note_written(written_s)
+        account.note_vain(taken_s, problem)
 
     def replaced(self, key: Hashable, taken_s: float) -> None:
         """A kept result took the place of an operation; ``taken_s`` is all that this took."""
         account = self._accounts[key]
-        account.note_use()
-        self._is_of_use = True
-        self._note(account, account.written_s - taken_s if account.written_s else 0.0)
-
-    def _note(self, account: _Account, saved_s: float) -> None:
-        if not self._is_of_use:  # to learn costs once, and is not what is judged
+        account.note_use(taken_s)
+        if account.uses % JUDGED_BY or self._given_up is not None:
             return
-        account.looks += 1
-        account.saved_s.append(saved_s)
-        known = [one for one in self._accounts.values() if len(one.saved_s) == JUDGED_BY]
         self._given_up = too_dear(
-            Typical(one.looks, median(one.saved_s), one.written_s) for one in known
+            Typical(one.uses, median(one.saved_s), one.written_s)
+            for one in self._accounts.values()
+            if len(one.saved_s) >= JUDGED_BY // 2
         )
