@@ -44,6 +44,7 @@ GROUPS = {
     "sqlite": Group(sqlite.strategies, 100, 20),
     "mysql": Group(mysql.strategies, 60, 10),
     "memoise": Group(memoising.pairs, 60, 10),
+    "memoise-miss": Group(memoising.misses, 30, 5),
     "imports": Group(importing.importing, 7, 3),
     "rollback": Group(rollback.fixtures, 7, 2),
     "start": Group(processes.starting, 11, 3),

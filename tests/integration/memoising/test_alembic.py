@@ -331,6 +331,19 @@ def test_statements_that_are_only_written_down(
     assert len(set(written)) == 1
 
 
+def test_a_migration_that_cannot_be_only_written_down(chain: Chain) -> None:
+    chain.add('op.get_bind().execute("SELECT 1").scalar()')
+
+    def program(trial: Trial) -> None:
+        with pytest.raises(AttributeError) as caught:
+            command.upgrade(chain.config(), "head", sql=True)
+        assert caught.value.__context__ is None
+
+    counts = compared(program)
+
+    assert counts.reasons == {"statements that are only written down"}
+
+
 def test_env_py_runs_each_time(chain: Chain) -> None:
     chain.change_env("def run(", "context.config.attributes['ran'].append(1)\n\ndef run(")
     ran: list[int] = []

@@ -435,6 +435,26 @@ def test_functions_that_listen_are_called() -> None:
     assert any("note" in reason for reason in counts.reasons)
 
 
+def test_errors_are_the_suites_own() -> None:
+    """What is being handled when an error is raised is part of it, and of its traceback."""
+
+    def make() -> Program:
+        metadata = shop()
+
+        @event.listens_for(metadata, "after_create")
+        def fail(target: object, connection: object, **options: object) -> None:
+            raise LookupError("no person")
+
+        def program(engine: Engine) -> object:
+            with pytest.raises(LookupError) as caught:
+                metadata.create_all(engine)
+            return repr(caught.value.__context__)
+
+        return program
+
+    assert any("fail" in reason for reason in compared(make).reasons)
+
+
 def test_statements_that_somebody_counts_are_sent() -> None:
     def make() -> Program:
         metadata = shop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -148,6 +148,7 @@ CHANGES = (
     "COMMENT ON TABLE person IS 'someone'",
     "GRANT SELECT ON person TO PUBLIC",
     "GRANT CREATE ON SCHEMA public TO PUBLIC",
+    "COMMENT ON SCHEMA public IS 'ours'",
     "DROP TABLE purchase",
     "DROP INDEX ix_purchase_person_id",
     "TRUNCATE purchase",
@@ -211,7 +212,40 @@ def test_what_is_changed_in_the_transaction_that_made_it(compared: Compared, cha
     assert compared(make).replaced == {}
 
 
-@pytest.mark.parametrize("change", [CHANGES[13], CHANGES[15]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE raw (id integer)",
+        "COMMENT ON TABLE person IS 'someone'",
+        "GRANT CREATE ON SCHEMA public TO PUBLIC",
+        "SELECT 1",
+    ],
+)
+def test_what_is_done_besides_in_the_callers_transaction(compared: Compared, change: str) -> None:
+    def make() -> Program:
+        metadata = shop()
+        rounds = iter(range(ROUNDS))
+
+        def program(trial: Trial) -> None:
+            number = next(rounds)
+            with trial.engine.begin() as connection:
+                metadata.create_all(connection)
+                if number == MADE:
+                    connection.execute(text(change))
+            trial.execute("INSERT INTO person (name) VALUES ('Ada')")
+            trial.look()
+            with trial.engine.begin() as connection:
+                metadata.drop_all(connection)
+            trial.look()
+            if number == MADE:
+                trial.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+
+        return program
+
+    assert compared(make).replaced["drop_all"] > 0
+
+
+@pytest.mark.parametrize("change", ["CREATE TABLE raw (id integer)", CHANGES[15]])
 def test_what_a_test_makes_while_there_are_no_tables(compared: Compared, change: str) -> None:
     def make() -> Program:
         metadata = shop()
@@ -342,20 +376,30 @@ def test_who_does_more_when_a_transaction_ends(compared: Compared) -> None:
     compared(make)
 
 
+class Noting(psycopg.Cursor[Any]):
+    """Notes what is sent."""
+
+    sent: ClassVar[list[str]] = []
+
+    def execute(self, query: Any, *args: Any, **options: Any) -> Any:
+        self.sent.append(str(query))
+        return super().execute(query, *args, **options)
+
+
 def test_that_slipstream_listens_costs_no_second_look(new_database: NewDatabase) -> None:
-    sent: list[str] = []
-    accounting = Statements(lambda *told: sent.append(told[-1]), lambda cursor: None)
+    accounting = Statements(lambda *told: None, lambda cursor: None)
     memoising = Memoising(NEVER_SAMPLED, audit=False)
-    engine = create_engine(url(new_database(), driver="psycopg"))
+    address = url(new_database(), driver="psycopg")
+    engine = create_engine(address, connect_args={"cursor_factory": Noting})
     metadata = shop()
     accounting.put_up()
     memoising.put_up()
     try:
         for _ in range(50):  # until nobody else writes on this server in between
             metadata.drop_all(engine)
-            sent.clear()
+            Noting.sent.clear()
             metadata.create_all(engine)
-            all_sent = "".join(sent)
+            all_sent = "".join(Noting.sent)
             if "RENAME TO" in all_sent and "pg_catalog.pg_attribute" not in all_sent:
                 break
         else:
@@ -365,6 +409,29 @@ def test_that_slipstream_listens_costs_no_second_look(new_database: NewDatabase)
         engine.dispose()
         memoising.take_down()
         accounting.take_down()
+
+
+@pytest.mark.parametrize("prefixes", [[], ["UNLOGGED"]])
+@pytest.mark.parametrize(
+    "moved", ["SELECT nextval('person_id_seq')", "INSERT INTO person (id) VALUES (default)"]
+)
+def test_a_sequence_that_moves_though_no_row_is_left(
+    compared: Compared, prefixes: list[str], moved: str
+) -> None:
+    def make() -> Program:
+        metadata = MetaData()
+        Table("person", metadata, Column("id", Integer, primary_key=True), prefixes=prefixes)
+
+        def program(trial: Trial) -> None:
+            metadata.create_all(trial.engine)
+            trial.look()
+            with trial.engine.connect() as connection:
+                connection.execute(text(moved))
+            metadata.drop_all(trial.engine)
+
+        return program
+
+    assert compared(make).replaced["create_all"] == ROUNDS - MADE
 
 
 def test_more_rows_than_a_page_holds(compared: Compared) -> None:

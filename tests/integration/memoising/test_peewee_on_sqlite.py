@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import peewee
 import pytest
 from playhouse.pool import PooledSqliteDatabase
+from playhouse.pwasyncio import AsyncSqliteDatabase
+from playhouse.sqliteq import SqliteQueueDatabase
 
 from memoised import NEVER_SAMPLED, Counts
 from pytest_slipstream.databases.engines.sqlite import content
@@ -142,6 +145,17 @@ def test_in_a_transaction_that_is_rolled_back() -> None:
     assert compared(program).reasons == {"a transaction that is open"}
 
 
+def test_errors_in_a_transaction_are_the_suites_own() -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        with database.atomic():
+            database.create_tables(models)
+            with pytest.raises(peewee.OperationalError) as caught:
+                database.create_tables(models, safe=False)
+        return repr(caught.value.__context__.__context__)
+
+    assert compared(program).reasons == {"a transaction that is open"}
+
+
 def test_foreign_keys_in_a_cycle_that_forbid_a_drop() -> None:
     def new_models(database: Any) -> list[Any]:
         class Chief(peewee.Model):
@@ -179,3 +193,38 @@ def test_a_database_that_is_closed_and_does_not_connect_by_itself() -> None:
         return None
 
     compared(program, lambda name: peewee.SqliteDatabase(":memory:", autoconnect=False))
+
+
+def test_an_asynchronous_database(tmp_path: Path) -> None:
+    memoising = Memoising(NEVER_SAMPLED, audit=False)
+    memoising.put_up()
+    try:
+        tables = [asyncio.run(_asynchronous(tmp_path / "shop.db")) for _ in range(ROUNDS)]
+    finally:
+        memoising.take_down()
+
+    assert tables == [["person", "purchase"]] * ROUNDS
+    assert Counts(memoising).reasons == {"a Database of the class AsyncSqliteDatabase"}
+
+
+async def _asynchronous(path: Path) -> list[str]:
+    database = AsyncSqliteDatabase(str(path))
+    models = models_of(database)
+    await database.acreate_tables(models)
+    tables: list[str] = await database.run(database.get_tables)
+    await database.adrop_tables(models)
+    await database.close_pool()
+    return tables
+
+
+def test_a_queue_of_statements(tmp_path: Path) -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        database.start()
+        found = for_each_test(database, models, number)
+        database.stop()
+        return found
+
+    counts = compared(
+        program, lambda name: SqliteQueueDatabase(tmp_path / f"{name}.db", autostart=False)
+    )
+    assert counts.reasons == {"a Database of the class SqliteQueueDatabase"}

@@ -194,6 +194,7 @@ class AlembicCalls:
             as_written()
             return
         memo = way = expected = None
+        unknown = None
         try:
             call = self._call(context, label, options, attempt)
             if self._swapped(call, attempt):
@@ -207,7 +208,9 @@ class AlembicCalls:
                     return
                 expected = way.rehearse()
         except UnknownResultError as reason:
-            attempt.refused(str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            attempt.refused(unknown)
             with attempt.writing():
                 as_written()
             return

@@ -13,7 +13,10 @@ from pytest_slipstream import events
 
 class UnknownResultError(Exception):
     """What an operation comes to cannot be known, so it runs as it is written; the text names what
-    it meets or depends on."""
+    it meets or depends on.
+
+    It runs after the `except` clause: within, this would be the context of the suite's own errors.
+    """
 
 
 class Ledger:

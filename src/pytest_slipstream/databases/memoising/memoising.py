@@ -129,8 +129,10 @@ class Memoising:
     def _meet_tortoise(self, module: ModuleType) -> None:
         def follow() -> None:
             from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
+            from pytest_slipstream.databases.memoising.tortoise_on_mysql import TortoiseOnMysql
 
-            self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise()))
+            on_mysql = TortoiseOnMysql(self._ledger, self._on_mysql)
+            self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise(), on_mysql))
 
         method = ("generate_from_string",)
         self._stand_in(FirstCalls(module.BaseSchemaGenerator, method, follow))

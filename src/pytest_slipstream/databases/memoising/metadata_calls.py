@@ -123,11 +123,13 @@ class MetadataCalls:
             elif isinstance(bind, Engine):
                 with bind.begin() as connection:
                     after = self._run(call, connection)
-                if after is not None and _is_unheard(bind):
-                    self._places.expect(after)
+                if after is not None:
+                    self._places.expect(after, is_alone=_is_unheard(bind))
             elif isinstance(bind, Connection):
                 begin_by_itself(bind)
-                self._run(call, bind)
+                after = self._run(call, bind)
+                if after is not None:
+                    self._places.expect(after, is_alone=False)
             else:
                 call.as_written(bind)
 
@@ -153,13 +155,16 @@ class MetadataCalls:
             "postgresql": self._run_postgresql,
         }
         run = ways.get(call.product, self._run_mysql)
+        unknown = None
         try:
             refuse_listeners(connection)
             known = self._known_of(call.metadata, connection.dialect)
             known.prepare(connection.dialect, call.name, call.tables)
             outcome = run(call, connection, known)
         except UnknownResultError as reason:
-            attempt.refused(str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            attempt.refused(unknown)
             with attempt.writing():
                 call.as_written(connection)
             return None

@@ -36,8 +36,9 @@ _SETTINGS_OF_MYSQL = (
     *("sql_require_primary_key", "sql_generate_invisible_primary_key", "default_table_encryption"),
     *("default_collation_for_utf8mb4", "restrict_fk_on_non_standard_key"),
 )
-_QUESTION = f"""{OWN} connection_id(), database(), @@version,
-concat_ws(' ', @@hostname, @@port, @@datadir, @@pid_file),
+SERVER = "concat_ws(' ', @@hostname, @@port, @@datadir, @@pid_file)"
+"""What tells servers apart."""
+_QUESTION = f"""{OWN} connection_id(), database(), @@version, {SERVER},
 concat_ws('; ', user(), current_user(), current_role(), {{settings}})
 """
 _USED = """

@@ -22,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_slipstream.databases.memoising import mysql_sending as sending
+from pytest_slipstream.databases.memoising.mysql_sending import Instead
 from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ OWN = f"SELECT {MARK}"
 """What slipstream itself asks over the application's connection begins so, or with the mark."""
 
 # All are made after PyMySQL: a connection is a Connection, and sends by `_execute_command`.
+_ENTERS = r"\s*USE\s+`?([^\s;`]+)"
 _CONNECTS = {"pymysql": "connect", "aiomysql": "_connect", "asyncmy": "connect"}
 _UNSEEN = ("MySQLdb", "mysql.connector", "mariadb", "pyodbc", "cymysql", "connectorx", "duckdb")
 _SERVERS = ("mariadbd", "mysqld", "mariadbd-safe", "mysqld_safe")
@@ -42,6 +45,7 @@ _LOOKS_AT_NOTHING = (  # compiled when it is used: this module is there in every
     r"\s*(?:(?:COMMIT|ROLLBACK|BEGIN|START\s+TRANSACTION|USE\s+[^\s;]+"
     r"|SET\s(?:(?!\b(?:select|statement)\b)[^(;])*"
     r"|SELECT\s+(?:@@[\w.]+|\d+|version\(\)|database\(\)|connection_id\(\))"
+    r"|SHOW\s+WARNINGS"
     r"|SHOW\s+(?:(?:GLOBAL|SESSION)\s+)?VARIABLES\s+LIKE\s+'[^';]*')\s*;?\s*$"
     r"|(?:SELECT )?" + re.escape(MARK) + ")"
 )
@@ -54,10 +58,19 @@ class Onlookers:
 
     Args:
         look: Called before anything that could see a drop that is put off; see `watch`.
+        is_gone: Whether a database of some name is dropped, which is put off.
+        instead: What is sent in the place of a statement about whole databases.
     """
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        look: Callable[[], None],
+        is_gone: Callable[[str], bool],
+        instead: Callable[[Any, Any], Instead],
+    ) -> None:
         self._look = look
+        self._is_gone = is_gone
+        self._instead = instead
         self._ids: set[tuple[object, int]] = set()
         self._classes: list[type] = []
         self._hook = ImportHook({name: partial(self._meet, name) for name in _CONNECTS})
@@ -65,6 +78,8 @@ class Onlookers:
         self._guards: list[Callable[[], None]] = []
         self._sees_forks = False
         self._counting: set[type] = set()
+        self._answering: set[type] = set()
+        self._answers = sending.Answers()
         self._tables_made: Counter[tuple[object, int]] = Counter()
 
     def put_up(self) -> None:
@@ -124,7 +139,8 @@ class Onlookers:
             self._look()
 
     def _look_by(self, connection: Any, command: int, sent: Any, *_: Any) -> None:
-        if looks(command, sent):  # to whichever server: one has many names
+        # To whichever server: one has many names.
+        if looks(command, sent) or self._is_gone(_entered(command, sent)):
             self._look()
 
     def _guard(self, holder: Any, name: str, look: Callable[..., None]) -> None:
@@ -144,6 +160,8 @@ class Onlookers:
 
         @wraps(original)
         def connect(connection: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._is_gone(as_text(parameter(connection, "db") or "")):
+                self._look()
             done = original(connection, *args, **kwargs)
             if inspect.isawaitable(done):
                 return self._noted_then(done, connection)
@@ -151,6 +169,8 @@ class Onlookers:
             return done
 
         self._undo.append(_replace(kind, _CONNECTS[driver], connect))
+        door = sending.door(kind.query, self._instead, is_awaited=driver != "pymysql")
+        self._undo.append(_replace(kind, "query", door))
 
     async def _noted_then(self, connecting: Any, connection: Any) -> Any:
         done = await connecting
@@ -163,24 +183,39 @@ class Onlookers:
             kind = next(kind for kind in self._classes if isinstance(connection, kind))
             self._count(kind)
 
+    def answer(self, connection: Any, warnings: str) -> None:
+        """Have the warnings of a connection's last statement told by another question."""
+        kind = next(kind for kind in self._classes if isinstance(connection, kind))
+        if kind not in self._answering:
+            self._answering.add(kind)
+            self._send_by(kind, self._answers.sending)
+        self._answers.of[connection] = warnings
+
     def _count(self, kind: type) -> None:
         """Count the tables that its connections make, which only MySQL needs."""
         if kind in self._counting:
             return
         self._counting.add(kind)
+
+        def counting(original: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(original)
+            def counted(connection: Any, command: int, sent: Any, *args: Any) -> Any:
+                if command == _QUERY and re.match(
+                    _MAKES_TABLE, as_text(sent[:_BEGINNING]), re.IGNORECASE
+                ):
+                    self._tables_made[route_of(connection), connection.thread_id()] += 1
+                return original(connection, command, sent, *args)
+
+            return counted
+
+        self._send_by(kind, counting)
+
+    def _send_by(self, kind: type, way: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        """Replace how its connections send, below what watches them."""
         is_watching = bool(self._guards)
         self.leave_alone()
         original = kind._execute_command  # type: ignore[attr-defined]
-
-        @wraps(original)
-        def counted(connection: Any, command: int, sent: Any, *args: Any) -> Any:
-            if command == _QUERY and re.match(
-                _MAKES_TABLE, _text(sent[:_BEGINNING]), re.IGNORECASE
-            ):
-                self._tables_made[route_of(connection), connection.thread_id()] += 1
-            return original(connection, command, sent, *args)
-
-        self._undo.append(_replace(kind, "_execute_command", counted))
+        self._undo.append(_replace(kind, "_execute_command", way(original)))
         if is_watching:
             self.watch()
 
@@ -194,10 +229,19 @@ def looks(command: int, sent: str | bytes | bytearray) -> bool:
     """Whether a command of the protocol could tell what tables there are."""
     if command != _QUERY:
         return command not in (_QUIT, _INIT_DB, _KILL, _PING)
-    return re.match(_LOOKS_AT_NOTHING, _text(sent), re.IGNORECASE) is None
+    return re.match(_LOOKS_AT_NOTHING, as_text(sent), re.IGNORECASE) is None
 
 
-def _text(sent: str | bytes | bytearray) -> str:
+def _entered(command: int, sent: str | bytes | bytearray) -> str:
+    """Which database a command makes the session's, if any."""
+    if command == _INIT_DB:
+        return as_text(sent)
+    found = re.match(_ENTERS, as_text(sent), re.IGNORECASE) if command == _QUERY else None
+    return found[1] if found else ""
+
+
+def as_text(sent: str | bytes | bytearray) -> str:
+    """What is sent."""
     return sent if isinstance(sent, str) else bytes(sent).decode("utf-8", "replace")
 
 

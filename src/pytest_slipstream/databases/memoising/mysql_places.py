@@ -23,27 +23,25 @@ from pytest_slipstream.databases.engines.mysql.sessions import (
 )
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, total
+from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue, Reader, counts
+from pytest_slipstream.databases.memoising.mysql_glance import Glance, counters_under, glance
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
-from pytest_slipstream.databases.memoising.mysql_tables import Holder, Made, Rows, dropped
+from pytest_slipstream.databases.memoising.mysql_tables import (
+    FRUITLESS,
+    Holder,
+    Made,
+    Rows,
+    dropped,
+)
 
 _LOCK_S = 1
 """How long the lock of tables is waited for, which the server itself takes at times."""
 _PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
-# One row of few texts, since PyMySQL takes long for many columns and answers.
-_GLANCE = """
-SELECT {counter},
-(SELECT group_concat(id) FROM information_schema.processlist WHERE db = {database}),
-CAST(concat(''{filled}) AS CHAR),
-(SELECT group_concat(table_name, ' ', auto_increment SEPARATOR '\n')
- FROM information_schema.tables WHERE table_schema = {database} AND auto_increment <> 1)
-"""
-# MySQL keeps a table's next number on disk, too, which an insert that fails may move unseen.
-_INSERTED = """
-SELECT object_name, count_insert FROM performance_schema.table_io_waits_summary_by_table
-WHERE object_type = 'TABLE' AND object_schema = {database}
-"""
+_OFTEN = 2
+"""After tests that write nothing have followed one another so often, the next is taken for one."""
+EMPTY = "no objects"
+_PRESENT = "SELECT id FROM information_schema.processlist WHERE db = {database}"
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -64,18 +62,6 @@ class Caller(msgspec.Struct, frozen=True):
     def database(self) -> str:
         """Its name."""
         return self.address.database
-
-
-class Glance(msgspec.Struct, frozen=True):
-    """What a place is like: what the counters say, who is there, and what is in the tables.
-
-    ``inserted``: how often MySQL was told to insert.
-    """
-
-    counted: object
-    sessions: tuple[int, ...]
-    rows: Rows
-    inserted: dict[str, int]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -101,14 +87,33 @@ class Place:
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
         self._held: Held | None = None
+        self.whole: Held | None = None
+        """Tables that are all there is, as far as is known."""
+        self.is_gone = False
+        """Whether the database is there, though it is dropped, too."""
         self._is_mysql = self._session.flavour == "mysql"
         self._inserted: dict[str, int] = {}
         """What it was when the tables were new."""
+        self._inserts: object = None
+        """What it was when nobody could write to the tables."""
+        self._unwritten = 0
+        """How many times in a row there was nothing to empty."""
+        self._is_quiet = not self._is_mysql
+        """Whether nobody had inserted anything on the server when that was compared last."""
 
     @property
     def holder(self) -> Holder | None:
         """Whose tables are there, though they are dropped."""
         return None if self._held is None else self._held.holder
+
+    @property
+    def state(self) -> object:
+        """What the database was like when it was seen last; None if that is not known."""
+        return EMPTY if self._held is not None else self.whole and self.whole.made.catalogue
+
+    def keeps(self, holder: Holder, made: Made) -> None:
+        """Tables have just been made, and may be all there is."""
+        self.whole = Held(holder, made) if made.is_all else None
 
     def sees(self, connection_id: int) -> bool:
         """Whether a session of the application's is one of this server's, in this database."""
@@ -125,10 +130,10 @@ class Place:
 
     def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
         """What is in tables."""
-        glance = self._glance(tables)
+        seen = self._glance(tables)
         if are_new:
-            self._inserted = glance.inserted
-        return glance.rows
+            self._inserted = seen.inserted
+        return seen.rows
 
     def all_rows(self, table: str) -> list[tuple[object, ...]]:
         """Those of one table."""
@@ -143,9 +148,14 @@ class Place:
 
     def is_as_made(self, made: Made) -> bool:
         """Whether the tables are as they were when they were new."""
-        glance = self._glance(made.tables)
-        self._inserted = glance.inserted
-        return glance.rows == made.rows and self._reader.at(glance.counted) == made.catalogue
+        if self._is_quiet:
+            counted, inserts = counts(self._session.rows(f"SELECT {self._reader.counter}")[0][0])
+            if inserts == self._inserts and self._reader.known_at(counted) == made.catalogue:
+                return True  # nobody can have written to them, or have set a next number
+        seen = self._glance(made.tables)
+        self._inserted = seen.inserted
+        self._is_quiet = not self._is_mysql and seen.inserts == self._inserts
+        return seen.rows == made.rows and self._reader.at(seen.counted) == made.catalogue
 
     def put_off(self, holder: Holder, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made.
@@ -158,55 +168,82 @@ class Place:
         """
         database, tables = self._address.database, made.tables
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
+        lock = f"LOCK TABLES {locks}{'' if self._is_mysql else f' WAIT {_LOCK_S}'}"
         try:
-            wait = "" if self._is_mysql else f" WAIT {_LOCK_S}"  # the session's own on MySQL
-            glance = self._glance(tables, f"LOCK TABLES {locks}{wait}")
+            if self._unwritten >= _OFTEN and self._put_off_unwritten(lock, holder, made):
+                return True
+            seen = self._glance(tables, lock)  # on MySQL it waits as long as the session does
         except pymysql.err.MySQLError as error:
             self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
                 raise UnknownResultError("tables that somebody uses") from error
             return False
-        is_known = self._reader.known_at(glance.counted) == made.catalogue
-        stranger = self._onlookers.stranger(self._route, glance.sessions) if is_known else None
+        is_known = self._reader.known_at(seen.counted) == made.catalogue
+        stranger = self._onlookers.stranger(self._route, seen.sessions) if is_known else None
         emptied: list[str] = []
         if is_known and stranger is None:
-            self._held = Held(holder, made)
-            written = dict(glance.inserted.items() - self._inserted.items()).keys() & set(tables)
-            emptied += _emptied(database, glance.rows, made.rows, written)
+            self._held, self.whole = Held(holder, made), None
+            self._inserts = seen.inserts
+            written = dict(seen.inserted.items() - self._inserted.items()).keys() & set(tables)
+            emptied += _emptied(database, seen.rows, made.rows, written)
+        self._unwritten = 0 if emptied or self._is_mysql else self._unwritten + 1
         self._session.run([*emptied, "UNLOCK TABLES"])
         if stranger is not None:
             raise UnknownResultError(stranger)
         return is_known
 
+    def _put_off_unwritten(self, lock: str, holder: Holder, made: Made) -> bool:
+        """The same in one round trip, where nobody has written anything since the last time; False
+        if somebody may have.
+
+        Raises:
+            UnknownResultError: Somebody could look without being noticed.
+        """
+        counted, inserts, sessions = counters_under(
+            lock, self._session, self._reader, self._address.database
+        )
+        if inserts != self._inserts or self._reader.known_at(counted) != made.catalogue:
+            self._unwritten = 0
+            return False
+        if (stranger := self._onlookers.stranger(self._route, sessions)) is not None:
+            raise UnknownResultError(stranger)
+        self._held, self.whole = Held(holder, made), None
+        return True
+
     def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
-        database, reader = self._address.database, self._reader
-        filled = (f", EXISTS (SELECT 1 FROM {quoted(database, name)})" for name in tables)
-        question = _GLANCE.format(
-            counter=reader.counter, database=literal(database), filled="".join(filled)
-        )
-        inserted = _INSERTED.format(database=literal(database))
-        counts = (inserted, *first, reader.counters) if self._is_mysql else first
-        *told, (_, ((counted, sessions, has_rows, positions),)) = self._session.results(
-            [*counts, question]
-        )
-        lines = (line.rpartition(" ") for line in (positions or "").split("\n") if line)
-        return Glance(
-            counted=total(told[-1][1]) if self._is_mysql else counted,
-            sessions=tuple(int(number) for number in (sessions or "").split(",") if number),
-            rows=Rows(
-                frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
-                {name: int(number) for name, _, number in lines},
-            ),
-            inserted={name: int(count) for name, count in told[0][1]} if self._is_mysql else {},
-        )
+        return glance(self._session, self._reader, self._address.database, tables, *first)
 
     def take_back(self) -> None:
         """The tables are made again."""
+        if self._held is not None:
+            self.keeps(self._held.holder, self._held.made)
         self._held = None
+
+    def hide(self) -> bool:
+        """Put off that the database is dropped; False if it is not known what is in it.
+
+        Raises:
+            UnknownResultError: Somebody uses its tables, or could look without being noticed.
+        """
+        found, is_empty = self._held or self.whole, self._held is not None
+        if found is None or not found.made.is_all or found.holder.fruitless > FRUITLESS:
+            return False
+        if is_empty:
+            present = self._session.rows(_PRESENT.format(database=literal(self._address.database)))
+            numbers = [int(number) for (number,) in present]
+            if (stranger := self._onlookers.stranger(self._route, numbers)) is not None:
+                raise UnknownResultError(stranger)
+        elif not self.put_off(found.holder, found.made):
+            is_same = self.read() == found.made.catalogue
+            if not is_same or not self.put_off(found.holder, found.made):
+                return False
+        self.is_gone = True
+        return True
 
     def drop(self) -> None:
         """Do what was put off."""
         held, self._held = self._held, None
+        is_gone, self.is_gone = self.is_gone, False
         if held is None:
             return
         held.holder.fruitless += 1
@@ -215,6 +252,7 @@ class Place:
             held.made.added,
             patience_s=_PATIENCE_S,
             is_mysql=self._is_mysql,
+            whole=is_gone,
         )
         try:
             self._session.run(statements)
@@ -265,21 +303,45 @@ class MysqlPlaces:
         Raises:
             UnknownResultError: Slipstream cannot get there, or its session was ended.
         """
+        with self._at_work():
+            place = self._place(caller)
+            if place.is_gone:
+                place.drop()
+            with self._alone_in(place):
+                yield place
+
+    @contextmanager
+    def work_in(self, place: Place) -> Iterator[None]:
+        """Nobody else works in a database meanwhile; raises as `at` does."""
+        with self._at_work(), self._alone_in(place):
+            yield
+
+    def named(self, database: str) -> list[tuple[str, str, Place]]:
+        """Those of one name, each with its server and the account."""
+        places = self._places.copy().items()
+        return [(server, user, at) for (server, name, user), at in places if name == database]
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
         with self._lock:
             self._is_at_work = True
             self._onlookers.leave_alone()
             self._onlookers.watch()  # what another thread sends meanwhile waits for the lock
             try:
-                place = self._place(caller)
-                for (server, database, _), other in self._places.items():
-                    if (server, database) == (caller.server, caller.database) and other != place:
-                        other.drop()  # another account's
-                with _renewed(place):
-                    yield place
+                yield
             finally:
                 self._is_at_work = False
                 if all(place.holder is None for place in self._places.values()):
                     self._onlookers.leave_alone()
+
+    @contextmanager
+    def _alone_in(self, place: Place) -> Iterator[None]:
+        (own,) = (key for key, other in self._places.items() if other == place)
+        for key, other in self._places.items():
+            if key[:2] == own[:2] and other != place:
+                other.drop()  # another account's
+        with _renewed(place):
+            yield
 
     def _place(self, caller: Caller) -> Place:
         key = (caller.server, caller.database, caller.address.user)

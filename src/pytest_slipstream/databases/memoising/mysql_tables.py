@@ -15,10 +15,10 @@ import msgspec
 
 from pytest_slipstream.databases.engines.mysql.sessions import quoted
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql_catalogue import Catalogue
+from pytest_slipstream.databases.memoising.mysql_catalogue import DATABASE, Catalogue
 from pytest_slipstream.databases.memoising.postgresql import Check, Operation
 
-_FRUITLESS = 5
+FRUITLESS = 5
 """After so many times in a row that somebody looked, nothing is put off any more."""
 _KEPT_IDLE = 8
 
@@ -56,6 +56,9 @@ class Place(Protocol):
     def put_off(self, holder: Holder, made: Made) -> bool:
         """Empty the tables and keep them; False if they are not known to be as they were made."""
 
+    def keeps(self, holder: Holder, made: Made) -> None:
+        """Tables have just been made, and may be all there is."""
+
     def take_back(self) -> None:
         """The tables are made again."""
 
@@ -71,6 +74,11 @@ class Made(msgspec.Struct, frozen=True):
     rows: Rows
     added: tuple[tuple[str, str], ...]
     beside: str = ""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there is nothing else in the database."""
+        return self.catalogue.objects.keys() - self.added == {DATABASE}
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -119,7 +127,7 @@ class Tables:
         Raises:
             UnknownResultError: It depends on something that cannot be compared.
         """
-        if self._refused or self.fruitless > _FRUITLESS:
+        if self._refused or self.fruitless > FRUITLESS:
             place.drop()
             reason = "tables that are looked for between being dropped and made again"
             raise UnknownResultError(self._refused or reason)
@@ -170,23 +178,32 @@ class Tables:
                 self._made = Made(found, rows, tuple(sorted(added)))
                 if self._made.rows.filled:
                     self._refused = "tables with rows"
+                else:
+                    place.keeps(self, self._made)
         elif not operation.makes and self._made is not None:
             had_all = before.catalogue == self._made.catalogue
             self._is_inverse |= had_all and found == self._blank
 
 
 def dropped(
-    database: str, added: tuple[tuple[str, str], ...], *, patience_s: int, is_mysql: bool = False
+    database: str,
+    added: tuple[tuple[str, str], ...],
+    *,
+    patience_s: int,
+    is_mysql: bool = False,
+    whole: bool = False,
 ) -> list[str]:
     """Statements that drop what an operation made, for a session without foreign key checks.
 
-    Triggers go with their tables.
+    Triggers go with their tables, and all of it with the database, if that is dropped as a whole.
     """
     drops = [
         f"DROP {kind} IF EXISTS {quoted(database, name)}"
         for kind, name in added
         if kind != "TRIGGER"
     ]
+    if whole:
+        drops = [f"DROP DATABASE IF EXISTS {quoted(database)}"]
     if is_mysql:
         patience = "SET SESSION lock_wait_timeout"
         return [f"{patience} = {patience_s}", *drops, f"{patience} = 1"]

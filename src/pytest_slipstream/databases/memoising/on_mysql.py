@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.mysql_onlookers import Onlookers
+from pytest_slipstream.databases.memoising.mysql_sending import Instead
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
     from pytest_slipstream.databases.memoising.mysql_places import Caller, MysqlPlaces
     from pytest_slipstream.databases.memoising.mysql_tables import Before, Tables
+    from pytest_slipstream.databases.memoising.mysql_whole import WholeOnMysql
     from pytest_slipstream.databases.memoising.postgresql import Operation, Session
 
 PRODUCT = "MySQL or MariaDB"
@@ -37,8 +39,9 @@ class OnMysql:
     def __init__(self, ledger: Ledger, checking: Callable[[], Checking]) -> None:
         self._ledger = ledger
         self._checking = checking
-        self._onlookers = Onlookers(self._look)
+        self._onlookers = Onlookers(self._look, self._is_gone, self._instead)
         self._places: MysqlPlaces | None = None
+        self._whole: WholeOnMysql | None = None
 
     def put_up(self) -> None:
         """Know the connections of the process."""
@@ -48,7 +51,7 @@ class OnMysql:
         """Do what is put off, and put the drivers back as they were."""
         if self._places is not None:
             self._places.leave()
-            self._places = None
+            self._places = self._whole = None
         self._onlookers.take_down()
 
     def enter(self, session: Session, connection: Any) -> tuple[MysqlPlaces, Caller]:
@@ -124,6 +127,19 @@ class OnMysql:
         if made is not None:
             self._ledger.replaced(label, restoring_s)
             self._checking().compare(label, made, before.restored)
+
+    def _is_gone(self, database: str) -> bool:
+        places = self._places
+        return places is not None and any(at.is_gone for *_, at in places.named(database))
+
+    def _instead(self, connection: Any, sent: Any) -> Instead:
+        if self._places is None:
+            return None
+        from pytest_slipstream.databases.memoising.mysql_whole import WholeOnMysql
+
+        if self._whole is None:
+            self._whole = WholeOnMysql(self._ledger, self._checking, self._places, self._onlookers)
+        return self._whole.instead(connection, sent)
 
     def _look(self) -> None:
         if self._places is not None:

@@ -38,6 +38,12 @@ _OPTIONS = {
     "drop_tables": {"safe", "cascade", "restrict", "drop_sequences"},
 }
 _METHODS = ("create_table", "drop_table", "table_exists")
+_DATABASES = {  # of playhouse, whose statements go over the driver's connection, once and at once
+    "playhouse.pool",
+    "playhouse.postgres_ext",
+    "playhouse.psycopg3_ext",
+    "playhouse.sqlite_ext",
+}
 
 
 Learn = Callable[[], None]
@@ -141,11 +147,14 @@ class PeeweeCalls:
         if attempt is None:
             as_written()
             return
+        learn = unknown = None
         try:
             _refuse(call)
             learn = way(call)
         except UnknownResultError as reason:
-            attempt.refused(str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            attempt.refused(unknown)
             with attempt.writing():
                 as_written()
             return
@@ -168,8 +177,7 @@ class PeeweeCalls:
         with database.atomic():
             parking, before = self._redo(database, session, statements, call.operation, check)
         if isinstance(before, State):
-            if is_alone:
-                self._places.expect(before)
+            self._places.expect(before, is_alone=is_alone)
             return None
 
         def learn() -> None:
@@ -312,7 +320,8 @@ def _refuse(call: Call) -> None:
     database, options = call.database, call.options
     if not options.keys() <= _OPTIONS[call.name]:
         raise UnknownResultError(f"the options {', '.join(sorted(options))}")
-    if not _is_peewees(type(database)):
+    modules = {base.__module__ for base in type(database).__mro__}
+    if not modules <= {"peewee", "builtins", *_DATABASES}:
         raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
     if getattr(database, "query_hooks", ()):
         raise UnknownResultError("a hook for the Database's statements")

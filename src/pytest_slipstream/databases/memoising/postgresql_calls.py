@@ -34,13 +34,23 @@ _IN_CATALOGUE = re.compile(
 
 
 class SqlalchemySession(Session):
-    """A connection in the transaction that the caller is in."""
+    """A connection in the transaction that the caller is in.
+
+    What is sent goes through the driver's cursor: for a question of one row SQLAlchemy takes as
+    long as the server. Errors are told as SQLAlchemy tells them.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def _execute(self, statement: str) -> Any:
-        return self._connection.exec_driver_sql(statement, None, {"no_parameters": True})
+        connection: Any = self._connection
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(statement)
+        except BaseException as error:  # noqa: BLE001 - told as SQLAlchemy tells it
+            connection._handle_dbapi_exception(error, statement, None, cursor, None)
+        return cursor
 
 
 def enter(

@@ -12,11 +12,18 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import msgspec
 import psutil
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.postgresql import Parking, Session
-from pytest_slipstream.databases.memoising.postgresql_state import PREFIX, State, glance, read
+from pytest_slipstream.databases.memoising.postgresql_state import (
+    PREFIX,
+    State,
+    glance,
+    is_still,
+    read,
+)
 
 
 class PostgresqlCheck:
@@ -86,8 +93,11 @@ class Places:
         """
         seen = glance(session.rows)
         expected = self._expected.get(seen.identity)
-        if expected is not None and seen.sees(expected):
-            return expected
+        if expected is not None and seen.is_like(expected):
+            if seen.snapshot == expected.snapshot:  # nobody's transaction has ended
+                return expected
+            if not expected.problem and is_still(session.rows, expected):
+                return msgspec.structs.replace(expected, snapshot=seen.snapshot, as_new=None)
         state = read(session.rows)
         if not state.is_local(host):
             raise UnknownResultError("a server on another machine")
@@ -101,9 +111,15 @@ class Places:
                 session.run(f"DROP SCHEMA {found.name} CASCADE")
         return read(session.rows)
 
-    def expect(self, state: State) -> None:
-        """Note the state of a database, to which it is compared at the next time."""
-        self._expected[state.identity] = state
+    def expect(self, state: State, *, is_alone: bool = True) -> None:
+        """Note the state of a database, to which it is compared at the next time.
+
+        Args:
+            state: When the transaction has ended.
+            is_alone: Whether the transaction does nothing else.
+        """
+        seen = state if is_alone else msgspec.structs.replace(state, snapshot="")
+        self._expected[state.identity] = seen
 
     def leave(self) -> None:
         """Drop slipstream's schemas in all databases that are still there."""

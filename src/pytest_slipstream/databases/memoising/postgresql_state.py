@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 Rows = Callable[[str], Sequence[Sequence[Any]]]
 """Sends a query over the caller's session."""
@@ -44,6 +45,7 @@ _RELATION = (
     "relreplident, relispartition, relacl, reloptions"
 )
 _SEQUENCE = "seqrelid, seqtypid, seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle"
+_BY_CONTENT = {"pg_class": "oid", "pg_sequence": "seqrelid"}
 _SETTINGS = (
     "search_path",
     "default_tablespace",
@@ -67,18 +69,18 @@ _BY_ROW = f"""
 """
 
 
-def _by_content(table: str, key: str, columns: str) -> str:
+def _by_content(table: str, columns: str) -> str:
     return (
         f"(SELECT concat(count(*), ' ', sum(hash_record_extended(ROW({columns}), 0))) "
-        f"FROM pg_catalog.{table} WHERE {key} >= {_USER})"
+        f"FROM pg_catalog.{table} WHERE {_BY_CONTENT[table]} >= {_USER})"
     )
 
 
 _DIGEST = ", ".join(
     [
         _BY_ROW,
-        _by_content("pg_class", "oid", _RELATION),
-        _by_content("pg_sequence", "seqrelid", _SEQUENCE),
+        _by_content("pg_class", _RELATION),
+        _by_content("pg_sequence", _SEQUENCE),
     ]
 )
 _IS_BLANK = (
@@ -101,16 +103,31 @@ SELECT {_IDENTITY}, {_SESSION}, current_schema()::text, current_setting('is_supe
            AND current_setting('transaction_isolation') = 'read committed'
            AND current_setting('transaction_read_only') = 'off' AND NOT {_OPEN_CURSOR}
 """
+# All that `read` compares by row or by content. No row may be new, and none gone; nothing that the
+# transaction has written itself is among them.
+_STORED = " UNION ALL ".join(
+    f"SELECT age(xmin) FROM pg_catalog.{table} WHERE {key} >= {_USER}"
+    for table, key in (*_BY_TRANSACTION.items(), *_BY_CONTENT.items(), ("pg_event_trigger", "oid"))
+)
+_NAMESPACES = f"""
+(SELECT json_agg(json_build_object(
+     'oid', oid::bigint, 'name', nspname, 'owner', nspowner::regrole::text,
+     'rights', nspacl::text, 'comment', obj_description(oid, 'pg_namespace'),
+     'is_ours', pg_has_role(nspowner, 'MEMBER'){{more}}))
+ FROM pg_catalog.pg_namespace n
+ WHERE nspname = current_schema() OR starts_with(nspname, '{PREFIX}'))::text
+"""
+_IS_BLANK_TOO = f", 'is_blank', {_IS_BLANK.format('n.oid')}"
+_STILL = f"""
+SELECT count(*), min(age) > age('{{since}}'::xid), {_NAMESPACES.format(more="")},
+       has_database_privilege(current_database(), 'CREATE')
+FROM ({_STORED}) AS stored(age)
+"""
 _QUERY = f"""
 SELECT {_IDENTITY}, {_SESSION},
        current_schema()::text,
        concat_ws(', ', {_DIGEST}),
-       (SELECT json_agg(json_build_object(
-            'oid', oid::bigint, 'name', nspname, 'owner', nspowner::regrole::text,
-            'rights', nspacl::text, 'comment', obj_description(oid, 'pg_namespace'),
-            'is_blank', {_IS_BLANK.format("n.oid")}, 'is_ours', pg_has_role(nspowner, 'MEMBER')))
-        FROM pg_catalog.pg_namespace n
-        WHERE nspname = current_schema() OR starts_with(nspname, '{PREFIX}'))::text,
+       {_NAMESPACES.format(more=_IS_BLANK_TOO)},
        has_database_privilege(current_database(), 'CREATE'),
        current_setting('is_superuser') = 'on',
        txid_current_if_assigned() IS NOT NULL,
@@ -121,6 +138,7 @@ SELECT {_IDENTITY}, {_SESSION},
        inet_server_addr()::text,
        txid_current_snapshot()::text,
        current_setting('transaction_isolation'),
+       (SELECT count(*) FROM pg_catalog.pg_event_trigger),
        concat_ws(', ',
             CASE WHEN current_setting('transaction_read_only') = 'on'
                  THEN 'a transaction that only reads' END,
@@ -157,7 +175,9 @@ class State(msgspec.Struct, frozen=True):
     ``identity`` is the database's; ``surroundings`` are the session's settings that new objects
     depend on; ``writes``: the transaction has written; ``elsewhere``: the number of objects in
     other schemas, None if they were not counted; ``snapshot``: the transactions that are seen, in
-    PostgreSQL's words; ``problem``: what makes results unknown.
+    PostgreSQL's words; ``counted`` rows of the catalogue were seen when those of all transactions
+    before ``since`` were; ``problem``: what makes results unknown; ``as_new``: the schema whose
+    tables and sequences have been put back, and nobody has changed since.
     """
 
     identity: str
@@ -171,19 +191,23 @@ class State(msgspec.Struct, frozen=True):
     elsewhere: int | None
     server: str | None
     snapshot: str
+    counted: int
+    since: int
     problem: str
+    as_new: int | None = None
 
     def named(self, name: str | None) -> Namespace | None:
         """One of slipstream's schemas."""
         return next((found for found in self.parked if found.name == name), None)
 
-    def swapped(self, other: Namespace, away: str) -> State:
+    def swapped(self, other: Namespace, away: str, as_new: int | None = None) -> State:
         """The state when a transaction that has another schema take the place of the one in front,
         and does nothing else, has ended.
 
         Args:
             other: Which.
             away: What the one that was in front is called now.
+            as_new: The one whose tables the transaction has put back.
         """
         assert self.schema is not None
         rest = (found for found in self.parked if found is not other)
@@ -192,6 +216,7 @@ class State(msgspec.Struct, frozen=True):
             schema=msgspec.structs.replace(other, name=self.schema.name),
             parked=(msgspec.structs.replace(self.schema, name=away), *rest),
             elsewhere=None,
+            as_new=as_new or self.as_new,
             snapshot="" if self.writes else _with_one_more(self.snapshot),
         )
 
@@ -204,7 +229,7 @@ def read(rows: Rows) -> State:
     """The state of the session's database."""
     row = rows(_QUERY)[0]
     identity, surroundings, current, digest, namespaces, may_create, superuser, writes = row[:8]
-    elsewhere, server, snapshot, isolation, problem = row[8:]
+    elsewhere, server, snapshot, isolation, triggers, problem = row[8:]
     found = msgspec.convert(json.loads(namespaces or "[]"), list[Namespace])
     schema = next((namespace for namespace in found if namespace.name == current), None)
     if isolation != "read committed":
@@ -221,6 +246,8 @@ def read(rows: Rows) -> State:
         elsewhere=int(elsewhere),
         server=server,
         snapshot=snapshot,
+        counted=triggers + sum(int(part.partition(" ")[0]) for part in digest.split(", ")),
+        since=int(snapshot.partition(":")[0]),
         problem=problem,
     )
 
@@ -238,12 +265,13 @@ class Glance(msgspec.Struct, frozen=True):
     snapshot: str
     is_plain: bool
 
-    def sees(self, state: State) -> bool:
-        """Whether the database is still in a state: nobody's transaction has ended since."""
+    def is_like(self, state: State) -> bool:
+        """Whether the session is the one that has read a state, or one like it, and has done
+        nothing yet that others do not see."""
         return (
             self.is_plain
             and (self.identity, self.surroundings) == (state.identity, state.surroundings)
-            and (self.snapshot, self.is_superuser) == (state.snapshot, state.is_superuser)
+            and self.is_superuser == state.is_superuser
             and state.schema is not None
             and self.schema == state.schema.name
         )
@@ -252,6 +280,27 @@ class Glance(msgspec.Struct, frozen=True):
 def glance(rows: Rows) -> Glance:
     """Less than the state, in a fraction of the time."""
     return Glance(*rows(_GLANCE)[0])
+
+
+def is_still(rows: Rows, state: State) -> bool:
+    """Whether the database of a session, of which `Glance.is_like` is true, is in a state still:
+    the transactions that have ended since have changed rows of tables alone.
+
+    In half of the time in which all is read.
+    """
+    counted, are_old, namespaces, may_create = rows(_STILL.format(since=state.since % 2**32))[0]
+    known = [asdict(found) for found in (state.schema, *state.parked) if found is not None]
+    return (
+        counted == state.counted
+        and bool(are_old)
+        and (bool(may_create) or not state.may_rename)
+        and _by_oid(json.loads(namespaces or "[]")) == _by_oid(known)
+    )
+
+
+def _by_oid(namespaces: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Schemas, but for whether they are blank, which other rows tell."""
+    return {found["oid"]: {**found, "is_blank": None} for found in namespaces}
 
 
 def _with_one_more(snapshot: str) -> str:

@@ -26,37 +26,38 @@ _OF_FILE = (
 )
 _OF_CONNECTION = ("foreign_keys", "writable_schema")
 _PRAGMAS = tuple(f"PRAGMA main.{name}" for name in (*_OF_FILE, *_OF_CONNECTION))
-_END = "\0"
-"""Ends a part: in no name and no statement there can be one."""
+_END = "\1"
+"""Between two names or statements. It is written into the query, where it may not be 0, which could
+be in none of them, since to bind a value for each row takes twice as long."""
 
-# In one text, which is twice as fast as rows, and compares faster, too.
+# In few texts, which is many times faster than rows, and compares faster, too.
 _OBJECTS = (
-    "SELECT group_concat("
-    "type || :end || name || :end || tbl_name || :end || coalesce(sql, ''), :end) "
-    "FROM main.sqlite_master"
+    "SELECT count(*), "
+    + ", ".join(
+        f"group_concat({part}, '{_END}')"
+        for part in ("type", "name", "tbl_name", "coalesce(sql, '')")
+    )
+    + " FROM main.sqlite_master"
 )
-_PARTS = 4
+_NONE = (0, None, None, None, None)
 _OWN_TABLE = "sqlite_sequence"
 
 
 class State(msgspec.Struct, frozen=True):
     """Everything of a database that an operation on its schema can see, save for rows.
 
-    ``objects``: kind, name, table and statement of each.
+    ``objects``: how many there are, and the kinds, names, tables and statements of all.
     """
 
-    objects: str
+    objects: tuple[Any, ...]
     pragmas: tuple[object, ...]
 
     @property
     def tables(self) -> tuple[str, ...]:
         """The names of the tables."""
-        parts = self.objects.split(_END)
-        return tuple(
-            name
-            for kind, name in zip(parts[::_PARTS], parts[1::_PARTS], strict=False)
-            if kind == "table"
-        )
+        _, kinds, names, *_ = self.objects
+        pairs = zip((kinds or "").split(_END), (names or "").split(_END), strict=True)
+        return tuple(name for kind, name in pairs if kind == "table")
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -118,7 +119,7 @@ def record(
     if is_known and _is_blank(connection, state):
         image = copied(connection)
         if image is not None:
-            if not state.objects:  # nothing but free pages, which would be copied, too
+            if state.objects == _NONE:  # nothing but free pages, which would be copied, too
                 image.execute("VACUUM")
             results[operation, before.state] = Result(image, needs_blank=bool(tables))
 
@@ -159,8 +160,8 @@ def state_of(connection: sqlite3.Connection, *, may_be_inside: bool = False) -> 
         may_be_inside: Whether it may be in a transaction.
 
     Raises:
-        UnknownResultError: A transaction is open that could be rolled back, or there are temporary
-            objects.
+        UnknownResultError: A transaction is open that could be rolled back, there are temporary
+            objects, or one's name or statement has a character that tells them apart.
     """
     if connection.in_transaction and not may_be_inside:
         raise UnknownResultError("a transaction that is open")
@@ -168,8 +169,14 @@ def state_of(connection: sqlite3.Connection, *, may_be_inside: bool = False) -> 
     cursor.row_factory = None
     if _has_temporary(cursor):
         raise UnknownResultError("a temporary table")
+    objects: tuple[Any, ...] = _NONE
+    if cursor.execute("PRAGMA main.page_count").fetchone()[0]:  # else nobody has written it yet
+        objects = cursor.execute(_OBJECTS).fetchone()
+    count, *texts = objects
+    if any(text.count(_END) >= count for text in texts if text):
+        raise UnknownResultError("a name or a statement with a control character")
     return State(
-        objects=cursor.execute(_OBJECTS, {"end": _END}).fetchone()[0] or "",
+        objects=objects,
         pragmas=tuple([cursor.execute(pragma).fetchone() for pragma in _PRAGMAS]),
     )
 

@@ -1,8 +1,8 @@
 """Tortoise's ``generate_schemas``, also by its contexts and initialisers for tests.
 
 All of them send one script that Tortoise has made of its models, so the script says what the models
-are. The invariant: whatever is not Tortoise's own client for SQLite or PostgreSQL runs as it is
-written.
+are. The invariant: whatever is not Tortoise's own client for SQLite, PostgreSQL or MySQL runs as it
+is written.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 
+from pytest_slipstream.databases.memoising import tortoise_on_mysql
 from pytest_slipstream.databases.memoising.attempts import Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 from pytest_slipstream.databases.memoising.tortoise_databases import CLIENT, TortoiseDatabases
+from pytest_slipstream.databases.memoising.tortoise_on_mysql import TortoiseOnMysql
 from pytest_slipstream.databases.memoising.worth import Worth
 
 LABEL = "generate_schemas on SQLite"
@@ -30,9 +32,16 @@ _T = TypeVar("_T")
 class TortoiseCalls:
     """Stands in for the method that sends the script, from `put_up` to `take_down`."""
 
-    def __init__(self, ledger: Ledger, checking: Checking, databases: TortoiseDatabases) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        checking: Checking,
+        databases: TortoiseDatabases,
+        on_mysql: TortoiseOnMysql,
+    ) -> None:
         self._ledger = ledger
         self._databases = databases
+        self._on_mysql = on_mysql
         self._attempts = Attempts(ledger, checking)
         self._worth = Worth()
         self._results = SqliteResults(ledger, checking)
@@ -51,6 +60,9 @@ class TortoiseCalls:
             elif (type(client).__module__, type(client).__qualname__) == CLIENT:
                 as_written = functools.partial(original, generator, creation_string)
                 await self._databases.generate(client, creation_string, as_written)
+            elif (type(client).__module__, type(client).__qualname__) == tortoise_on_mysql.CLIENT:
+                as_written = functools.partial(original, generator, creation_string)
+                await self._on_mysql.generate(client, creation_string, as_written)
             else:
                 reason = f"a client of the class {type(client).__qualname__}"
                 self._ledger.as_written("generate_schemas", reason)
@@ -70,10 +82,13 @@ class TortoiseCalls:
         if attempt is None:
             await as_written()
             return
+        learn = unknown = None
         try:
             learn = await _on(client, lambda driver: self._results.begin(driver, LABEL, script))
         except UnknownResultError as reason:
-            attempt.refused(str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            attempt.refused(unknown)
             with attempt.writing():
                 await as_written()
             return

@@ -12,14 +12,13 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-import greenlet
-import msgspec
-
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising import tortoise_templates as templates
+from pytest_slipstream.databases.memoising.awaiting import awaiting
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.postgresql import Session
@@ -99,12 +98,15 @@ class TortoiseDatabases:
     async def generate(self, client: Any, script: str, as_written: _AsWritten) -> None:
         """Bring the tables of a script into sight, or let it run and learn from it."""
         began_s = clock.seconds()
+        unknown = None
         try:
             server = _server(client)
             new = self._new.pop((server, client.database), _New(None, None))
             expected = await self._restored(server, client, script, new.template)
         except UnknownResultError as reason:
-            self._ledger.as_written(LABEL, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(LABEL, unknown)
             await as_written()
             return
         if new.template is not None and expected is None:
@@ -174,9 +176,10 @@ class TortoiseDatabases:
 
     async def _create(self, client: Any, original: _AsWritten) -> None:
         """Make a database, as a copy of a template if there is one."""
-        try:
+        server: Server | None = None
+        with suppress(UnknownResultError):
             server = _server(client)
-        except UnknownResultError:
+        if server is None:
             await original()
             return
         new = _New(None, None)
@@ -217,35 +220,11 @@ async def _source(client: Any) -> str | None:
     return str(found["source"]) if is_known else None
 
 
-class _Awaited(Session):
-    """A session of asyncpg's, for work in a greenlet whose parent awaits."""
-
-    def _execute(self, statement: str) -> Any:
-        return greenlet.getcurrent().parent.switch(statement)
-
-
-class _Answer(msgspec.Struct, frozen=True):
-    rows: list[tuple[Any, ...]]
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.rows
-
-
 async def _in_transaction(client: Any, work: Callable[[Session], _T]) -> _T:
     """Do work over a connection of the client's, in a transaction of its own."""
     async with client.acquire_connection() as connection:
         async with connection.transaction():
-            running = greenlet.greenlet(lambda: work(_Awaited()))
-            result = running.switch()
-            while not running.dead:
-                try:
-                    rows = await connection.fetch(result)
-                except Exception:  # noqa: BLE001 - asyncpg has many; as written it will be said
-                    result = running.throw(UnknownResultError("a connection that fails"))
-                else:
-                    result = running.switch(_Answer([tuple(row) for row in rows]))
-            found: _T = result
-            return found
+            return await awaiting(connection.fetch, work)
 
 
 def _server(client: Any) -> Server:

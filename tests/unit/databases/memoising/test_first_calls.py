@@ -33,7 +33,15 @@ LIBRARIES = (
     *("tortoise", "tortoise.backends.asyncpg.client", "tortoise.backends.sqlite.client"),
 )
 DOORS = {
-    *("first_calls", "ledger", "memoising", "mysql_onlookers", "on_mysql", "tls_contexts"),
+    *(
+        "first_calls",
+        "ledger",
+        "memoising",
+        "mysql_onlookers",
+        "mysql_sending",
+        "on_mysql",
+        "tls_contexts",
+    ),
     *("whole_calls", "whole_concerns"),
 }
 """All that is loaded where libraries are imported, and none of their operations called."""
