@@ -80,7 +80,7 @@ class Place:
 
     def __init__(self, address: Address, route: object, onlookers: Onlookers) -> None:
         self._address = address
-        self._route = route
+        self.route = route
         self._onlookers = onlookers
         self._session = Session(address)
         self._reader = Reader(self._session, address.database)
@@ -173,7 +173,7 @@ class Place:
                 raise UnknownResultError("tables that somebody uses") from error
             return False
         is_known = self._reader.known_at(seen.counted) == made.catalogue
-        stranger = self._onlookers.stranger(self._route, seen.sessions) if is_known else None
+        stranger = self._onlookers.stranger(self.route, seen.sessions) if is_known else None
         emptied: list[str] = []
         if is_known and stranger is None:
             self._held, self.whole = Held(holder, made), None
@@ -206,7 +206,7 @@ class Place:
         if is_empty:
             present = self._session.rows(_PRESENT.format(database=literal(self._address.database)))
             numbers = [int(number) for (number,) in present]
-            if (stranger := self._onlookers.stranger(self._route, numbers)) is not None:
+            if (stranger := self._onlookers.stranger(self.route, numbers)) is not None:
                 raise UnknownResultError(stranger)
         elif not self.put_off(found.holder, found.made):
             is_same = self.read() == found.made.catalogue
