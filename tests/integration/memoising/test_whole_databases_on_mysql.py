@@ -400,7 +400,10 @@ def test_rights_that_are_revoked(compared: Plain) -> None:
     def program(program: Program) -> None:
         if program.number == 0:
             program.sql(
-                "CREATE USER visitor@localhost", f"GRANT ALL ON {NAME}.* TO visitor@localhost"
+                "CREATE USER visitor@localhost",
+                f"GRANT ALL ON {NAME}.* TO visitor@localhost",
+                "GRANT PROCESS ON *.* TO visitor@localhost",
+                "GRANT SELECT ON performance_schema.* TO visitor@localhost",
             )
         where = f"//visitor@localhost/{NAME}?unix_socket={program.server.socket}&ssl_disabled=1"
         own = pymysql.connect(unix_socket=program.server.socket, user="visitor", ssl_disabled=True)
