@@ -102,6 +102,26 @@ def test_a_file_that_is_audited(tmp_path: Path) -> None:
     assert counts.checked == 2 * (ROUNDS - KNOWN)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda database, referred: referred._meta.set_table_name("elder"),
+        lambda database, referred: setattr(referred._meta.primary_key, "column_name", "number"),
+        lambda database, referred: database._field_types.update(INT="BIGINT"),
+    ],
+)
+def test_what_statements_take_from_elsewhere(change: Callable[[Any, Any], None]) -> None:
+    def program(database: Any, models: list[Any], number: int) -> object:
+        if number == ROUNDS - 2:
+            change(database, models[0])
+        database.create_tables(models[1:])
+        found = content.digest(database.connection())
+        database.drop_tables(models[1:])
+        return found
+
+    assert compared(program).replaced["create_tables"] > 0
+
+
 def test_models_that_change_in_mid_run() -> None:
     def program(database: Any, models: list[Any], number: int) -> object:
         if number == ROUNDS - 2:

@@ -7,6 +7,7 @@ There a database is put off to be dropped until somebody looks, so most programs
 from __future__ import annotations
 
 import asyncio
+import importlib
 import subprocess
 import sys
 import threading
@@ -232,6 +233,11 @@ def look_by_entering(program: Program) -> None:
             program.seen.append(error.args)
 
 
+def look_by_entering_otherwise(program: Program) -> None:
+    with program.connect() as connection:
+        program.sql(f"USE {NAME}/**/", f"USE {NAME}#", over=connection)
+
+
 def look_by_a_table(program: Program) -> None:
     program.sql(f"SELECT * FROM {NAME}.person")
 
@@ -270,6 +276,7 @@ LOOKS = [
     look_by_schema,
     look_by_connecting,
     look_by_entering,
+    look_by_entering_otherwise,
     look_by_a_table,
     look_by_another_name,
     look_by_a_child,
@@ -352,6 +359,102 @@ def test_errors_are_the_servers_own(compared: Plain) -> None:
         if program.number % 2:
             program.sql(f"DROP DATABASE {NAME}", f"DROP DATABASE IF EXISTS {NAME}")
         program.sql("SHOW WARNINGS", "DROP DATABASE no_such_database")
+
+    assert compared(program).times[DROP] > 0
+
+
+def test_a_database_that_was_there_is_not_the_one_of_the_statement(compared: Plain) -> None:
+    def program(program: Program) -> None:
+        other = f"CREATE DATABASE IF NOT EXISTS {NAME} CHARSET latin1"
+        program.sql(f"CREATE DATABASE IF NOT EXISTS {NAME}" if program.number < 4 else other)
+        program.use()
+        program.sql(f"CREATE DATABASE IF NOT EXISTS {NAME}", f"SHOW CREATE DATABASE {NAME}")
+        if program.number == 3:
+            program.sql(other)
+        program.sql(f"DROP DATABASE {NAME}")
+
+    assert compared(program).times[DROP] > 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("START TRANSACTION READ ONLY", "ROLLBACK"),
+        ("SET SESSION TRANSACTION READ ONLY", "SET SESSION TRANSACTION READ WRITE"),
+        ("FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES"),
+    ],
+)
+def test_a_session_that_may_not_drop(compared: Plain, before: str, after: str) -> None:
+    def program(program: Program) -> None:
+        program.sql(f"CREATE DATABASE {NAME}")
+        program.use()
+        if program.number == ROUNDS - 1:
+            with program.connect() as connection:
+                program.sql(before, f"DROP DATABASE {NAME}", after, over=connection)
+        program.sql(f"DROP DATABASE {NAME}")
+
+    assert compared(program).times[DROP] > 0
+
+
+def test_rights_that_are_revoked(compared: Plain) -> None:
+    def program(program: Program) -> None:
+        if program.number == 0:
+            program.sql(
+                "CREATE USER visitor@localhost",
+                f"GRANT ALL ON {NAME}.* TO visitor@localhost",
+                "GRANT PROCESS ON *.* TO visitor@localhost",
+                "GRANT SELECT ON performance_schema.* TO visitor@localhost",
+            )
+        where = f"//visitor@localhost/{NAME}?unix_socket={program.server.socket}&ssl_disabled=1"
+        own = pymysql.connect(unix_socket=program.server.socket, user="visitor", ssl_disabled=True)
+        program.sql(f"CREATE DATABASE {NAME}", over=own)
+        program.metadata.create_all(create_engine(f"mysql+pymysql:{where}", poolclass=NullPool))
+        if program.number == ROUNDS - 1:
+            program.sql(f"REVOKE DROP ON {NAME}.* FROM visitor@localhost")
+            program.sql(f"DROP DATABASE {NAME}", over=own)
+            program.sql(f"GRANT DROP ON {NAME}.* TO visitor@localhost")
+        program.sql(f"DROP DATABASE {NAME}", over=own)
+        own.close()
+        if program.number == ROUNDS - 1:
+            program.sql("DROP USER visitor@localhost")
+
+    assert compared(program).times[DROP] > 0
+
+
+def test_a_session_that_is_told_no_notes(compared: Plain) -> None:
+    def program(program: Program) -> None:
+        drop = f"DROP DATABASE IF EXISTS {NAME}"
+        program.sql(drop, drop)
+        with program.connect() as connection:
+            if program.number == ROUNDS - 1:
+                connection.query("SET sql_notes = 0")
+            program.sql(drop, over=connection)
+        program.sql(f"CREATE DATABASE {NAME}")
+        program.use()
+        program.sql(drop)
+
+    assert compared(program).times[NONE] > 0
+
+
+def _mysqldb() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] == "MySQLdb"]
+
+
+def test_a_driver_that_a_test_imports(compared: Plain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def program(program: Program) -> None:
+        program.sql(f"CREATE DATABASE {NAME}")
+        program.use()
+        program.sql(f"DROP DATABASE {NAME}")
+        if program.number == ROUNDS - 1:
+            for name in _mysqldb():
+                monkeypatch.delitem(sys.modules, name)
+            driver = importlib.import_module("MySQLdb")
+            with driver.connect(unix_socket=program.server.socket, user=program.server.user) as own:
+                cursor = own.cursor()
+                cursor.execute("SHOW DATABASES")
+                program.seen.append(cursor.fetchall())
+            for name in _mysqldb():
+                del sys.modules[name]
 
     assert compared(program).times[DROP] > 0
 

@@ -42,7 +42,7 @@ _TRACKER = "multiprocessing.resource_tracker"
 _QUERY = 0x03
 _QUIT, _INIT_DB, _KILL, _PING = 0x01, 0x02, 0x0C, 0x0E
 _LOOKS_AT_NOTHING = (  # compiled when it is used: this module is there in every run
-    r"\s*(?:(?:COMMIT|ROLLBACK|BEGIN|START\s+TRANSACTION|USE\s+[^\s;]+"
+    r"\s*(?:(?:COMMIT|ROLLBACK|BEGIN|START\s+TRANSACTION|USE\s+`?[\w$-]+`?"
     r"|SET\s(?:(?!\b(?:select|statement)\b)[^(;])*"
     r"|SELECT\s+(?:@@[\w.]+|\d+|version\(\)|database\(\)|connection_id\(\))"
     r"|SHOW\s+WARNINGS"
@@ -73,7 +73,10 @@ class Onlookers:
         self._instead = instead
         self._ids: set[tuple[object, int]] = set()
         self._classes: list[type] = []
-        self._hook = ImportHook({name: partial(self._meet, name) for name in _CONNECTS})
+        self._hook = ImportHook(
+            {name: partial(self._meet, name) for name in _CONNECTS}
+            | dict.fromkeys(_UNSEEN, lambda _: self._look())
+        )
         self._undo: list[Callable[[], None]] = []
         self._guards: list[Callable[[], None]] = []
         self._sees_forks = False

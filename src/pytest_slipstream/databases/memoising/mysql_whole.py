@@ -19,6 +19,7 @@ from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.engines.mysql.sessions import literal
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.mysql_calls import SERVER
+from pytest_slipstream.databases.memoising.mysql_catalogue import total
 from pytest_slipstream.databases.memoising.mysql_onlookers import (
     MARK,
     OWN,
@@ -37,14 +38,25 @@ if TYPE_CHECKING:
 
     from pytest_slipstream.databases.memoising.checking import Checking
 
-_QUESTION = f"{OWN} {SERVER}, database(), @@lower_case_table_names, concat_ws('; ', {{settings}})"
-_LOCKED = f"{MARK} SHOW SESSION STATUS LIKE 'Com_lock_tables'"
-_SETTINGS = ("@@character_set_server", "@@collation_server")
+_QUESTION = f"""{OWN} {SERVER}, database(), @@lower_case_table_names, NOT @@sql_notes OR {{fixed}},
+concat_ws('; ', {{settings}})
+"""
+_LOCKED = f"{MARK} SHOW SESSION STATUS WHERE variable_name IN ('Com_lock_tables', 'Com_flush')"
+_GRANTED = f"""{MARK} SHOW GLOBAL STATUS WHERE variable_name IN
+('Com_grant', 'Com_grant_role', 'Com_grant_roles', 'Com_revoke', 'Com_revoke_all',
+'Com_revoke_role', 'Com_revoke_roles', 'Com_drop_user', 'Com_rename_user')
+"""
+_SETTINGS = (
+    *("@@character_set_server", "@@collation_server", "@@lc_messages", "@@global.read_only"),
+    *("current_user()", "current_role()"),
+)
 _SETTINGS_OF_MYSQL = ("@@default_collation_for_utf8mb4", "@@default_table_encryption")
+_READS_ONLY = 0x2000
+"""The bit of the status that MySQL and MariaDB send in a transaction that is read only."""
 _SHOW = "SHOW WARNINGS"
 # A statement on the schema commits first, also one that fails then.
 _COMMIT = f"{MARK} COMMIT AND NO CHAIN NO RELEASE"
-_NO_SUCH_DATABASE = 1008
+_DATABASE_EXISTS, _NO_SUCH_DATABASE = 1007, 1008
 
 Steps = Generator[str, Any, None]
 """What is sent over the application's connection, one after the other; it takes their results, and
@@ -60,7 +72,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What a session says before a statement. ``settings``: those that a new database has."""
+    """What a session says before a statement. ``settings``: all that decides what it comes to, but
+    for the databases that there are."""
 
     server: str
     database: str | None
@@ -89,8 +102,8 @@ class WholeOnMysql:
         self._places = places
         self._onlookers = onlookers
         self._made: dict[Place, tuple[str, str, Outcome]] = {}
-        self._dropped: dict[Place, tuple[str, object, Outcome]] = {}
-        self._absent: dict[tuple[Place, str], Outcome] = {}
+        self._dropped: dict[Place, tuple[str, str, object, Outcome]] = {}
+        self._absent: dict[tuple[Place, str, str], Outcome] = {}
 
     def instead(self, connection: Any, sent: Any) -> Instead:
         """What is sent in the place of a statement; None where it is sent as it is written.
@@ -156,17 +169,22 @@ class WholeOnMysql:
         return dict(found).get(account)
 
     def _ask(self, connection: Any) -> Generator[str, Any, _Asked]:
-        settings = _SETTINGS if _is_mariadb(connection) else (*_SETTINGS, *_SETTINGS_OF_MYSQL)
+        is_mariadb = _is_mariadb(connection)
+        fixed = "@@tx_read_only" if is_mariadb else "@@transaction_read_only"
+        settings = _SETTINGS if is_mariadb else (*_SETTINGS, *_SETTINGS_OF_MYSQL)
+        is_fixed = parameter(connection, "server_status") & _READS_ONLY
+        question = _QUESTION.format(fixed=fixed, settings=", ".join(settings))
         try:
-            result = yield _QUESTION.format(settings=", ".join(settings))
-            ((server, database, folds, told),) = result.rows
-            result = yield _LOCKED
-            ((_, locked),) = result.rows
+            ((server, database, folds, is_silent, told),) = (yield question).rows
+            locked = total((yield _LOCKED).rows)
+            granted = total((yield _GRANTED).rows)
         except Exception as error:  # each library has its own for what a server does not know
             raise UnknownResultError("a server of another kind or version") from error
-        if int(folds) or int(locked):
+        if is_fixed or int(is_silent):
+            raise UnknownResultError("a session that only reads, or is told no notes")
+        if int(folds) or locked:
             raise UnknownResultError("names without regard to case, or a session with locks")
-        return _Asked(server, database, told)
+        return _Asked(server, database, f"{told}; {granted}")
 
     def _create(
         self, connection: Any, create: Create, place: Place, asked: _Asked
@@ -185,12 +203,14 @@ class WholeOnMysql:
         if asked.database == drop.name:
             raise UnknownResultError("a session that is in the database")
         if place.is_gone:
-            absent = self._absent.get((place, drop.text))
+            absent = self._absent.get((place, drop.text, asked.settings))
             if absent is not None:
                 yield from _committed()
             return absent if place.is_gone else None
-        text, state, outcome = self._dropped.get(place, ("", None, Outcome(0)))
-        if state is None or (text, state) != (drop.text, place.state) or place not in self._made:
+        *known, outcome = self._dropped.get(place, ("", "", None, Outcome(0)))
+        if place.state is None or known != [drop.text, asked.settings, place.state]:
+            return None
+        if place not in self._made:
             return None
         yield from _committed()
         with self._places.work_in(place):
@@ -215,14 +235,16 @@ class WholeOnMysql:
             outcome = Outcome(result.affected_rows, tuple(shown.rows))
             connection._result = result
             connection._affected_rows = result.affected_rows
+        codes = {int(code) for _, code, _ in outcome.warnings}
         if isinstance(statement, Create):
-            self._made[place] = (statement.text, asked.settings, outcome)
-        elif any(int(code) == _NO_SUCH_DATABASE for _, code, _ in outcome.warnings):
-            self._absent[place, statement.text] = outcome
+            if _DATABASE_EXISTS not in codes:
+                self._made[place] = (statement.text, asked.settings, outcome)
+        elif _NO_SUCH_DATABASE in codes:
+            self._absent[place, statement.text, asked.settings] = outcome
             label = Drop.label_of_none
         else:
             place.whole = None
-            self._dropped[place] = (statement.text, state, outcome)
+            self._dropped[place] = (statement.text, asked.settings, state, outcome)
         self._ledger.made(label, seconds)
 
     def _state(self, place: Place) -> object:

@@ -269,14 +269,27 @@ class _Values:
         self._metas = [model._meta for model in models]
         self._collections: list[Collection[Any]] = []
         """As they are at any time, so that only what they hold is to be compared."""
-        for meta in self._metas:
-            for holder in (meta, *meta.sorted_fields):
-                self._keep(vars(holder))
-                for value in vars(holder).values():
-                    if isinstance(value, list | dict):
-                        self._keep(value)
+        for model in models:
+            self._keep(model._schema.context_options)
+            self._keep(model._schema.database._field_types)
+        for holder in self._holders():
+            self._keep(vars(holder))
+            for value in vars(holder).values():
+                if isinstance(value, list | dict):
+                    self._keep(value)
         self._lengths = list(map(len, self._collections))
         self._values = list(chain.from_iterable(self._collections))
+
+    def _holders(self) -> list[Any]:
+        """Also models and fields that are only referred to: their names are in the statements."""
+        found = [*self._metas]
+        for meta in self._metas:
+            found += meta.sorted_fields
+            for field in meta.refs:
+                found += (field.rel_model._meta, field.rel_field)
+        return list(
+            {id(holder): holder for holder in found}.values()
+        )  # fields have an == of theirs
 
     def _keep(self, collection: list[Any] | dict[Any, Any]) -> None:
         self._collections.append(collection)
