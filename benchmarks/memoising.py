@@ -22,6 +22,7 @@ from pytest_slipstream.databases.urls import url
 NEVER_SAMPLED = "00000001" + "0" * 24
 OTHER = "hand_written_too"
 BESIDE = "beside_"
+LIMITS_MS = {"SQLite in memory": 0.5, "PostgreSQL": 3.0, "MariaDB": 3.0}
 Method = Callable[..., None]
 BLOCK = 15
 """So many pairs of a contender follow one another. No suite makes its tables now by itself and now
@@ -55,6 +56,9 @@ def read(engine: Engine) -> None:
         connection.execute(text(f"SELECT * FROM {WRITTEN[0]}"))
 
 
+BODIES = {"a test that writes 3": write, "a test that reads": read}
+
+
 def engines_in_memory(rounds: int) -> Callable[[], Engine]:
     """Gives an engine that was made before for each test; none has connected yet."""
     made = [in_memory() for _ in range(rounds)]
@@ -70,7 +74,7 @@ def ways(
     methods: list[Any] = [MetaData.create_all, MetaData.drop_all]
     as_written = [partial(method.__wrapped__, own) for method in methods]
     replaced = [partial(method, ours) for method in methods]
-    for what, body in (("a test that writes 3", write), ("a test that reads", read)):
+    for what, body in BODIES.items():
         for name, (create, drop), new_engine in (
             ("as written", as_written, plain),
             ("memoised", replaced, memoised),
@@ -172,7 +176,7 @@ def misses(rounds: int) -> Findings:
             "MariaDB": (beside_it, opposite),
         }
         try:
-            costs = {}
+            costs: dict[str, list[Cost]] = {}
             for name, (plain, memoised) in places.items():
                 costs |= in_turns(compared(name, plain, memoised, rounds), rounds)
         finally:
@@ -211,15 +215,11 @@ def pairs(rounds: int) -> Findings:
             costs = in_turns(contenders, blocks - 1)
         finally:
             memoising.take_down()
-    sqlite, postgresql, mariadb = (
-        isolation(costs[f"{engine}, a test that reads: memoised"]) * 1e3
-        for engine in ("SQLite in memory", "PostgreSQL", "MariaDB")
-    )
-    return Findings(
-        rows("create_all and drop_all of 30 tables for each test", costs),
-        (
-            Target("a memoised pair on SQLite in memory", sqlite, 0.5, "ms"),
-            Target("a memoised pair on PostgreSQL", postgresql, 3.0, "ms"),
-            Target("a memoised pair on MariaDB", mariadb, 3.0, "ms"),
-        ),
-    ).on(product)
+    targets = [
+        Target(f"a memoised pair on {engine}, {what}", isolation(costs[key]) * 1e3, limit, "ms")
+        for engine, limit in LIMITS_MS.items()
+        for what in BODIES
+        if (key := f"{engine}, {what}: memoised")
+    ]
+    found = rows("create_all and drop_all of 30 tables for each test", costs)
+    return Findings(found, tuple(targets)).on(product)

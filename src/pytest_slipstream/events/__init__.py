@@ -176,7 +176,10 @@ class DatabaseKept(Event, frozen=True):
 
 
 class OperationMemoised(Event, frozen=True):
-    """An operation was replaced, ``times`` times, instead of ``slow_seconds``; some ``checked``."""
+    """An operation was replaced, ``times`` times, instead of ``slow_seconds``; some ``checked``.
+
+    ``seconds`` are all that this took, with the looks at it that led to nothing.
+    """
 
     operation: str
     times: int

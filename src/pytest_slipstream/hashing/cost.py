@@ -59,9 +59,14 @@ class Cost:
         self._full[cheap] = full
 
     def as_asked(self, made: _T) -> _T:
-        """A hash with the cost that was asked for; one that was not made here is not changed."""
+        """A hash with the cost that was asked for; one that was not made here is not changed.
+
+        Neither is what is no hash at all: the library says so in its own words.
+        """
         if isinstance(made, bytes):
             return self.as_asked(made.decode("latin-1")).encode("latin-1")
+        if not isinstance(made, str):
+            return made
         if made in self._full:
             return self._full[made]
         for inner in (_BCRYPT_SALT.search(made), _ARGON2.search(made)):

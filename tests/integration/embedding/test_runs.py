@@ -62,6 +62,13 @@ POSTGRESQL = """
         connection.close()
 
 
+    def test_pg8000():
+        engine = create_engine(URL.replace("postgresql", "postgresql+pg8000"))
+        with engine.connect() as connection:
+            assert tuple(connection.execute(text(WHO)).one()) == ("app", "app_test")
+        engine.dispose()
+
+
     def test_asyncpg_and_its_pools():
         async def main():
             connection = await asyncpg.connect(URL)
@@ -233,7 +240,7 @@ def test_the_switch_alone_is_enough(
 ) -> None:
     result = project.run("--slipstream-embed", "postgresql", *options, tests=POSTGRESQL)
 
-    result.assert_outcomes(passed=11)
+    result.assert_outcomes(passed=12)
     result.stdout.fnmatch_lines(
         [
             "slipstream: PostgreSQL: connections to the server that is connected to first go to *",
@@ -261,6 +268,43 @@ def test_memoised_and_audited_on_both_products(project: Project, shared_cache_di
         ]
     )
     assert servers_of(project, shared_cache_dir) == []
+
+
+def test_mysqlclient(project: Project) -> None:
+    pytest.importorskip("MySQLdb")
+    result = project.run(
+        "--slipstream-embed",
+        "mysql",
+        tests="""
+            import MySQLdb
+            import pytest
+            from sqlalchemy import create_engine, text
+
+            WHO = "SELECT current_user(), database()"
+
+
+            def test_the_driver():
+                connection = MySQLdb.connect("db.test", "app", "secret", "app_test", 3306)
+                cursor = connection.cursor()
+                cursor.execute(WHO)
+                assert cursor.fetchone() == ("app@%", "app_test")
+                connection.close()
+                with pytest.raises(MySQLdb.OperationalError, match="1045"):
+                    MySQLdb.connect(host="db.test", user="app", passwd="wrong", db="app_test")
+
+
+            def test_sqlalchemy():
+                engine = create_engine("mysql+mysqldb://app:secret@db.test/app_test")
+                with engine.connect() as connection:
+                    assert tuple(connection.execute(text(WHO)).one()) == ("app@%", "app_test")
+                engine.dispose()
+        """,
+    )
+
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["db.test:3306: * connections went to an embedded MariaDB * instead*: *app_test, user app"]
+    )
 
 
 def test_beside_a_configured_database_and_only_the_server_that_is_named(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,7 +15,15 @@ from memoised import Compared, NewDatabase
 from memoised_mysql import MysqlTrial
 from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.engines.protocol import Address
+from pytest_slipstream.databases.memoising import worth
 from pytest_slipstream.settings import DatabaseSettings
+
+
+@pytest.fixture(autouse=True)
+def all_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is replaced does not depend on how fast the machine is."""
+    monkeypatch.setattr(worth, "too_dear", lambda operations: None)
+    monkeypatch.setattr(worth, "calls_to_rest", lambda looks_s, written_s: 0)
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +80,18 @@ def new_mysql_database(require_mysql: None) -> Generator[NewDatabase, None, None
     connection.close()
     server.close()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def tortoise_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    from tortoise.backends.base import executor
+
+    from memoised_tortoise import new_models
+
+    # Tortoise keeps its INSERTs by the names of connection and table: SQLite's here, if other tests
+    # of this process came before.
+    monkeypatch.setattr(executor, "EXECUTOR_CACHE", {})
+    yield from new_models()
 
 
 @pytest.fixture

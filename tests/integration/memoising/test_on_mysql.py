@@ -305,6 +305,37 @@ def test_what_a_test_writes(compared_on_mysql: Compared) -> None:
     assert compared_on_mysql(make).replaced["create_all"] > ROUNDS
 
 
+@pytest.mark.parametrize(
+    "seldom",
+    [
+        "INSERT INTO purchase (state) VALUES ('open'); COMMIT",
+        "INSERT INTO purchase (state) VALUES ('open')",
+        "ALTER TABLE purchase AUTO_INCREMENT = 700",
+        "ALTER TABLE purchase ADD COLUMN more integer",
+    ],
+)
+def test_a_test_that_writes_among_many_that_do_not(
+    compared_on_mysql: Compared, seldom: str
+) -> None:
+    def make() -> Program:
+        metadata = shop()
+
+        def program(trial: Trial) -> None:
+            for number in range(8):
+                metadata.create_all(trial.engine)
+                with trial.engine.connect() as connection:
+                    trial.seen.append(connection.execute(text("SELECT * FROM purchase")).all())
+                    for statement in seldom.split("; ") if number == 5 else ():
+                        connection.execute(text(statement))
+                if number == 6:
+                    trial.look()
+                metadata.drop_all(trial.engine)
+
+        return program
+
+    assert compared_on_mysql(make).replaced["drop_all"] > ROUNDS * 5
+
+
 def test_triggers_views_and_routines_that_are_made_after_the_tables(
     compared_on_mysql: Compared,
 ) -> None:

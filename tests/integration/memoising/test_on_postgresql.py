@@ -411,6 +411,29 @@ def test_that_slipstream_listens_costs_no_second_look(new_database: NewDatabase)
         accounting.take_down()
 
 
+@pytest.mark.parametrize("prefixes", [[], ["UNLOGGED"]])
+@pytest.mark.parametrize(
+    "moved", ["SELECT nextval('person_id_seq')", "INSERT INTO person (id) VALUES (default)"]
+)
+def test_a_sequence_that_moves_though_no_row_is_left(
+    compared: Compared, prefixes: list[str], moved: str
+) -> None:
+    def make() -> Program:
+        metadata = MetaData()
+        Table("person", metadata, Column("id", Integer, primary_key=True), prefixes=prefixes)
+
+        def program(trial: Trial) -> None:
+            metadata.create_all(trial.engine)
+            trial.look()
+            with trial.engine.connect() as connection:
+                connection.execute(text(moved))
+            metadata.drop_all(trial.engine)
+
+        return program
+
+    assert compared(make).replaced["create_all"] == ROUNDS - MADE
+
+
 def test_more_rows_than_a_page_holds(compared: Compared) -> None:
     def make() -> Program:
         metadata = shop()

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
-import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 import psycopg
 import pytest
-from tortoise import Tortoise, fields
-from tortoise.backends.base import executor
+from tortoise import Tortoise
 from tortoise.context import tortoise_test_context
 from tortoise.exceptions import OperationalError
-from tortoise.models import Model
 
-from memoised import NEVER_SAMPLED, Counts, NewDatabase
+from memoised import NewDatabase
+from memoised_tortoise import MODULE, Program, compared, use
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.memoising.postgresql_places import told
 from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
 from pytest_slipstream.databases.urls import url
@@ -31,35 +26,9 @@ from pytest_slipstream.databases.urls import url
 ROUNDS = 5
 KNOWN = 2
 """So many databases there are until there is a template."""
-MODULE = "models_on_postgresql"
 LABEL = "generate_schemas on PostgreSQL"
-Program = Callable[[int], Awaitable[object]]
+pytestmark = pytest.mark.usefixtures("tortoise_models")
 _numbers = itertools.count()
-
-
-@pytest.fixture(autouse=True)
-def models(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    # Tortoise keeps its INSERTs by the names of connection and table: SQLite's here, if other tests
-    # of this process came before.
-    monkeypatch.setattr(executor, "EXECUTOR_CACHE", {})
-
-    class Person(Model):
-        id = fields.IntField(primary_key=True)
-        name = fields.CharField(max_length=9, db_index=True)
-
-        class Meta:
-            table_description = "somebody"
-
-    class Purchase(Model):
-        id = fields.IntField(primary_key=True)
-        person: Any = fields.ForeignKeyField("models.Person", related_name="purchases")
-
-    module = sys.modules[MODULE] = ModuleType(MODULE)
-    for model in (Person, Purchase):
-        model.__module__ = MODULE
-        setattr(module, model.__name__, model)
-    yield module
-    del sys.modules[MODULE]
 
 
 @pytest.fixture
@@ -84,25 +53,6 @@ def held(address: Address) -> dict[str, str]:
     return told(found)
 
 
-def compared(program: Program, *, audit: bool = False) -> Counts:
-    """Run it as it is and memoised, each round on a loop of its own; what it returns is equal."""
-    plain = [asyncio.run(_one(program, number)) for number in range(ROUNDS)]
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = [asyncio.run(_one(program, number)) for number in range(ROUNDS)]
-    finally:
-        memoising.take_down()
-    assert memoised == plain
-    counts = Counts(memoising)
-    assert counts.differences == []
-    return counts
-
-
-async def _one(program: Program, number: int) -> object:
-    return await program(number)
-
-
 async def begin(address: Address) -> None:
     where = {"host": address.host, "port": address.port, "user": address.user}
     credentials = {**where, "password": address.password, "database": address.database}
@@ -113,14 +63,6 @@ async def begin(address: Address) -> None:
         "apps": {"models": {"models": [MODULE], "default_connection": "default"}},
     }
     await Tortoise.init(config=config, _create_db=True)
-
-
-async def use() -> object:
-    models = sys.modules[MODULE]
-    person: Any = models.Person
-    purchase: Any = models.Purchase
-    await purchase.create(person=await person.create(name="Ada"))
-    return await person.all().values_list("id", "name"), await purchase.all().values_list("id")
 
 
 def for_each_test(
@@ -143,7 +85,7 @@ def for_each_test(
 
 @pytest.mark.parametrize("audit", [False, True])
 def test_a_database_for_each_test(server: Address, audit: bool) -> None:
-    counts = compared(for_each_test(server), audit=audit)
+    counts = compared(for_each_test(server), ROUNDS, audit=audit)
 
     assert counts.reasons == set()
     assert counts.times[LABEL] == ROUNDS - KNOWN
@@ -159,7 +101,7 @@ def test_the_context_for_tests(server: Address) -> None:
         async with tortoise_test_context([MODULE], db_url=target):
             return await use()
 
-    assert compared(program).times[LABEL] == ROUNDS - KNOWN
+    assert compared(program, ROUNDS).times[LABEL] == ROUNDS - KNOWN
 
 
 EARLIER = (
@@ -176,15 +118,15 @@ def test_a_database_that_is_changed_before_the_tables_are_made(server: Address) 
             with psycopg.connect(url(server, driver=""), autocommit=True) as connection:
                 connection.execute(EARLIER[number - KNOWN + 1].encode())
 
-    counts = compared(for_each_test(server, between))
+    counts = compared(for_each_test(server, between), ROUNDS)
     assert LABEL not in counts.times
 
 
-def test_models_that_change_in_mid_run(server: Address, models: ModuleType) -> None:
+def test_models_that_change_in_mid_run(server: Address, tortoise_models: ModuleType) -> None:
     def between(number: int) -> None:
-        models.Person._meta.fields_map["name"].max_length = 9 + (number == ROUNDS - 2)
+        tortoise_models.Person._meta.fields_map["name"].max_length = 9 + (number == ROUNDS - 2)
 
-    counts = compared(for_each_test(server, between))
+    counts = compared(for_each_test(server, between), ROUNDS)
 
     assert counts.times[LABEL] == ROUNDS - KNOWN - 1
     assert counts.reasons == {"a script that is another than for the last database"}
@@ -201,5 +143,5 @@ def test_a_database_in_which_no_tables_are_made(server: Address) -> None:
             await Tortoise.generate_schemas()
         await Tortoise.close_connections()
 
-    compared(program)
+    compared(program, ROUNDS)
     assert [held(address) for address in made[ROUNDS:]] == [held(one) for one in made[:ROUNDS]]

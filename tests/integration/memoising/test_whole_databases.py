@@ -13,6 +13,7 @@ import asyncpg
 import psycopg
 import psycopg2
 import pytest
+import sqlalchemy_utils
 from psycopg import sql
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -215,9 +216,18 @@ def by_sqlalchemy_and_asyncpg(program: Program) -> None:
     asyncio.run(main())
 
 
+def by_sqlalchemy_utils(program: Program) -> None:
+    own = program.url("own", "psycopg2")
+    program.seen.append(sqlalchemy_utils.database_exists(own))
+    sqlalchemy_utils.create_database(own, template="tpl")
+    program.look("own")
+    sqlalchemy_utils.drop_database(own)
+
+
 @pytest.mark.parametrize(
     "program",
     [
+        by_sqlalchemy_utils,
         by_psycopg,
         by_psycopg_async,
         by_psycopg2,

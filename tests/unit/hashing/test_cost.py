@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,8 @@ def test_a_cheap_hash_stands_for_the_one_that_was_asked_for(seen: str, asked: st
 
     assert cost.as_asked(seen) == asked
     assert cost.as_asked(seen.encode()) == asked.encode()
+
+
+@pytest.mark.parametrize("no_hash", [123, None, ["$2b$12$"], {}])
+def test_what_is_no_hash_is_left_to_the_library(no_hash: Any) -> None:
+    assert Cost().as_asked(no_hash) is no_hash

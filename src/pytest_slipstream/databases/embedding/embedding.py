@@ -21,8 +21,8 @@ from pytest_slipstream.import_hook import ImportHook
 from pytest_slipstream.settings.embed_verdicts import read_embed
 
 _NOT_COVERED = {
-    "postgresql": ("pg8000", "psycopg2cffi", "pgdb", "adbc_driver_postgresql"),
-    "mysql": ("MySQLdb", "mysql.connector", "mariadb", "cymysql"),
+    "postgresql": ("psycopg2cffi", "pgdb", "adbc_driver_postgresql"),
+    "mysql": ("mysql.connector", "mariadb", "cymysql"),
 }
 _MYSQL = {
     "pymysql": ("pymysql.connections", "connect", ""),
@@ -31,6 +31,7 @@ _MYSQL = {
 }
 """Of each driver: where its class of connections is, the method that opens one, and how the names
 of its attributes begin."""
+_MYSQLCLIENT = "MySQLdb.connections"
 
 
 class Embedding:
@@ -61,7 +62,7 @@ class Embedding:
         self._hook = ImportHook(
             {
                 name: partial(self._meet, name)
-                for name in ("psycopg", "psycopg2", "asyncpg", *_MYSQL)
+                for name in ("psycopg", "psycopg2", "asyncpg", "pg8000.core", *_MYSQL, _MYSQLCLIENT)
             }
         )
         self._children = Children(self._stand_ins)
@@ -107,7 +108,7 @@ class Embedding:
 
     def _meet(self, driver: str, module: ModuleType) -> None:
         """A driver is there: replace its connect calls."""
-        engine = "mysql" if driver in _MYSQL else "postgresql"
+        engine = "mysql" if driver in (*_MYSQL, _MYSQLCLIENT) else "postgresql"
         stand_in = self._stand_ins.get(engine)
         if stand_in is None:
             return
@@ -122,9 +123,11 @@ def _patches(driver: str, module: ModuleType, stand_in: StandIn) -> list[Patch]:
 
         place, method, prefix = _MYSQL[driver]
         return mysql_calls.patches(sys.modules[place].Connection, method, prefix, stand_in)
-    from pytest_slipstream.databases.embedding import postgresql_calls
+    from pytest_slipstream.databases.embedding import constructors, postgresql_calls
 
     known = {
+        "pg8000.core": constructors.pg8000_patches,
+        _MYSQLCLIENT: constructors.mysqlclient_patches,
         "psycopg": postgresql_calls.psycopg_patches,
         "psycopg2": postgresql_calls.psycopg2_patches,
         "asyncpg": postgresql_calls.asyncpg_patches,

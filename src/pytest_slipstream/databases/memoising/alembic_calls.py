@@ -20,7 +20,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
-from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.audit import compare
 from pytest_slipstream.databases.memoising.alembic_places import (
     Image,
@@ -37,6 +36,7 @@ from pytest_slipstream.databases.memoising.alembic_statements import (
     has_time,
 )
 from pytest_slipstream.databases.memoising.alembic_swap import Change, Swaps
+from pytest_slipstream.databases.memoising.attempts import Attempt, Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.metadata import DialectKeys
@@ -50,6 +50,7 @@ from pytest_slipstream.databases.memoising.on_mysql import (
     OnMysql,
     refuse_without_pymysql,
 )
+from pytest_slipstream.databases.memoising.worth import Worth
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.alembic_turns import Turn, Turns
@@ -156,6 +157,8 @@ class AlembicCalls:
         self._swaps = Swaps()
         self._turns: Turns | None = None
         self._memos: OrderedDict[Hashable, Memo] = OrderedDict()
+        self._attempts = Attempts(ledger, checking)
+        self._worths: dict[Hashable, Worth] = {}
         self._original: Callable[..., None] = vars(MigrationContext)[_METHOD]
 
     def put_up(self) -> None:
@@ -182,36 +185,41 @@ class AlembicCalls:
 
     def _run(self, context: MigrationContext, command: str, options: dict[str, Any]) -> None:
         """Restore what the call comes to, or let it run and learn from it."""
-        started = clock.seconds()
         product = PRODUCTS.get(context.dialect.name, context.dialect.name)
         label = f"alembic {command} on {product}"
         as_written = functools.partial(self._original, context, **options)
+        operation = (command, repr(context.opts.get("destination_rev")))
+        attempt = self._attempts.begin(label, self._worth_of(context, product), operation)
+        if attempt is None:
+            as_written()
+            return
         memo = way = expected = None
         unknown = None
         try:
-            call = self._call(context, label, options, as_written)
-            if self._swapped(call, started):
+            call = self._call(context, label, options, attempt)
+            if self._swapped(call, attempt):
                 return
             looks = call.place.look()
             memo = self._known(call, looks)
             if memo is not None:
                 way = memo.way(call, looks)
                 if way.name in memo.confirmed and self._restored(call, looks, memo, way):
-                    self._ledger.replaced(label + memo.detail, clock.seconds() - started)
+                    attempt.replaced(memo.detail)
                     return
                 expected = way.rehearse()
         except UnknownResultError as reason:
             unknown = str(reason)
         if unknown is not None:
-            self._ledger.as_written(label, unknown)
-            as_written()
+            attempt.refused(unknown)
+            with attempt.writing():
+                as_written()
             return
         if memo is None or way is None or expected is None:
-            self._learn(call, looks)
+            self._learn(call, looks, attempt)
         else:
-            self._compare(call, looks, memo, way, expected)
+            self._compare(call, looks, memo, way, expected, attempt)
 
-    def _swapped(self, call: Call, started: float) -> bool:
+    def _swapped(self, call: Call, attempt: Attempt) -> bool:
         """Whether tables went out of sight or came back, which is all there was to do."""
         change: Change | Turn | None = self._swaps.find(call.place, call.operation)
         if self._turns is not None:
@@ -222,12 +230,12 @@ class AlembicCalls:
         if call.command == "upgrade" and is_due:
             expected = change.rehearse()
             call.as_written()
-            self._ledger.replaced(call.label, clock.seconds() - started)
+            attempt.replaced()
             self._checking.compare(call.label, call.place.content(), expected)
             return True
         if not change.apply():
             return False
-        self._ledger.replaced(call.label, clock.seconds() - started)
+        attempt.replaced()
         return True
 
     def _restored(self, call: Call, looks: Looks, memo: Memo, way: Way) -> bool:
@@ -258,18 +266,19 @@ class AlembicCalls:
             if self._turns is not None:
                 self._turns.note(call.place, call.operation, looks, way.sent, call.command)
 
-    def _learn(self, call: Call, looks: Looks) -> None:
-        started = clock.seconds()
+    def _learn(self, call: Call, looks: Looks, attempt: Attempt) -> None:
         with Recorder(call.connection, may_commit=not call.is_inside) as recorded:
             call.as_written()
-        taken_s = clock.seconds() - started
+        detail = ""
+        problem: str | None = "somebody else who writes"
         with suppress(UnknownResultError):  # somebody else writes, too
             memo = Memo(call, looks, recorded)
-            self._ledger.made(call.label + memo.detail, taken_s)
+            detail, problem = memo.detail, memo.problem
             rows = _ANY if memo.ignores_rows else looks.rows
             self._memos[call.operation, looks.schema, rows] = memo
         while len(self._memos) > KEPT:
             self._memos.popitem(last=False)
+        attempt.made(detail, problem)
 
     def _known(self, call: Call, looks: Looks) -> Memo | None:
         for rows in (looks.rows, *(() if looks.rows_matter else (_ANY,))):
@@ -281,25 +290,31 @@ class AlembicCalls:
         return None
 
     def _compare(
-        self, call: Call, looks: Looks, memo: Memo, way: Way, expected: dict[str, str]
+        self,
+        call: Call,
+        looks: Looks,
+        memo: Memo,
+        way: Way,
+        expected: dict[str, str],
+        attempt: Attempt,
     ) -> None:
         """Let it run as written, and hold what would have been restored to what it made."""
-        started = clock.seconds()
         made = call.place.perform(call.as_written, may_commit=not call.is_inside)
-        taken_s = clock.seconds() - started
-        label = call.label + memo.detail
         if way.name in memo.confirmed:
-            self._ledger.replaced(label, taken_s)
-            self._checking.compare(label, made, expected)
+            attempt.replaced(memo.detail)
+            self._checking.compare(call.label + memo.detail, made, expected)
             self._note(call, looks, way)
             return
-        self._ledger.made(label, taken_s)
         if compare(made, expected):
             memo.problem = "migrations that come to something else each time"
         else:
             memo.confirmed.add(way.name)
             memo.after = made
             self._note(call, looks, way)
+        attempt.made(memo.detail, memo.problem)
+
+    def _worth_of(self, context: MigrationContext, product: str) -> Worth:
+        return self._worths.setdefault((getattr(context.script, "dir", None), product), Worth())
 
     def _place(self, product: str, connection: Connection, version_table: str) -> Place:
         if product == "sqlite":
@@ -320,7 +335,7 @@ class AlembicCalls:
         context: MigrationContext,
         label: str,
         options: dict[str, Any],
-        as_written: Callable[[], None],
+        attempt: Attempt,
     ) -> Call:
         connection = context.connection
         if context.as_sql or connection is None:
@@ -346,7 +361,7 @@ class AlembicCalls:
             version_table=context.version_table,
             is_inside=context._in_external_transaction,
             frame=functools.partial(context.begin_transaction, _per_migration=True),
-            as_written=as_written,
+            as_written=attempt.as_written(functools.partial(self._original, context, **options)),
             make_version_table=functools.partial(_make_version_table, context),
         )
 

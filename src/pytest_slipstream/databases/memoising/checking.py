@@ -49,6 +49,11 @@ class Checking:
         self._times: Counter[str] = Counter()
         self._found = False
 
+    @property
+    def may_compare(self) -> bool:
+        """Whether anything is compared in this run."""
+        return self._audit or self._sample
+
     def is_due(self, label: str) -> bool:
         """Whether an operation, which is about to be replaced, is to be compared.
 

@@ -5,7 +5,7 @@ Operations are many, so they are counted here and become a few events at the end
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from pytest_slipstream import events
@@ -25,6 +25,7 @@ class Ledger:
     def __init__(self) -> None:
         self._slow: dict[str, list[float]] = {}
         self._replaced: dict[str, list[float]] = {}
+        self._learnt: defaultdict[str, float] = defaultdict(float)
         self._checked: Counter[str] = Counter()
         self._as_written: Counter[tuple[str, str]] = Counter()
         self._differences: list[events.MemoDiffered] = []
@@ -32,6 +33,10 @@ class Ledger:
     def made(self, operation: str, seconds: float) -> None:
         """An operation ran as it is written, and its result was kept."""
         self._slow.setdefault(operation, []).append(seconds)
+
+    def learnt(self, operation: str, seconds: float) -> None:
+        """So long it took to look at an operation that was not replaced, and to keep its result."""
+        self._learnt[operation] += seconds
 
     def replaced(self, operation: str, seconds: float) -> int:
         """A kept result took the place of an operation; how many times that is so by now."""
@@ -59,7 +64,7 @@ class Ledger:
                 events.OperationMemoised(
                     operation=operation,
                     times=len(taken),
-                    seconds=sum(taken),
+                    seconds=sum(taken) + self._learnt[operation],
                     slow_seconds=len(taken) * min(slow),
                     checked=self._checked[operation],
                 )

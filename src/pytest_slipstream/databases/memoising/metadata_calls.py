@@ -7,8 +7,9 @@ the caller gave, or with the connection that the method would have made of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 from sqlalchemy import MetaData, Table
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising import sqlite
+from pytest_slipstream.databases.memoising.attempts import Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.first_calls import Seen
 from pytest_slipstream.databases.memoising.known import Known
@@ -31,6 +33,7 @@ from pytest_slipstream.databases.memoising.postgresql_calls import (
 from pytest_slipstream.databases.memoising.postgresql_places import Places, PostgresqlCheck
 from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_drivers import on_driver
+from pytest_slipstream.databases.memoising.worth import Worth
 
 Learn = Callable[[], None]
 """Keeps what an operation came to, after it has run as it is written."""
@@ -85,6 +88,8 @@ class MetadataCalls:
         self._checking = checking
         self._on_mysql = on_mysql
         self._seen = seen
+        self._attempts = Attempts(ledger, checking)
+        self._worths: WeakKeyDictionary[MetaData, dict[Hashable, Worth]] = WeakKeyDictionary()
         self._known: dict[tuple[int, object], Known] = {}
         self._dialects = DialectKeys()
         self._places = Places()
@@ -141,6 +146,10 @@ class MetadataCalls:
             call.as_written(connection)
             self._ledger.made(call.label, clock.seconds() - started)
             return None
+        attempt = self._attempts.begin(call.label, self._worth_of(call), call.operation)
+        if attempt is None:
+            call.as_written(connection)
+            return None
         ways: dict[str, Way] = {
             "sqlite": self._run_sqlite,
             "postgresql": self._run_postgresql,
@@ -155,15 +164,17 @@ class MetadataCalls:
         except UnknownResultError as reason:
             unknown = str(reason)
         if unknown is not None:
-            self._ledger.as_written(call.label, unknown)
-            call.as_written(connection)
+            attempt.refused(unknown)
+            with attempt.writing():
+                call.as_written(connection)
             return None
         if outcome is None or isinstance(outcome, State):
-            self._ledger.replaced(call.label, clock.seconds() - started)
+            attempt.replaced()
             return outcome
-        call.as_written(connection)
-        self._ledger.made(call.label, clock.seconds() - started)
+        with attempt.writing():
+            call.as_written(connection)
         outcome()
+        attempt.made()
         return None
 
     def _run_sqlite(self, call: Call, connection: Connection, known: Known) -> Learn | None:
@@ -208,6 +219,10 @@ class MetadataCalls:
             call.label,
             known.put_off.setdefault(call.operation[1], {}),
         )
+
+    def _worth_of(self, call: Call) -> Worth:
+        of_metadata = self._worths.setdefault(call.metadata, {})
+        return of_metadata.setdefault((call.product, call.operation[1]), Worth())
 
     def _known_of(self, metadata: MetaData, dialect: Any) -> Known:
         key = (id(metadata), self._dialects.of(dialect))

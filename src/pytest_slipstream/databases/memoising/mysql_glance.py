@@ -68,10 +68,25 @@ def glance(
     return Glance(
         counted=total(told[-1][1]) if is_mysql else defined,
         inserts=inserts,
-        sessions=tuple(int(number) for number in (present or "").split(",") if number),
+        sessions=_numbers(present),
         rows=Rows(
             frozenset(name for name, one in zip(tables, has_rows, strict=True) if one == "1"),
             {name: int(number) for name, _, number in lines},
         ),
         inserted={name: int(count) for name, count in told[0][1]} if is_mysql else {},
     )
+
+
+def counters_under(
+    lock: str, session: Session, reader: Reader, database: str
+) -> tuple[object, object, tuple[int, ...]]:
+    """What MariaDB's counters say while nobody else can use some tables: of definitions, and of
+    rows; and who is there."""
+    sessions = _SESSIONS.format(database=literal(database))
+    question = f"SELECT {reader.counter}, {sessions}"
+    _, (_, ((counted, present),)), _ = session.results([lock, question, "UNLOCK TABLES"])
+    return (*counts(counted), _numbers(present))
+
+
+def _numbers(listed: str | None) -> tuple[int, ...]:
+    return tuple(int(number) for number in (listed or "").split(",") if number)

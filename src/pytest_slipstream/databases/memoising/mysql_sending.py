@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 _VERBS = ("create", "drop", "select")
@@ -39,17 +39,15 @@ def door(
         steps = instead(connection, sql) if concerns(sql) else None
         if steps is None or isinstance(steps, str):
             return query(connection, sql if steps is None else steps, *args, **kwargs)
-        take, given = steps.send, None
-        while True:
-            try:
-                statement = take(given)
-            except StopIteration:
-                return connection._affected_rows
+        turns = _Turns(steps)
+        while (statement := turns.next()) is not None:
             try:
                 query(connection, statement)
-                take, given = steps.send, connection._result
             except Exception as error:  # noqa: BLE001 - the steps decide
-                take, given = steps.throw, error
+                turns.failed(error)
+            else:
+                turns.came_to(connection._result)
+        return connection._affected_rows
 
     return replaced
 
@@ -62,19 +60,40 @@ def _asynchronous(
         steps = instead(connection, sql) if concerns(sql) else None
         if steps is None or isinstance(steps, str):
             return await query(connection, sql if steps is None else steps, *args, **kwargs)
-        take, given = steps.send, None
-        while True:
-            try:
-                statement = take(given)
-            except StopIteration:
-                return connection._affected_rows
+        turns = _Turns(steps)
+        while (statement := turns.next()) is not None:
             try:
                 await query(connection, statement)
-                take, given = steps.send, connection._result
             except Exception as error:  # noqa: BLE001 - the steps decide
-                take, given = steps.throw, error
+                turns.failed(error)
+            else:
+                turns.came_to(connection._result)
+        return connection._affected_rows
 
     return replaced
+
+
+class _Turns:
+    """Steps, and what the last of them has come to."""
+
+    def __init__(self, steps: Generator[str, Any, None]) -> None:
+        self._steps = steps
+        self._go_on = partial(steps.send, None)
+
+    def next(self) -> str | None:
+        """What is sent now; None at the end."""
+        try:
+            return self._go_on()
+        except StopIteration:
+            return None
+
+    def came_to(self, result: Any) -> None:
+        """It was sent."""
+        self._go_on = partial(self._steps.send, result)
+
+    def failed(self, error: Exception) -> None:
+        """It could not be sent, or the server refused it."""
+        self._go_on = partial(self._steps.throw, error)
 
 
 def concerns(sql: Any) -> bool:

@@ -31,6 +31,7 @@ from pytest_slipstream.databases.memoising.mysql_onlookers import (
 from pytest_slipstream.databases.memoising.mysql_places import EMPTY, MysqlPlaces, Place
 from pytest_slipstream.databases.memoising.mysql_sending import Instead
 from pytest_slipstream.databases.memoising.mysql_statements import Create, Drop, Exists, read
+from pytest_slipstream.databases.urls import is_local
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,24 +114,31 @@ class WholeOnMysql:
         """
         statement = read(as_text(sent))
         if isinstance(statement, Exists):
-            route = route_of(connection)
-            places = [place for *_, place in self._places.named(statement.name)]
-            named = [place.is_gone for place in places if place.route == route]
-            return f"{MARK} {statement.negated if any(named) else as_text(sent)}" if named else None
+            return self._answered(connection, statement, as_text(sent))
         if statement is None or not self._places.named(statement.name):
             return None
         return self._steps(connection, statement)
+
+    def _answered(self, connection: Any, exists: Exists, text: str) -> str | None:
+        """A question by name looks at nothing, where it is about a database that is known."""
+        host, route = parameter(connection, "host") or "", route_of(connection)
+        is_here = parameter(connection, "unix_socket") or is_local(as_text(host))
+        known = [at for *_, at in self._places.named(exists.name) if is_here and at.route == route]
+        if not known:
+            return None
+        return f"{MARK} {exists.negated if any(place.is_gone for place in known) else text}"
 
     def _steps(self, connection: Any, statement: Create | Drop) -> Steps:
         began_s = clock.seconds()
         label = statement.label
         left: Warnings = ()
+        place: Place | None = None
+        outcome: Outcome | None = None
         try:
             left = yield from _left_over(connection)
             self._checking().is_due(statement.label)
             asked = yield from self._ask(connection)
             place = self._place(asked.server, statement.name, connection)
-            outcome = None
             if place is not None and isinstance(statement, Create):
                 outcome = yield from self._create(connection, statement, place, asked)
             elif place is not None and isinstance(statement, Drop):
@@ -138,8 +146,7 @@ class WholeOnMysql:
                 outcome = yield from self._drop(connection, statement, place, asked)
         except UnknownResultError as reason:
             self._ledger.as_written(statement.label, str(reason))
-            yield from self._send(connection, statement.text, left)
-            return
+            place = None
         if place is None:
             yield from self._send(connection, statement.text, left)
         elif outcome is not None:

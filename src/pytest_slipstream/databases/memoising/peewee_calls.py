@@ -14,9 +14,10 @@ from itertools import chain
 from operator import is_
 from typing import Any
 
+import msgspec
 import peewee as typed_peewee
 
-from pytest_slipstream.clock import clock
+from pytest_slipstream.databases.memoising.attempts import Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.on_mysql import PRODUCT, OnMysql, Tablesets
@@ -28,6 +29,7 @@ from pytest_slipstream.databases.memoising.postgresql_places import (
 )
 from pytest_slipstream.databases.memoising.postgresql_state import State
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
+from pytest_slipstream.databases.memoising.worth import Worth
 
 peewee: Any = typed_peewee  # the types leave out what it makes its statements with
 NAMES = ("create_tables", "drop_tables")
@@ -42,6 +44,34 @@ _DATABASES = {  # of playhouse, whose statements go over the driver's connection
     "playhouse.psycopg3_ext",
     "playhouse.sqlite_ext",
 }
+
+
+Learn = Callable[[], None]
+"""Keeps what an operation came to, after it has run as it is written."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call of a method of a Database."""
+
+    name: str
+    product: str
+    database: Any
+    models: list[Any]
+    options: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What the summary calls it."""
+        return f"{self.name} on {self.product}"
+
+    @property
+    def operation(self) -> Operation:
+        """What its result depends on, beside the models and the database."""
+        return Operation(self.name == "create_tables", tuple(sorted(self.options.items())))
+
+
+Way = Callable[[Call], Learn | None]
+"""Replaces a call, or says how to learn from it; it raises before it has done anything."""
 
 
 class PeeweeSession(Session):
@@ -63,14 +93,21 @@ class PeeweeCalls:
     def __init__(self, ledger: Ledger, checking: Checking, on_mysql: OnMysql) -> None:
         self._ledger = ledger
         self._checking = checking
-        self._on_mysql = on_mysql
+        self._mysql = on_mysql
+        self._attempts = Attempts(ledger, checking)
+        self._worths: dict[Hashable, Worth] = {}
         self._places = Places()
         self._statements = Statements()
-        self._on_sqlite = SqliteResults(ledger, checking)
+        self._results = SqliteResults(ledger, checking)
         self._seen: set[Hashable] = set()
         self._parkings: dict[Hashable, Parking] = {}
         self._put_off: dict[Hashable, Tablesets] = {}
         self._originals: dict[str, Callable[..., None]] = {}
+        self._ways: tuple[tuple[type, str, Way], ...] = (
+            (peewee.PostgresqlDatabase, "PostgreSQL", self._on_postgresql),
+            (peewee.MySQLDatabase, PRODUCT, self._on_mysql),
+            (peewee.SqliteDatabase, "SQLite", self._on_sqlite),
+        )
 
     def put_up(self) -> None:
         """Replace the methods."""
@@ -93,127 +130,84 @@ class PeeweeCalls:
             def as_written() -> None:
                 original(database, given, **options)
 
-            if isinstance(database, peewee.PostgresqlDatabase):
-                self._run(name, database, given, options, as_written)
-            elif isinstance(database, peewee.MySQLDatabase):
-                self._run_mysql(name, database, given, options, as_written)
-            elif isinstance(database, peewee.SqliteDatabase):
-                self._run_sqlite(name, database, given, options, as_written)
-            else:
-                self._ledger.as_written(name, "another product")
-                as_written()
+            for kind, product, way in self._ways:
+                if isinstance(database, kind):
+                    call = Call(name, product, database, given, options)
+                    self._run(call, way, as_written)
+                    return
+            self._ledger.as_written(name, "another product")
+            as_written()
 
         return replacement
 
-    def _run(
-        self,
-        name: str,
-        database: Any,
-        models: list[Any],
-        options: dict[str, Any],
-        as_written: Callable[[], None],
-    ) -> None:
+    def _run(self, call: Call, way: Way, as_written: Callable[[], None]) -> None:
         """Replace the call, or let it run and learn from it."""
-        started = clock.seconds()
-        label = f"{name} on PostgreSQL"
-        session = PeeweeSession(database)
-        operation = Operation(name == "create_tables", tuple(sorted(options.items())))
-        check = PostgresqlCheck(session, functools.partial(self._checking.is_due, label))
-        parking: Parking | None = None
-        before: Before | State | None = None
-        is_alone = not database.in_transaction()
-        unknown = None
+        worth = self._worths.setdefault((call.product, *map(id, call.models)), Worth())
+        attempt = self._attempts.begin(call.label, worth, call.operation)
+        if attempt is None:
+            as_written()
+            return
+        learn = unknown = None
         try:
-            _refuse(name, database, models, options)
-            statements = self._statements.of(models)
-            if statements in self._seen:  # once in a run is nothing to learn from
-                with database.atomic():
-                    parking, before = self._redo(database, session, statements, operation, check)
-            self._seen.add(statements)
+            _refuse(call)
+            learn = way(call)
         except UnknownResultError as reason:
             unknown = str(reason)
         if unknown is not None:
-            self._ledger.as_written(label, unknown)
-            as_written()
+            attempt.refused(unknown)
+            with attempt.writing():
+                as_written()
             return
+        if learn is None:
+            attempt.replaced()
+            return
+        with attempt.writing():
+            as_written()
+        learn()
+        attempt.made()
+
+    def _on_postgresql(self, call: Call) -> Learn | None:
+        database, session = call.database, PeeweeSession(call.database)
+        check = PostgresqlCheck(session, functools.partial(self._checking.is_due, call.label))
+        is_alone = not database.in_transaction()
+        statements = self._statements.of(call.models)
+        if statements not in self._seen:  # once in a run is nothing to learn from
+            self._seen.add(statements)
+            return lambda: None
+        with database.atomic():
+            parking, before = self._redo(database, session, statements, call.operation, check)
         if isinstance(before, State):
             self._places.expect(before, is_alone=is_alone)
-            self._ledger.replaced(label, clock.seconds() - started)
-            return
-        as_written()
-        self._ledger.made(label, clock.seconds() - started)
-        if parking is not None and before is not None:
+            return None
+
+        def learn() -> None:
             with database.atomic():
-                parking.record(session, operation, before)
+                parking.record(session, call.operation, before)
                 if before.restored is not None:
-                    self._ledger.replaced(label, 0.0)
-                    self._checking.compare(label, check.content(), before.restored)
+                    self._ledger.replaced(call.label, 0.0)
+                    self._checking.compare(call.label, check.content(), before.restored)
 
-    def _run_sqlite(
-        self,
-        name: str,
-        database: Any,
-        models: list[Any],
-        options: dict[str, Any],
-        as_written: Callable[[], None],
-    ) -> None:
-        started = clock.seconds()
-        label = f"{name} on SQLite"
-        unknown = None
-        try:
-            _refuse(name, database, models, options)
-            _refuse_cycles(models)
-            operation = (name, tuple(sorted(options.items())), self._statements.of(models))
-            begun = self._on_sqlite.begin(_sqlite_of(database), label, operation)
-        except UnknownResultError as reason:
-            unknown = str(reason)
-        if unknown is not None:
-            self._ledger.as_written(label, unknown)
-            as_written()
-            return
-        if begun.runs:
-            as_written()
-        seconds = clock.seconds() - started
-        self._on_sqlite.end(_sqlite_of(database), label, operation, begun, seconds)
+        return learn
 
-    def _run_mysql(
-        self,
-        name: str,
-        database: Any,
-        models: list[Any],
-        options: dict[str, Any],
-        as_written: Callable[[], None],
-    ) -> None:
+    def _on_sqlite(self, call: Call) -> Learn | None:
+        _refuse_cycles(call.models)
+        operation = (call.operation, self._statements.of(call.models))
+        learn = self._results.begin(_sqlite_of(call.database), call.label, operation)
+        return None if learn is None else lambda: learn(_sqlite_of(call.database))
+
+    def _on_mysql(self, call: Call) -> Learn | None:
         """The same, where each statement on the schema commits by itself."""
-        started = clock.seconds()
-        label = f"{name} on {PRODUCT}"
-        learn: Callable[[], None] | None = None
-        unknown = None
-        try:
-            _refuse(name, database, models, options)
-            statements = self._statements.of(models)
-            if statements in self._seen:
-                learn = self._on_mysql.run(
-                    PeeweeSession(database),
-                    database.connection(),
-                    Operation(name == "create_tables", tuple(sorted(options.items()))),
-                    label,
-                    self._put_off.setdefault(statements, {}),
-                )
-                if learn is None:
-                    self._ledger.replaced(label, clock.seconds() - started)
-                    return
+        statements = self._statements.of(call.models)
+        if statements not in self._seen:
             self._seen.add(statements)
-        except UnknownResultError as reason:
-            unknown = str(reason)
-        if unknown is not None:
-            self._ledger.as_written(label, unknown)
-            as_written()
-            return
-        as_written()
-        self._ledger.made(label, clock.seconds() - started)
-        if learn is not None:
-            learn()
+            return lambda: None
+        return self._mysql.run(
+            PeeweeSession(call.database),
+            call.database.connection(),
+            call.operation,
+            call.label,
+            self._put_off.setdefault(statements, {}),
+        )
 
     def _redo(
         self,
@@ -330,20 +324,21 @@ def _is_peewees(kind: type) -> bool:
     return modules <= {"peewee", "playhouse", "builtins"}
 
 
-def _refuse(name: str, database: Any, models: list[Any], options: dict[str, Any]) -> None:
+def _refuse(call: Call) -> None:
     """Everything must be Peewee's own.
 
     Raises:
         UnknownResultError: The project has a way of its own to make or drop tables.
     """
-    if not options.keys() <= _OPTIONS[name]:
+    database, options = call.database, call.options
+    if not options.keys() <= _OPTIONS[call.name]:
         raise UnknownResultError(f"the options {', '.join(sorted(options))}")
     modules = {base.__module__ for base in type(database).__mro__}
     if not modules <= {"peewee", "builtins", *_DATABASES}:
         raise UnknownResultError(f"a Database of the class {type(database).__qualname__}")
     if getattr(database, "query_hooks", ()):
         raise UnknownResultError("a hook for the Database's statements")
-    for model in models:
+    for model in call.models:
         schema = model._schema
         if type(schema) is not peewee.SchemaManager or any(
             getattr(model, method).__func__ is not getattr(peewee.Model, method).__func__

@@ -26,7 +26,7 @@ is many times faster and keeps the order in which a page is filled."""
 _FRUITLESS = 5
 """After so many times in a row that what was kept was of no use, nothing is kept any more."""
 _RELATIONS = """
-SELECT c.oid::bigint, c.oid::regclass::text, c.relkind::text,
+SELECT c.oid::bigint, c.oid::regclass::text, c.relkind::text || c.relpersistence::text,
        coalesce((SELECT json_agg(conrelid::bigint) FROM pg_catalog.pg_constraint
                  WHERE contype = 'f' AND confrelid = c.oid), '[]')::text,
        c.relrowsecurity OR c.relhasrules
@@ -133,7 +133,7 @@ class Made(msgspec.Struct, frozen=True):
     """Tables as an operation made them: where, and what the catalogue was afterwards.
 
     ``tables`` are in the order in which their rows can be deleted, or in any where that takes a
-    superuser, who can keep triggers quiet.
+    superuser, who can keep triggers quiet. ``is_seen``: no sequence moves without a transaction.
     """
 
     namespace: int
@@ -142,6 +142,7 @@ class Made(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     sequences: tuple[int, ...] = ()
     needs_superuser: bool = False
+    is_seen: bool = False
     problem: str | None = None
 
 
@@ -238,7 +239,7 @@ class Parking:
         self._given_up = 0
         if not check.is_due():
             session.run(self._unpark(state, made))
-            return state.swapped(parked, str(self._spare))
+            return state.swapped(parked, str(self._spare), as_new=made.namespace)
         session.run("SAVEPOINT slipstream_memo")
         session.run(self._unpark(state, made))
         restored = check.content()
@@ -312,6 +313,8 @@ def park(names: tuple[str, ...], schema: str, parked: str, spare: str) -> str:
 def unpark(state: State, made: Made, spare: str, parked: str) -> str:
     """The statement that brings tables back, empty; ``spare`` is what is in sight called then."""
     assert state.schema is not None
+    if state.as_new == made.namespace and made.is_seen:
+        return park((), state.schema.name, spare, parked)
     rewind = _REWIND_TRANSACTIONALLY if state.writes else _REWIND
     return _UNPARK.format(
         tables=_listed(made.tables),
@@ -330,8 +333,8 @@ def look(session: Session, state: State, *, besides: str = "") -> Made:
     assert state.schema is not None
     relations = session.rows(_RELATIONS.format(namespace=state.schema.oid))
     made = Made(state.schema.oid, state.digest)
-    sequences = tuple(int(row[0]) for row in relations if row[2] == "S")
-    stored = {int(row[0]): row for row in relations if row[2] == "r"}
+    sequences = tuple(int(row[0]) for row in relations if row[2].startswith("S"))
+    stored = {int(row[0]): row for row in relations if row[2].startswith("r")}
     if len(sequences) + len(stored) < len(relations):
         problem = "a table that is partitioned or foreign, or a materialised view"
     elif any(row[5] for row in stored.values()):
@@ -350,6 +353,7 @@ def look(session: Session, state: State, *, besides: str = "") -> Made:
             names=tuple(str(stored[oid][1]) for oid in order),
             sequences=sequences,
             needs_superuser=has_cycle or any(row[4] for row in stored.values()),
+            is_seen=not any(row[2] == "Su" for row in relations),
         )
     return msgspec.structs.replace(made, problem=problem)
 

@@ -97,7 +97,7 @@ class Places:
             if seen.snapshot == expected.snapshot:  # nobody's transaction has ended
                 return expected
             if not expected.problem and is_still(session.rows, expected):
-                return msgspec.structs.replace(expected, snapshot=seen.snapshot)
+                return msgspec.structs.replace(expected, snapshot=seen.snapshot, as_new=None)
         state = read(session.rows)
         if not state.is_local(host):
             raise UnknownResultError("a server on another machine")

@@ -176,7 +176,8 @@ class State(msgspec.Struct, frozen=True):
     depend on; ``writes``: the transaction has written; ``elsewhere``: the number of objects in
     other schemas, None if they were not counted; ``snapshot``: the transactions that are seen, in
     PostgreSQL's words; ``counted`` rows of the catalogue were seen when those of all transactions
-    before ``since`` were; ``problem``: what makes results unknown.
+    before ``since`` were; ``problem``: what makes results unknown; ``as_new``: the schema whose
+    tables and sequences have been put back, and nobody has changed since.
     """
 
     identity: str
@@ -193,18 +194,20 @@ class State(msgspec.Struct, frozen=True):
     counted: int
     since: int
     problem: str
+    as_new: int | None = None
 
     def named(self, name: str | None) -> Namespace | None:
         """One of slipstream's schemas."""
         return next((found for found in self.parked if found.name == name), None)
 
-    def swapped(self, other: Namespace, away: str) -> State:
+    def swapped(self, other: Namespace, away: str, as_new: int | None = None) -> State:
         """The state when a transaction that has another schema take the place of the one in front,
         and does nothing else, has ended.
 
         Args:
             other: Which.
             away: What the one that was in front is called now.
+            as_new: The one whose tables the transaction has put back.
         """
         assert self.schema is not None
         rest = (found for found in self.parked if found is not other)
@@ -213,6 +216,7 @@ class State(msgspec.Struct, frozen=True):
             schema=msgspec.structs.replace(other, name=self.schema.name),
             parked=(msgspec.structs.replace(self.schema, name=away), *rest),
             elsewhere=None,
+            as_new=as_new or self.as_new,
             snapshot="" if self.writes else _with_one_more(self.snapshot),
         )
 

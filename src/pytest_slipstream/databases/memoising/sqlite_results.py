@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
-import msgspec
-
+from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.engines.sqlite import content, pages
 from pytest_slipstream.databases.memoising import sqlite
 from pytest_slipstream.databases.memoising.checking import Checking
@@ -20,18 +19,8 @@ KEPT = 16
 """How many operations are remembered, each with its images."""
 
 
-class Begun(msgspec.Struct, frozen=True):
-    """An operation: is it replaced, and otherwise what there was before it, if that is to be
-    learnt from. ``restored`` is what the slow way is to be held to."""
-
-    is_replaced: bool = False
-    before: sqlite.Before | None = None
-    restored: dict[str, str] | None = None
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is to be done as it is written now."""
-        return not self.is_replaced or self.restored is not None
+Learn = Callable[[sqlite3.Connection], None]
+"""Keeps what an operation came to, after it has run as it is written over a connection."""
 
 
 class SqliteResults:
@@ -42,8 +31,13 @@ class SqliteResults:
         self._checking = checking
         self._of: OrderedDict[Hashable, sqlite.Results] = OrderedDict()
 
-    def begin(self, connection: sqlite3.Connection, label: str, operation: Hashable) -> Begun:
+    def begin(
+        self, connection: sqlite3.Connection, label: str, operation: Hashable
+    ) -> Learn | None:
         """Restore what an operation came to, if that is known.
+
+        Returns:
+            None where it is done; otherwise what is called when it has run as it is written.
 
         Raises:
             UnknownResultError: It cannot be known; nothing was done.
@@ -52,36 +46,24 @@ class SqliteResults:
             self._of[operation] = {}
             while len(self._of) > KEPT:
                 self._of.popitem(last=False)
-            return Begun()
+            return lambda connection: None
+        results = self._of[operation]
         copy = sqlite.copied(connection) if self._checking.is_due(label) else None
-        before = sqlite.redo(connection, operation, self._of[operation])
-        if before is not None or copy is None:
-            return Begun(is_replaced=before is None, before=before)
+        started = clock.seconds()
+        before = sqlite.redo(connection, operation, results)
+        restoring_s = clock.seconds() - started
+        if before is not None:
+            return lambda now: sqlite.record(now, operation, before, results)
+        if copy is None:
+            return None
         restored = _content(connection)
         pages.copy(copy, connection)
-        return Begun(is_replaced=True, restored=restored)
 
-    def end(
-        self,
-        connection: sqlite3.Connection,
-        label: str,
-        operation: Hashable,
-        begun: Begun,
-        seconds: float,
-    ) -> None:
-        """Count it, and learn from it where it ran.
+        def compare(now: sqlite3.Connection) -> None:
+            self._ledger.replaced(label, restoring_s)
+            self._checking.compare(label, _content(now), restored)
 
-        Raises:
-            IsolationError: It came to something else than would have been restored; in an audit.
-        """
-        if begun.is_replaced:
-            self._ledger.replaced(label, seconds)
-        else:
-            self._ledger.made(label, seconds)
-        if begun.before is not None and operation in self._of:
-            sqlite.record(connection, operation, begun.before, self._of[operation])
-        if begun.restored is not None:
-            self._checking.compare(label, _content(connection), begun.restored)
+        return compare
 
 
 def plain(connection: object) -> sqlite3.Connection:

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 from tortoise.backends.base.schema_generator import BaseSchemaGenerator
 
-from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.memoising import tortoise_on_mysql
+from pytest_slipstream.databases.memoising.attempts import Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 from pytest_slipstream.databases.memoising.tortoise_databases import CLIENT, TortoiseDatabases
 from pytest_slipstream.databases.memoising.tortoise_on_mysql import TortoiseOnMysql
+from pytest_slipstream.databases.memoising.worth import Worth
 
 LABEL = "generate_schemas on SQLite"
 _ON_SQLITE = ("tortoise.backends.sqlite.client", "SqliteClient")
@@ -41,6 +42,8 @@ class TortoiseCalls:
         self._ledger = ledger
         self._databases = databases
         self._on_mysql = on_mysql
+        self._attempts = Attempts(ledger, checking)
+        self._worth = Worth()
         self._results = SqliteResults(ledger, checking)
         self._original: Any = vars(BaseSchemaGenerator)[_METHOD]
 
@@ -75,21 +78,27 @@ class TortoiseCalls:
         self, client: Any, script: str, as_written: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         """Restore what the script comes to, or let it run and learn from it."""
-        began_s = clock.seconds()
-        results = self._results
-        unknown = None
+        attempt = self._attempts.begin(LABEL, self._worth, script)
+        if attempt is None:
+            await as_written()
+            return
+        learn = unknown = None
         try:
-            begun = await _on(client, lambda driver: results.begin(driver, LABEL, script))
+            learn = await _on(client, lambda driver: self._results.begin(driver, LABEL, script))
         except UnknownResultError as reason:
             unknown = str(reason)
         if unknown is not None:
-            self._ledger.as_written(LABEL, unknown)
-            await as_written()
+            attempt.refused(unknown)
+            with attempt.writing():
+                await as_written()
             return
-        if begun.runs:
+        if learn is None:
+            attempt.replaced()
+            return
+        with attempt.writing():
             await as_written()
-        seconds = clock.seconds() - began_s
-        await _on(client, lambda driver: results.end(driver, LABEL, script, begun, seconds))
+        await _on(client, learn)
+        attempt.made()
 
 
 async def _on(client: Any, work: Callable[[sqlite3.Connection], _T]) -> _T:

@@ -38,6 +38,7 @@ class TortoiseOnMysql:
         """Make the tables of a script be there, or let it run and learn from it."""
         began_s = clock.seconds()
         learn: Callable[[], None] | None = None
+        unknown = None
         try:
             if script in self._known:
                 learn = await self._run(client, script)
@@ -46,7 +47,9 @@ class TortoiseOnMysql:
                     return
             self._known.setdefault(script, {})
         except UnknownResultError as reason:
-            self._ledger.as_written(LABEL, str(reason))
+            unknown = str(reason)
+        if unknown is not None:
+            self._ledger.as_written(LABEL, unknown)
             await as_written()
             return
         began_s = clock.seconds()
