@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ def all_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is replaced does not depend on how fast the machine is."""
     monkeypatch.setattr(worth, "too_dear", lambda operations: None)
     monkeypatch.setattr(worth, "calls_to_rest", lambda looks_s, written_s: 0)
+
+
+@pytest.fixture(autouse=True)
+def only_drivers_that_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have imported mysqlclient, whose statements are not."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "MySQLdb"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture(scope="session")
