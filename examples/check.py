@@ -49,9 +49,9 @@ class Example(NamedTuple):
 
 
 EXAMPLES = (
-    Example("fastapi_sqlmodel", 113, 1.0, own=13, unchanged=3.0)
+    Example("fastapi_sqlmodel", 113, 1.0, own=13, unchanged=4.5)
     if has_mysql(os.environ)
-    else Example("fastapi_sqlmodel", 113, 1.0, own=2, lanes=("--lane", "fast"), unchanged=3.0),
+    else Example("fastapi_sqlmodel", 113, 1.0, own=2, lanes=("--lane", "fast"), unchanged=4.5),
     Example("fastapi_roles", 236, 10.0, unchanged=5.0),
     Example("flask_peewee", 316, 10.0, "after, two workers", unchanged=5.0),
     Example("event_system", 26, 5.0),
