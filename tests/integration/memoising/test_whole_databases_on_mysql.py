@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiomysql
@@ -29,6 +31,7 @@ from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.urls import url
+from waiting import until
 
 ROUNDS = 6
 NAME = "whole"
@@ -458,6 +461,49 @@ def test_a_driver_that_a_test_imports(compared: Plain) -> None:
             _forget_mysqldb()
 
     assert compared(program).times[DROP] > 0
+
+
+ELSEWHERE = """
+import subprocess, sys
+
+subprocess.Popen([sys.executable, "-c", sys.argv[1], *sys.argv[2:]], start_new_session=True)
+"""
+WAITS = """
+import pathlib, sys, time, pymysql
+
+go, done, socket, user = sys.argv[1:]
+for _ in range(12000):
+    if pathlib.Path(go).exists():
+        break
+    time.sleep(0.01)
+cursor = pymysql.connect(unix_socket=socket, user=user, autocommit=True).cursor()
+cursor.execute("CREATE DATABASE IF NOT EXISTS whole")
+cursor.execute("CREATE TABLE whole.theirs (id integer)")
+cursor.execute("INSERT INTO whole.theirs VALUES (7)")
+pathlib.Path(done).touch()
+"""
+
+
+def test_another_process_makes_the_database_meanwhile(compared: Plain, tmp_path: Path) -> None:
+    runs = itertools.count()
+
+    def program(program: Program) -> None:
+        is_last = program.number == ROUNDS - 1
+        program.sql(f"CREATE DATABASE {NAME}")
+        if is_last:
+            number = next(runs)
+            go, done = tmp_path / f"go{number}", tmp_path / f"done{number}"
+            names = map(str, (go, done, program.server.socket, program.server.user))
+            subprocess.run([sys.executable, "-c", ELSEWHERE, WAITS, *names], check=True)
+        program.use()
+        program.sql(f"DROP DATABASE {NAME}")
+        if is_last:
+            go.touch()
+            until(done.exists, "the other process has made its table")
+            program.sql("SHOW DATABASES", f"SELECT * FROM {NAME}.theirs")
+            program.own.cursor().execute(f"DROP DATABASE {NAME}")  # with emptied tables or without
+
+    assert compared(program).times[DROP] == ROUNDS - 2
 
 
 def test_a_session_that_is_in_the_database_is_in_none_then(compared: Plain) -> None:

@@ -241,26 +241,30 @@ class Place:
         return True
 
     def drop(self) -> None:
-        """Do what was put off."""
+        """Do what was put off.
+
+        A database that another process has used since it was dropped is that process's.
+        """
         held, self._held = self._held, None
         is_gone, self.is_gone = self.is_gone, False
         if held is None:
             return
         held.holder.fruitless += 1
-        statements = dropped(
-            self._address.database,
-            held.made.added,
-            patience_s=_PATIENCE_S,
-            is_mysql=self._is_mysql,
-            whole=is_gone,
-        )
         try:
-            self._session.run(statements)
+            self._drop(held.made, whole=is_gone)
         except pymysql.err.MySQLError as error:
             if not is_lost(error):
                 raise
             self.renew()
-            self._session.run(statements)
+            self._drop(held.made, whole=is_gone)
+
+    def _drop(self, made: Made, *, whole: bool) -> None:
+        if whole and not (self.read() == made.catalogue and self.is_as_made(made)):
+            return
+        name, is_mysql = self._address.database, self._is_mysql
+        self._session.run(
+            dropped(name, made.added, patience_s=_PATIENCE_S, is_mysql=is_mysql, whole=whole)
+        )
 
     def renew(self) -> None:
         """Take another session, since this one may be in the midst of an answer, or lost."""
