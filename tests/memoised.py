@@ -14,8 +14,8 @@ from pytest_slipstream import events
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
-from pytest_slipstream.databases.memoising.postgresql_places import told
-from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
+from pytest_slipstream.databases.memoising.postgresql.places import told
+from pytest_slipstream.databases.memoising.postgresql.state import PREFIX
 from pytest_slipstream.databases.urls import url
 
 ROUNDS = 6

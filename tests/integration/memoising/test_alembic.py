@@ -26,7 +26,7 @@ from sqlalchemy.pool import StaticPool
 
 from memoised import NEVER_SAMPLED, Counts
 from migrating import LEARNT, ROUNDS, Chain, Program, Trial, compared
-from pytest_slipstream.databases.memoising.alembic_places import Image
+from pytest_slipstream.databases.memoising.alembic.places import Image
 from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.errors import IsolationError
 

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 from memoised import ROUNDS, Compared, Program, Trial
 from memoised_mysql import NUMBERS
 from migrating import LEARNT, Chain
-from pytest_slipstream.databases.memoising.alembic_turns import Turn
+from pytest_slipstream.databases.memoising.alembic.turns import Turn
 from pytest_slipstream.databases.urls import url
 
 ON = "on MySQL or MariaDB"

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from memoised import ROUNDS, Compared, Program, Trial
 from migrating import LEARNT, Chain
-from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
+from pytest_slipstream.databases.memoising.postgresql.state import PREFIX
 from pytest_slipstream.databases.urls import url
 
 UPGRADE, DOWNGRADE = "alembic upgrade on PostgreSQL", "alembic downgrade on PostgreSQL"

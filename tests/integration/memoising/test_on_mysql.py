@@ -51,8 +51,8 @@ from memoised import (
 )
 from memoised_mysql import NUMBERS, MysqlTrial, table_names
 from pytest_slipstream.databases.engines.mysql.sessions import Session
-from pytest_slipstream.databases.memoising import mysql_places
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.databases.memoising.mysql import places as mysql_places
 from pytest_slipstream.databases.urls import url
 
 

@@ -19,8 +19,8 @@ from memoised import NewDatabase
 from memoised_tortoise import MODULE, Program, compared, use
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
-from pytest_slipstream.databases.memoising.postgresql_places import told
-from pytest_slipstream.databases.memoising.postgresql_state import PREFIX
+from pytest_slipstream.databases.memoising.postgresql.places import told
+from pytest_slipstream.databases.memoising.postgresql.state import PREFIX
 from pytest_slipstream.databases.urls import url
 
 ROUNDS = 5

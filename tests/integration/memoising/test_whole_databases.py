@@ -24,7 +24,7 @@ from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
-from pytest_slipstream.databases.memoising.whole_server import Session, WholeServer
+from pytest_slipstream.databases.memoising.whole.server import Session, WholeServer
 from pytest_slipstream.databases.urls import url
 from pytest_slipstream.settings import DatabaseSettings
 

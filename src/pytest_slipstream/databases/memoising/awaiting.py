@@ -13,7 +13,7 @@ import greenlet
 import msgspec
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.postgresql import Session
+from pytest_slipstream.databases.memoising.operations import Session
 
 _T = TypeVar("_T")
 

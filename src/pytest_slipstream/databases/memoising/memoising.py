@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.first_calls import FirstCalls, Seen
 from pytest_slipstream.databases.memoising.ledger import Ledger
-from pytest_slipstream.databases.memoising.on_mysql import OnMysql
+from pytest_slipstream.databases.memoising.mysql.on_mysql import OnMysql
 from pytest_slipstream.import_hook import ImportHook
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
-    from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
-    from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
+    from pytest_slipstream.databases.memoising.tortoise.databases import TortoiseDatabases
+    from pytest_slipstream.databases.memoising.whole.databases import WholeDatabases
 
 _SENDS_WHOLE = {
     "psycopg": "meet_psycopg",
@@ -96,7 +96,7 @@ class Memoising:
         seen = Seen()
 
         def follow() -> None:
-            from pytest_slipstream.databases.memoising.metadata_calls import MetadataCalls
+            from pytest_slipstream.databases.memoising.sqlalchemy.calls import MetadataCalls
 
             self._stand_in(MetadataCalls(self._ledger, self._check(), self._on_mysql, seen))
 
@@ -120,7 +120,7 @@ class Memoising:
         from alembic.runtime.migration import MigrationContext
 
         def follow() -> None:
-            from pytest_slipstream.databases.memoising.alembic_calls import AlembicCalls
+            from pytest_slipstream.databases.memoising.alembic.calls import AlembicCalls
 
             self._stand_in(AlembicCalls(self._ledger, self._check(), self._on_mysql))
 
@@ -128,8 +128,8 @@ class Memoising:
 
     def _meet_tortoise(self, module: ModuleType) -> None:
         def follow() -> None:
-            from pytest_slipstream.databases.memoising.tortoise_calls import TortoiseCalls
-            from pytest_slipstream.databases.memoising.tortoise_on_mysql import TortoiseOnMysql
+            from pytest_slipstream.databases.memoising.tortoise.calls import TortoiseCalls
+            from pytest_slipstream.databases.memoising.tortoise.on_mysql import TortoiseOnMysql
 
             on_mysql = TortoiseOnMysql(self._ledger, self._on_mysql)
             self._stand_in(TortoiseCalls(self._ledger, self._check(), self._tortoise(), on_mysql))
@@ -144,7 +144,7 @@ class Memoising:
         self._stand_in(FirstCalls(module.BasePostgresClient, ("db_create",), follow))
 
     def _tortoise(self) -> TortoiseDatabases:
-        from pytest_slipstream.databases.memoising.tortoise_databases import TortoiseDatabases
+        from pytest_slipstream.databases.memoising.tortoise.databases import TortoiseDatabases
 
         if self._tortoise_databases is None:
             self._tortoise_databases = TortoiseDatabases(self._ledger, self._check())
@@ -152,14 +152,14 @@ class Memoising:
 
     def _meet_whole(self, driver: str, module: ModuleType) -> None:
         """What sends statements about whole databases of PostgreSQL."""
-        from pytest_slipstream.databases.memoising.whole_calls import WholeCalls
+        from pytest_slipstream.databases.memoising.whole.calls import WholeCalls
 
         calls = WholeCalls(self._whole_databases)
         self._undo.append(calls.take_down)
         getattr(calls, _SENDS_WHOLE[driver])(module)
 
     def _whole_databases(self) -> WholeDatabases:
-        from pytest_slipstream.databases.memoising.whole_databases import WholeDatabases
+        from pytest_slipstream.databases.memoising.whole.databases import WholeDatabases
 
         if self._whole is None:
             self._whole = WholeDatabases(self._ledger, self._check)

@@ -20,14 +20,15 @@ import peewee as typed_peewee
 from pytest_slipstream.databases.memoising.attempts import Attempts
 from pytest_slipstream.databases.memoising.checking import Checking
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
-from pytest_slipstream.databases.memoising.on_mysql import PRODUCT, OnMysql, Tablesets
-from pytest_slipstream.databases.memoising.postgresql import Before, Operation, Parking, Session
-from pytest_slipstream.databases.memoising.postgresql_places import (
+from pytest_slipstream.databases.memoising.mysql.on_mysql import PRODUCT, OnMysql, Tablesets
+from pytest_slipstream.databases.memoising.operations import Operation, Session
+from pytest_slipstream.databases.memoising.postgresql.parking import Before, Parking
+from pytest_slipstream.databases.memoising.postgresql.places import (
     Places,
     PostgresqlCheck,
     drop_own,
 )
-from pytest_slipstream.databases.memoising.postgresql_state import State
+from pytest_slipstream.databases.memoising.postgresql.state import State
 from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
 from pytest_slipstream.databases.memoising.worth import Worth
 

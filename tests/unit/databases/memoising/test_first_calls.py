@@ -23,7 +23,7 @@ metadata.create_all(engine)
 metadata.drop_all(engine)
 print(*sorted(name for name in set(sys.modules) - before if name.startswith("pytest_slipstream")))
 metadata.create_all(engine)
-print("pytest_slipstream.databases.memoising.metadata_calls" in sys.modules)
+print("pytest_slipstream.databases.memoising.sqlalchemy.calls" in sys.modules)
 memoising.take_down()
 """
 

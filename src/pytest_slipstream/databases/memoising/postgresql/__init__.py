@@ -1,0 +1,1 @@
+"""Dropping and making tables of PostgreSQL, by renaming their schema."""

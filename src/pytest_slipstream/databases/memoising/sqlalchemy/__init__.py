@@ -1,0 +1,1 @@
+"""SQLAlchemy's `create_all` and `drop_all`."""

@@ -1,0 +1,1 @@
+"""Tortoise's `generate_schemas`, and the databases of its test initialisers."""

@@ -1,0 +1,1 @@
+"""`CREATE DATABASE` and `DROP DATABASE` on PostgreSQL."""
