@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from playhouse.sqliteq import SqliteQueueDatabase
 from memoised import NEVER_SAMPLED, Counts
 from pytest_slipstream.databases.engines.sqlite import content
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.databases.memoising.sqlite_results import KEPT
 
 ROUNDS = 6
 KNOWN = 2
@@ -129,6 +132,45 @@ def test_models_that_change_in_mid_run() -> None:
         return for_each_test(database, models, number)
 
     assert compared(program).replaced["create_tables"] >= 1
+
+
+def test_models_whose_proxy_is_another_database_now() -> None:
+    def new_models(database: Any) -> list[Any]:
+        class Event(peewee.Model):
+            at = peewee.DateTimeField()
+
+            class Meta:
+                database = peewee.Proxy()
+
+        return [Event]
+
+    def program(database: Any, models: list[Any], number: int) -> object:
+        found = []
+        for stored in ("DATETIME", "INTEGER"):
+            own = peewee.SqliteDatabase(":memory:", field_types={"DATETIME": stored})
+            models[0]._meta.database.initialize(own)
+            own.create_tables(models)
+            found.append(content.digest(own.connection()))
+            own.close()
+        return found
+
+    compared(program, new_models=new_models)
+
+
+def test_models_that_are_no_more_are_not_kept() -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    def program(database: Any, models: list[Any], number: int) -> object:
+        for _ in range(2 * KEPT):
+            own = models_of(database)
+            seen.append(weakref.ref(own[0]._meta))
+            database.create_tables(own)
+            database.drop_tables(own)
+        gc.collect()
+        return None
+
+    compared(program)
+    assert sum(found() is not None for found in seen) <= KEPT
 
 
 def test_tables_of_raw_sql_beside(tmp_path: Path) -> None:

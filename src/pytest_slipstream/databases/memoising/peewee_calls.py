@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from contextlib import suppress
 from itertools import chain
@@ -29,7 +30,7 @@ from pytest_slipstream.databases.memoising.postgresql.places import (
     drop_own,
 )
 from pytest_slipstream.databases.memoising.postgresql.state import State
-from pytest_slipstream.databases.memoising.sqlite_results import SqliteResults, plain
+from pytest_slipstream.databases.memoising.sqlite_results import KEPT, SqliteResults, plain
 from pytest_slipstream.databases.memoising.worth import Worth
 
 peewee: Any = typed_peewee  # the types leave out what it makes its statements with
@@ -171,7 +172,7 @@ class PeeweeCalls:
         database, session = call.database, PeeweeSession(call.database)
         check = PostgresqlCheck(session, functools.partial(self._checking.is_due, call.label))
         is_alone = not database.in_transaction()
-        statements = self._statements.of(call.models)
+        statements = self._statements.of(call.database, call.models)
         if statements not in self._seen:  # once in a run is nothing to learn from
             self._seen.add(statements)
             return lambda: None
@@ -192,13 +193,13 @@ class PeeweeCalls:
 
     def _on_sqlite(self, call: Call) -> Learn | None:
         _refuse_cycles(call.models)
-        operation = (call.operation, self._statements.of(call.models))
+        operation = (call.operation, self._statements.of(call.database, call.models))
         learn = self._results.begin(_sqlite_of(call.database), call.label, operation)
         return None if learn is None else lambda: learn(_sqlite_of(call.database))
 
     def _on_mysql(self, call: Call) -> Learn | None:
         """The same, where each statement on the schema commits by itself."""
-        statements = self._statements.of(call.models)
+        statements = self._statements.of(call.database, call.models)
         if statements not in self._seen:
             self._seen.add(statements)
             return lambda: None
@@ -245,11 +246,16 @@ class Statements:
     """
 
     def __init__(self) -> None:
-        self._noted: dict[tuple[int, ...], tuple[_Values, Hashable]] = {}
+        self._noted: OrderedDict[tuple[int, ...], tuple[_Values, Hashable]] = OrderedDict()
 
-    def of(self, models: list[Any]) -> Hashable:
-        """The statements, as a value that can be compared."""
-        key = tuple(map(id, models))
+    def of(self, database: Any, models: list[Any]) -> Hashable:
+        """The statements, as a value that can be compared.
+
+        Args:
+            database: In whose way they are written: a Proxy's may be another than before.
+            models: Whose tables they make.
+        """
+        key = (id(database), *map(id, models))
         noted = self._noted.get(key)
         if noted is not None and noted[0].are_still_those_of(models):
             return noted[1]
@@ -259,20 +265,24 @@ class Statements:
             made += [(sql, repr(values)) for sql, values in (each.query() for each in contexts)]
         if all(_is_peewees(type(field)) for model in models for field in model._meta.sorted_fields):
             # With what making them has cached; a field of the project's own is asked each time.
-            self._noted[key] = _Values(models), tuple(made)
+            self._noted[key] = _Values(database, models), tuple(made)
+            while len(self._noted) > KEPT:
+                self._noted.popitem(last=False)
         return tuple(made)
 
 
 class _Values:
     """All values of models and their fields, and what stands in their collections."""
 
-    def __init__(self, models: list[Any]) -> None:
+    def __init__(self, database: Any, models: list[Any]) -> None:
         self._metas = [model._meta for model in models]
+        self._database = database
+        """Kept, as the models are, so that no other gets its number."""
         self._collections: list[Collection[Any]] = []
         """As they are at any time, so that only what they hold is to be compared."""
+        self._keep(database._field_types)
         for model in models:
             self._keep(model._schema.context_options)
-            self._keep(model._schema.database._field_types)
         for holder in self._holders():
             self._keep(vars(holder))
             for value in vars(holder).values():
@@ -288,9 +298,8 @@ class _Values:
             found += meta.sorted_fields
             for field in meta.refs:
                 found += (field.rel_model._meta, field.rel_field)
-        return list(
-            {id(holder): holder for holder in found}.values()
-        )  # fields have an == of theirs
+        # Not a set: fields have an == of theirs.
+        return list({id(holder): holder for holder in found}.values())
 
     def _keep(self, collection: list[Any] | dict[Any, Any]) -> None:
         self._collections.append(collection)
