@@ -142,7 +142,12 @@ env = {{ DATABASE_URL = "{{url}}" }}
 
 @pytest.fixture
 def make_project(pytester: pytest.Pytester, cache_dir: object) -> Callable[[str], Project]:
-    return lambda name: Project(pytester, configuration(name))
+    def make(name: str) -> Project:
+        if name == "mysqlclient":
+            pytest.importorskip("MySQLdb")
+        return Project(pytester, configuration(name))
+
+    return make
 
 
 def strategies(project: Project) -> set[str]:
