@@ -21,6 +21,7 @@ from pytest_slipstream.databases.servers import embedded, mysql_binaries
 from pytest_slipstream.errors import SlipstreamError
 
 pytest_plugins = ["pytester"]
+pytest.register_assert_rewrite("memoised")  # so that it says what differs
 
 _CACHE = "SLIPSTREAM_CACHE_DIR"
 _OWN_CACHE = pytest.StashKey[Path]()

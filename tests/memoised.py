@@ -67,6 +67,26 @@ class Counts:
         self.differences = [e for e in happened if isinstance(e, events.MemoDiffered)]
 
 
+def held_to_plain(run: Callable[[Memoising | None], object], *, audit: bool = False) -> Counts:
+    """Run something as it is and memoised: what it comes to must be equal.
+
+    Args:
+        run: Is given None at first, then what memoises it and may be taken down before a last look.
+        audit: Check everything that is restored.
+    """
+    plain = run(None)
+    memoising = Memoising(NEVER_SAMPLED, audit=audit)
+    memoising.put_up()
+    try:
+        memoised = run(memoising)
+    finally:
+        memoising.take_down()
+    counts = Counts(memoising)
+    assert memoised == plain
+    assert counts.differences == []
+    return counts
+
+
 class Compared:
     """Runs programs as they are and memoised, and holds the one to the other."""
 
@@ -77,21 +97,9 @@ class Compared:
     def __call__(
         self, make: Callable[[], Program], *, audit: bool = False, driver: str = ""
     ) -> Counts:
-        plain = self._run(make(), driver)
-        memoising = Memoising(NEVER_SAMPLED, audit=audit)
-        memoising.put_up()
-        try:
-            memoised = self._run(make(), driver, finish=memoising.take_down)
-        finally:
-            memoising.take_down()
-        counts = Counts(memoising)
-        assert memoised == plain
-        assert counts.differences == []
-        return counts
+        return held_to_plain(lambda memoising: self._run(make(), driver, memoising), audit=audit)
 
-    def _run(
-        self, program: Program, driver: str, finish: Callable[[], None] = lambda: None
-    ) -> list[object]:
+    def _run(self, program: Program, driver: str, memoising: Memoising | None) -> list[object]:
         trial = self._trial(self._new_database(), driver)
         try:
             for _ in range(ROUNDS):
@@ -101,7 +109,8 @@ class Compared:
                     trial.seen.append(type(error))
         finally:
             trial.engine.dispose()
-            finish()
+            if memoising is not None:
+                memoising.take_down()
         assert not trial.is_left()
         trial.look()
         return trial.seen

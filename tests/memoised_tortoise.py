@@ -1,4 +1,4 @@
-"""Programs in databases that Tortoise makes and drops on a server, as they are and memoised."""
+"""Programs whose tables Tortoise makes, as they are and memoised."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 from tortoise import fields
 from tortoise.models import Model
 
-from memoised import NEVER_SAMPLED, Counts
-from pytest_slipstream.databases.memoising.memoising import Memoising
+from memoised import Counts, held_to_plain
 
 MODULE = "models_for_memoising"
 Program = Callable[[int], Awaitable[object]]
@@ -50,17 +49,9 @@ async def use() -> object:
 
 def compared(program: Program, rounds: int, *, audit: bool = False) -> Counts:
     """Run it as it is and memoised, each round on a loop of its own; what it returns is equal."""
-    plain = [asyncio.run(_one(program, number)) for number in range(rounds)]
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = [asyncio.run(_one(program, number)) for number in range(rounds)]
-    finally:
-        memoising.take_down()
-    assert memoised == plain
-    counts = Counts(memoising)
-    assert counts.differences == []
-    return counts
+    return held_to_plain(
+        lambda _: [asyncio.run(_one(program, number)) for number in range(rounds)], audit=audit
+    )
 
 
 async def _one(program: Program, number: int) -> object:

@@ -14,9 +14,8 @@ from alembic.config import Config
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import StaticPool
 
-from memoised import NEVER_SAMPLED, Counts
+from memoised import Counts, held_to_plain
 from pytest_slipstream.databases.engines.sqlite import content
-from pytest_slipstream.databases.memoising.memoising import Memoising
 
 ROUNDS = 5
 LEARNT = 2
@@ -149,17 +148,9 @@ def compared(
     program: Program, new_engine: Callable[[int], Engine] = in_memory, *, audit: bool = False
 ) -> Counts:
     """Run it in both ways, each round on a new database; what it has seen must be equal."""
-    plain = _run(program, new_engine, 0)
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = _run(program, new_engine, ROUNDS)
-    finally:
-        memoising.take_down()
-    counts = Counts(memoising)
-    assert memoised == plain
-    assert counts.differences == []
-    return counts
+    return held_to_plain(
+        lambda memoising: _run(program, new_engine, ROUNDS if memoising else 0), audit=audit
+    )
 
 
 def _run(program: Program, new_engine: Callable[[int], Engine], first: int) -> list[object]:

@@ -96,8 +96,8 @@ def tortoise_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
     from memoised_tortoise import new_models
 
-    # Tortoise keeps its INSERTs by the names of connection and table: SQLite's here, if other tests
-    # of this process came before.
+    # Tortoise keeps its INSERTs by the names of connection and table: another database's here, if
+    # other tests of this process came before.
     monkeypatch.setattr(executor, "EXECUTOR_CACHE", {})
     yield from new_models()
 

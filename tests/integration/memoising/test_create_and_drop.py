@@ -43,12 +43,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import StaticPool
 
-from pytest_slipstream import events
+from memoised import NEVER_SAMPLED, Counts, held_to_plain
 from pytest_slipstream.databases.engines.sqlite import content
 from pytest_slipstream.databases.memoising.memoising import Memoising
 
 ROUNDS = 4
-NEVER_SAMPLED = "00000001" + "0" * 24
 Program = Callable[[Engine], object]
 
 
@@ -93,38 +92,11 @@ def outcomes(program: Program, new_engine: Callable[[int], Engine]) -> list[obje
     return found
 
 
-class Counts:
-    """What a memoising says that it did."""
-
-    def __init__(self, memoising: Memoising) -> None:
-        happened: list[events.Event] = []
-        memoising.report(happened.append)
-        self.replaced = {
-            event.operation.split()[0]: event.times
-            for event in happened
-            if isinstance(event, events.OperationMemoised)
-        }
-        self.reasons = {
-            event.reason for event in happened if isinstance(event, events.OperationAsWritten)
-        }
-        self.differences = [e for e in happened if isinstance(e, events.MemoDiffered)]
-
-
 def compared(
     make: Callable[[], Program], new_engine: Callable[[int], Engine] = memory, *, audit: bool = True
 ) -> Counts:
     """Run a program as it is and memoised, and hold the one to the other."""
-    plain = outcomes(make(), new_engine)
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = outcomes(make(), new_engine)
-    finally:
-        memoising.take_down()
-    counts = Counts(memoising)
-    assert memoised == plain
-    assert counts.differences == []
-    return counts
+    return held_to_plain(lambda _: outcomes(make(), new_engine), audit=audit)
 
 
 @pytest.fixture(params=["memory", "file", "wal"])

@@ -15,9 +15,8 @@ from playhouse.pool import PooledSqliteDatabase
 from playhouse.pwasyncio import AsyncSqliteDatabase
 from playhouse.sqliteq import SqliteQueueDatabase
 
-from memoised import NEVER_SAMPLED, Counts
+from memoised import Counts, held_to_plain
 from pytest_slipstream.databases.engines.sqlite import content
-from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.memoising.sqlite_results import KEPT
 
 ROUNDS = 6
@@ -49,17 +48,12 @@ def compared(
     audit: bool = False,
 ) -> Counts:
     """Run it as it is and memoised: what it returns and leaves must be equal."""
-    plain = _run(program, new_database("plain"), new_models)
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = _run(program, new_database("memoised"), new_models)
-    finally:
-        memoising.take_down()
-    assert memoised == plain
-    counts = Counts(memoising)
-    assert counts.differences == []
-    return counts
+    return held_to_plain(
+        lambda memoising: _run(
+            program, new_database("memoised" if memoising else "plain"), new_models
+        ),
+        audit=audit,
+    )
 
 
 def _run(program: Program, database: Any, new_models: Callable[[Any], list[Any]]) -> list[object]:
@@ -258,15 +252,11 @@ def test_a_database_that_is_closed_and_does_not_connect_by_itself() -> None:
 
 
 def test_an_asynchronous_database(tmp_path: Path) -> None:
-    memoising = Memoising(NEVER_SAMPLED, audit=False)
-    memoising.put_up()
-    try:
+    def rounds(memoising: object) -> None:
         tables = [asyncio.run(_asynchronous(tmp_path / "shop.db")) for _ in range(ROUNDS)]
-    finally:
-        memoising.take_down()
+        assert tables == [["person", "purchase"]] * ROUNDS
 
-    assert tables == [["person", "purchase"]] * ROUNDS
-    assert Counts(memoising).reasons == {"a Database of the class AsyncSqliteDatabase"}
+    assert held_to_plain(rounds).reasons == {"a Database of the class AsyncSqliteDatabase"}
 
 
 async def _asynchronous(path: Path) -> list[str]:

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from tortoise import Tortoise, fields
+from tortoise import Tortoise
 from tortoise.context import tortoise_test_context
 from tortoise.exceptions import OperationalError
-from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
-from memoised import NEVER_SAMPLED, Counts
+from memoised_tortoise import MODULE, compared
 from pytest_slipstream.databases.engines.sqlite import content
-from pytest_slipstream.databases.memoising.memoising import Memoising
 
 ROUNDS = 5
 KNOWN = 2
 """So many rounds go by until the script is known: unseen, and learnt."""
-MODULE = "models_of_the_test"
 LABEL = "generate_schemas on SQLite"
-Program = Callable[[int], Awaitable[object]]
-
-
-@pytest.fixture(autouse=True)
-def models() -> Iterator[ModuleType]:
-    class Person(Model):
-        id = fields.IntField(primary_key=True)
-        name = fields.CharField(max_length=9, db_index=True)
-
-    class Purchase(Model):
-        id = fields.IntField(primary_key=True)
-        person: Any = fields.ForeignKeyField("models.Person", related_name="purchases")
-
-    module = sys.modules[MODULE] = ModuleType(MODULE)
-    for model in (Person, Purchase):
-        model.__module__ = MODULE
-        setattr(module, model.__name__, model)
-    yield module
-    del sys.modules[MODULE]
-
-
-def compared(program: Program, *, audit: bool = False) -> Counts:
-    """Run it as it is and memoised, each round on a loop of its own; what it returns is equal."""
-    plain = [asyncio.run(_one(program, number)) for number in range(ROUNDS)]
-    memoising = Memoising(NEVER_SAMPLED, audit=audit)
-    memoising.put_up()
-    try:
-        memoised = [asyncio.run(_one(program, number)) for number in range(ROUNDS)]
-    finally:
-        memoising.take_down()
-    assert memoised == plain
-    counts = Counts(memoising)
-    assert counts.differences == []
-    return counts
-
-
-async def _one(program: Program, number: int) -> object:
-    return await program(number)
+pytestmark = pytest.mark.usefixtures("tortoise_models")
 
 
 async def held() -> object:
@@ -94,7 +52,7 @@ async def in_memory(number: int) -> object:
 
 @pytest.mark.parametrize("audit", [False, True])
 def test_in_memory(audit: bool) -> None:
-    counts = compared(in_memory, audit=audit)
+    counts = compared(in_memory, ROUNDS, audit=audit)
 
     assert counts.times == {LABEL: ROUNDS - KNOWN}
     assert counts.reasons == set()
@@ -107,7 +65,7 @@ def test_the_context_for_tests() -> None:
             await context.get_model("models", "Person").create(name="Ada")
             return await held()
 
-    assert compared(program).times == {LABEL: ROUNDS - KNOWN}
+    assert compared(program, ROUNDS).times == {LABEL: ROUNDS - KNOWN}
 
 
 def test_a_file_that_has_everything_already(tmp_path: Path) -> None:
@@ -124,7 +82,7 @@ def test_a_file_that_has_everything_already(tmp_path: Path) -> None:
         finally:
             await Tortoise.close_connections()
 
-    assert compared(program).times[LABEL] >= ROUNDS - KNOWN - 1
+    assert compared(program, ROUNDS).times[LABEL] >= ROUNDS - KNOWN - 1
 
 
 def test_tables_that_are_there_and_may_not_be() -> None:
@@ -139,7 +97,7 @@ def test_tables_that_are_there_and_may_not_be() -> None:
             await Tortoise.close_connections()
         return None
 
-    compared(program)
+    compared(program, ROUNDS)
 
 
 def test_in_a_transaction() -> None:
@@ -154,12 +112,12 @@ def test_in_a_transaction() -> None:
         finally:
             await Tortoise.close_connections()
 
-    assert compared(program).times[LABEL] >= ROUNDS
+    assert compared(program, ROUNDS).times[LABEL] >= ROUNDS
 
 
-def test_models_that_change_in_mid_run(models: ModuleType) -> None:
+def test_models_that_change_in_mid_run(tortoise_models: ModuleType) -> None:
     async def program(number: int) -> object:
-        models.Person._meta.fields_map["name"].max_length = 9 + number // 4
+        tortoise_models.Person._meta.fields_map["name"].max_length = 9 + number // 4
         return await in_memory(number)
 
-    assert compared(program).times == {LABEL: ROUNDS - KNOWN - 1}
+    assert compared(program, ROUNDS).times == {LABEL: ROUNDS - KNOWN - 1}

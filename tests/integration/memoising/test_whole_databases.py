@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from memoised import NEVER_SAMPLED, Counts
+from memoised import Counts, held_to_plain
 from pytest_slipstream.databases import servers
 from pytest_slipstream.databases.engines.postgresql import content
 from pytest_slipstream.databases.engines.protocol import Address
@@ -81,30 +81,26 @@ class Plain:
     def __init__(self, server: Address) -> None:
         self.server = server
 
-    def __call__(self, step: Callable[[Program], None], *, audit: bool = False) -> Counts:
-        return self.memoised(step, self.as_written(step), audit=audit)
-
-    def as_written(self, step: Callable[[Program], None]) -> list[object]:
-        return self._run(step, lambda: None)
-
-    def memoised(
-        self, step: Callable[[Program], None], plain: list[object], *, audit: bool = False
+    def __call__(
+        self,
+        step: Callable[[Program], None],
+        *,
+        between: Callable[[], None] = lambda: None,
+        audit: bool = False,
     ) -> Counts:
-        memoising = Memoising(NEVER_SAMPLED, audit=audit)
-        memoising.put_up()
-        try:
-            memoised = self._run(step, lambda: settle(memoising))
-        finally:
-            counts = Counts(memoising)
-            memoising.take_down()
-        assert memoised == plain
-        assert counts.differences == []
+        def run(memoising: Memoising | None) -> list[object]:
+            seen = self._run(step, memoising)
+            if memoising is None:
+                between()
+            return seen
+
+        counts = held_to_plain(run, audit=audit)
         with psycopg.connect(url(self.server, driver="")) as connection:
             left = "SELECT datname FROM pg_database WHERE starts_with(datname, 'slipstream_memo_')"
             assert connection.execute(left).fetchall() == []
         return counts
 
-    def _run(self, step: Callable[[Program], None], settled: Callable[[], None]) -> list[object]:
+    def _run(self, step: Callable[[Program], None], memoising: Memoising | None) -> list[object]:
         program = Program(self.server)
         program.sql("CREATE DATABASE tpl")
         program.sql(
@@ -116,7 +112,8 @@ class Plain:
         try:
             for program.number in range(ROUNDS):
                 step(program)
-                settled()
+                if memoising is not None:
+                    settle(memoising)
             program.list()
         finally:
             program.sql("DROP DATABASE IF EXISTS own", "DROP DATABASE tpl")
@@ -316,10 +313,10 @@ def test_what_a_killed_process_left_goes_with_the_next_run(
     def step(program: Program) -> None:
         program.sql("CREATE DATABASE own TEMPLATE tpl", "DROP DATABASE own")
 
-    plain = compared.as_written(step)
-    Program(server).sql("CREATE DATABASE slipstream_memo_db_999999999_1")
+    def between() -> None:
+        Program(server).sql("CREATE DATABASE slipstream_memo_db_999999999_1")
 
-    assert compared.memoised(step, plain).times == REPLACED
+    assert compared(step, between=between).times == REPLACED
 
 
 class FailsToSweep(WholeServer):

@@ -26,7 +26,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, cre
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from memoised import NEVER_SAMPLED, Counts, NewDatabase
+from memoised import Counts, NewDatabase, held_to_plain
 from pytest_slipstream.databases.engines.mysql import content
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.memoising import Memoising
@@ -109,28 +109,17 @@ class Plain:
         self.server = server
 
     def __call__(self, step: Callable[[Program], None], *, audit: bool = False) -> Counts:
-        plain = self._run(step)
-        memoising = Memoising(NEVER_SAMPLED, audit=audit)
-        memoising.put_up()
-        try:
-            memoised = self._run(step, memoising.take_down)
-        finally:
-            memoising.take_down()
-        counts = Counts(memoising)
-        assert memoised == plain
-        assert counts.differences == []
-        return counts
+        return held_to_plain(lambda memoising: self._run(step, memoising), audit=audit)
 
-    def _run(
-        self, step: Callable[[Program], None], finish: Callable[[], None] = lambda: None
-    ) -> list[object]:
+    def _run(self, step: Callable[[Program], None], memoising: Memoising | None) -> list[object]:
         program = Program(self.server)
         try:
             for program.number in range(ROUNDS):
                 step(program)
         finally:
             program.own.close()
-            finish()
+            if memoising is not None:
+                memoising.take_down()
         with program.connect() as connection:
             program.sql("SHOW DATABASES", f"DROP DATABASE IF EXISTS {NAME}", over=connection)
         return program.seen
