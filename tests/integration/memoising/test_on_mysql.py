@@ -6,6 +6,7 @@ There a drop is put off until somebody looks, so most programs here look in thei
 from __future__ import annotations
 
 import asyncio
+import itertools
 import multiprocessing
 import os
 import signal
@@ -35,7 +36,7 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -52,7 +53,7 @@ from memoised import (
 from memoised_mysql import NUMBERS, MysqlTrial, table_names
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.memoising.memoising import Memoising
-from pytest_slipstream.databases.memoising.mysql import places as mysql_places
+from pytest_slipstream.databases.memoising.mysql import place as mysql_place
 from pytest_slipstream.databases.urls import url
 
 
@@ -407,6 +408,64 @@ def test_a_transaction_that_is_committed_by_what_is_put_off(compared_on_mysql: C
     assert compared_on_mysql(make).replaced["create_all"] > ROUNDS
 
 
+CLAIMS = {
+    "temporary tables": (
+        "CREATE TEMPORARY TABLE person (x integer)",
+        "DROP TEMPORARY TABLE person",
+    ),
+    "those of a procedure": ("CALL claim()", "DROP TEMPORARY TABLE person"),
+    "locks": ("LOCK TABLES mysql.proc READ", "UNLOCK TABLES"),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("operation", ["create_all", "drop_all"])
+def test_a_session_that_has_claims_on_tables(
+    compared_on_mysql: Compared, claim: str, operation: str
+) -> None:
+    """It had none before, and is asked anew."""
+
+    def make() -> Program:
+        metadata, rounds = shop(), itertools.count()
+
+        def program(trial: Trial) -> None:
+            this = next(rounds)
+            if this == 0:
+                trial.execute(f"CREATE PROCEDURE claim() {CLAIMS['temporary tables'][0]}")
+            with trial.engine.connect() as connection:
+                for name in ("create_all", "drop_all"):
+                    claims = CLAIMS[claim] if (this, name) == (ROUNDS - 2, operation) else ()
+                    for statement in claims[:1]:
+                        connection.execute(text(statement))
+                    try:
+                        getattr(metadata, name)(connection)
+                    except OperationalError as error:
+                        trial.seen.append(error.orig and error.orig.args[0])
+                    for statement in claims[1:]:
+                        connection.execute(text(statement))
+            if this >= ROUNDS - 2:
+                trial.look()
+
+        return program
+
+    counts = compared_on_mysql(make)
+    assert counts.reasons == {"a session that has made temporary tables, or locked tables"}
+    assert counts.replaced["create_all"] > 0
+
+
+def test_claims_that_others_make_all_the_time(compared_on_mysql: Compared) -> None:
+    def make() -> Program:
+        def claim(trial: Trial) -> None:
+            with create_engine(url(trial.address), poolclass=NullPool).connect() as other:
+                other.execute(text("CREATE TEMPORARY TABLE person (other integer)"))
+
+        return for_each_test(shop(), claim)
+
+    counts = compared_on_mysql(make)
+    assert counts.times["create_all on MySQL or MariaDB"] == ROUNDS - MADE
+    assert counts.reasons == set()
+
+
 def test_metadatas_in_one_database_and_one_that_changes(compared_on_mysql: Compared) -> None:
     def make() -> Program:
         one, two = shop(), MetaData()
@@ -529,7 +588,7 @@ def test_a_session_of_slipstreams_that_is_ended(
                 with suppress(SQLAlchemyError):  # one that is gone already
                     connection.execute(text(f"KILL {number}"))
 
-    monkeypatch.setattr(mysql_places, "Session", Noted)
+    monkeypatch.setattr(mysql_place, "Session", Noted)
 
     def make() -> Program:
         return for_each_test(shop(), between=end_sessions, rounds=(MADE,))

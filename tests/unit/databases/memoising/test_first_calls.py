@@ -33,16 +33,9 @@ LIBRARIES = (
     *("tortoise", "tortoise.backends.asyncpg.client", "tortoise.backends.sqlite.client"),
 )
 DOORS = {
-    *(
-        "first_calls",
-        "ledger",
-        "memoising",
-        "mysql_onlookers",
-        "mysql_sending",
-        "on_mysql",
-        "tls_contexts",
-    ),
-    *("whole_calls", "whole_concerns"),
+    *("first_calls", "ledger", "memoising", "tls_contexts"),
+    *("mysql", "mysql.on_mysql", "mysql.onlookers", "mysql.sending"),
+    *("whole", "whole.calls", "whole.concerns"),
 }
 """All that is loaded where libraries are imported, and none of their operations called."""
 IMPORTS = """
@@ -106,7 +99,7 @@ def test_who_creates_once_does_not_import_what_memoises() -> None:
         [sys.executable, "-W", "ignore", "-c", ONCE], capture_output=True, text=True, check=True
     )
     loaded, after = finished.stdout.splitlines()
-    heavy = ("memoising.checking", "memoising.metadata_calls", "engines.sqlite", "servers")
+    heavy = ("memoising.checking", "memoising.sqlalchemy", "engines.sqlite", "servers")
     assert not any(name.endswith(heavy) for name in loaded.split())
     assert after == "True"
 

@@ -15,7 +15,7 @@ from pytest_slipstream.databases.memoising.alembic.statements import Recorder, S
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
 from pytest_slipstream.databases.memoising.mysql.catalogue import Catalogue
 from pytest_slipstream.databases.memoising.mysql.on_mysql import PRODUCT, OnMysql
-from pytest_slipstream.databases.memoising.mysql.places import Place as Database
+from pytest_slipstream.databases.memoising.mysql.place import Place as Database
 from pytest_slipstream.databases.memoising.sqlalchemy.sessions import SqlalchemySession
 
 

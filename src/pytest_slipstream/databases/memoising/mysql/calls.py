@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
+from pytest_slipstream.databases.memoising.mysql.claims import Caller
 from pytest_slipstream.databases.memoising.mysql.onlookers import (
     MARK,
     OWN,
@@ -18,7 +19,8 @@ from pytest_slipstream.databases.memoising.mysql.onlookers import (
     parameter,
     route_of,
 )
-from pytest_slipstream.databases.memoising.mysql.places import Caller, MysqlPlaces, Place
+from pytest_slipstream.databases.memoising.mysql.place import Place
+from pytest_slipstream.databases.memoising.mysql.places import MysqlPlaces
 from pytest_slipstream.databases.memoising.mysql.tables import Before, Tables
 from pytest_slipstream.databases.memoising.operations import Operation, Session
 from pytest_slipstream.databases.urls import is_local
@@ -41,7 +43,7 @@ SERVER = "concat_ws(' ', @@hostname, @@port, @@datadir, @@pid_file)"
 _QUESTION = f"""{OWN} connection_id(), database(), @@version, {SERVER},
 concat_ws('; ', user(), current_user(), current_role(), {{settings}})
 """
-_USED = """
+_CLAIMS = """
 (SELECT sum(variable_value) FROM information_schema.session_status
  WHERE variable_name IN ('COM_CREATE_TEMPORARY_TABLE', 'COM_LOCK_TABLES'))
 """
@@ -90,13 +92,14 @@ def redo(
         return tables.redo(place, operation, MysqlCheck(place, is_due))
 
 
-def caller_of(session: Session, connection: Any, onlookers: Onlookers) -> Caller:
+def caller_of(session: Session, connection: Any, onlookers: Onlookers, *, is_asked: bool) -> Caller:
     """The application's session.
 
     Args:
         session: Over its connection.
         connection: The driver's.
         onlookers: Who has seen its statements.
+        is_asked: Whether MariaDB is asked for the session's claims, which takes as long again.
 
     Raises:
         UnknownResultError: It is no session of which anything can be known.
@@ -110,13 +113,13 @@ def caller_of(session: Session, connection: Any, onlookers: Onlookers) -> Caller
         raise UnknownResultError("a server on another machine")
     ask = _ask if "mariadb" in str(parameter(connection, "server_version")).lower() else _ask_mysql
     try:
-        answer, is_busy, is_used = ask(session, connection, onlookers)
+        answer, is_busy, has_claims = ask(session, connection, onlookers, is_asked)
     except Exception as error:  # each library has its own for what a server does not know
         raise UnknownResultError("a server of another kind or version") from error
     number, database, _, server, surroundings = answer
     if database is None:
         raise UnknownResultError("a session without a database")
-    if is_used:
+    if has_claims:
         raise UnknownResultError("a session that has made temporary tables, or locked tables")
     return Caller(
         address=Address(
@@ -133,19 +136,25 @@ def caller_of(session: Session, connection: Any, onlookers: Onlookers) -> Caller
         server=server,
         surroundings=surroundings,
         is_in_transaction=bool(is_busy),
+        was_asked=is_asked or ask is _ask_mysql,
     )
 
 
-def _ask(session: Session, connection: Any, onlookers: Onlookers) -> tuple[Any, bool, bool]:
+def _ask(
+    session: Session, connection: Any, onlookers: Onlookers, is_asked: bool
+) -> tuple[Any, bool, bool]:
     """What MariaDB says of a session; whether it is in a transaction, and whether it has made
     temporary tables or locked tables."""
     settings = ", ".join(f"@@{name}" for name in (*_SETTINGS, *_SETTINGS_OF_MARIADB))
     question = _QUESTION.format(settings=settings)
-    *answer, is_busy, used = session.rows(f"{question}, @@in_transaction, {_USED}")[0]
-    return answer, bool(is_busy), bool(int(used))
+    claims = _CLAIMS if is_asked else "0"
+    *answer, is_busy, claimed = session.rows(f"{question}, @@in_transaction, {claims}")[0]
+    return answer, bool(is_busy), bool(int(claimed))
 
 
-def _ask_mysql(session: Session, connection: Any, onlookers: Onlookers) -> tuple[Any, bool, bool]:
+def _ask_mysql(
+    session: Session, connection: Any, onlookers: Onlookers, is_asked: bool
+) -> tuple[Any, bool, bool]:
     """The same of MySQL, which counts temporary tables among the others: it has none as long as it
     has made no more tables than this process has asked for."""
     settings = ", ".join(f"@@{name}" for name in (*_SETTINGS, *_SETTINGS_OF_MYSQL))

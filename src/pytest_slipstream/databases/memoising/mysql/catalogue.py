@@ -41,14 +41,20 @@ _REFERENCES = (
     "FROM information_schema.referential_constraints "
     "WHERE unique_constraint_schema = {database} AND constraint_schema <> {database}",
 )
-# How many definitions there were, and how many rows anybody on the server was told to insert: to
-# count one of the two takes as long as both.
+_COUNTED = {
+    "definitions": [name for name in COMMANDS if name != "Com_truncate"],
+    "inserts": ["Handler_write"],
+    "arrivals": ["Connections", "Com_change_db", "Com_admin_commands"],
+    "claims": ["Com_create_temporary_table", "Com_lock_tables"],
+}
+_KINDS = {name.upper(): kind for kind, names in _COUNTED.items() for name in names}
+_WANTED = f"variable_name IN ({', '.join(map(literal, _KINDS))})"
+# To count one of them takes as long as all.
 _COUNTERS = (
-    "SELECT concat_ws(' ', sum(if(variable_name = 'HANDLER_WRITE', 0, variable_value)),"
-    " sum(if(variable_name = 'HANDLER_WRITE', variable_value, 0)))"
-    " FROM information_schema.global_status WHERE variable_name IN ('HANDLER_WRITE', {names})"
+    "SELECT group_concat(variable_name, ' ', variable_value)"
+    f" FROM information_schema.global_status WHERE {_WANTED}"
 )
-_SHOWN = "SHOW GLOBAL STATUS WHERE variable_name IN ({names})"
+_SHOWN = f"SHOW GLOBAL STATUS WHERE {_WANTED}"
 """MySQL shows them in none of its tables."""
 DATABASE = ("DATABASE", "")
 """Under which a catalogue has the database itself."""
@@ -56,6 +62,17 @@ _PLAIN = "BASE TABLE InnoDB"
 _STATEMENT_IN = {"TABLE": slice(1, 2), "VIEW": slice(1, 4), "EVENT": slice(1, 7)}
 """Which columns of SHOW CREATE are the definition; a trigger's last says when it was made."""
 _OTHERS_STATEMENT = slice(1, 6)
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What everybody on a server has done: how many ``definitions`` there were, for how many rows
+    ``inserts`` were asked, ``arrivals`` of connections in databases, and ``claims`` that a session
+    has on tables, of its own or by a lock."""
+
+    definitions: int
+    inserts: int
+    arrivals: int
+    claims: int
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -97,32 +114,22 @@ class Reader:
         }
         self._names = _NAMES.format(**values)
         self._references = [query.format(**values) for query in _REFERENCES]
-        counted = ", ".join(literal(name) for name in COMMANDS if name != "Com_truncate")
-        self._is_mysql = session.flavour == "mysql"
-        self.counters = _SHOWN.format(names=counted) if self._is_mysql else ""
-        """What tells the counters of MySQL, for `total`."""
-        self.counter = "NULL" if self._is_mysql else f"({_COUNTERS.format(names=counted)})"
-        """Their sum as an expression, for `counts`; there is none in MySQL."""
-        self._counted: object = None
+        self.question = _SHOWN if session.flavour == "mysql" else _COUNTERS
+        """What tells the counters, for `counted`."""
+        self._definitions = -1
         self._last = Catalogue({})
 
-    def read(self) -> Catalogue:
-        """The catalogue as it is now."""
-        if self._is_mysql:
-            return self.at(total(self._session.rows(self.counters)))
-        return self.at(counts(self._session.rows(f"SELECT {self.counter}")[0][0])[0])
-
-    def at(self, counted: object) -> Catalogue:
+    def at(self, counted: Counted) -> Catalogue:
         """The catalogue when the counters said this, a moment ago."""
         known = self.known_at(counted)
         if known is None:
             known = self._last = self._read()
-            self._counted = counted
+            self._definitions = counted.definitions
         return known
 
-    def known_at(self, counted: object) -> Catalogue | None:
+    def known_at(self, counted: Counted) -> Catalogue | None:
         """The same, if it has been read already."""
-        return self._last if counted == self._counted else None
+        return self._last if counted.definitions == self._definitions else None
 
     def _read(self) -> Catalogue:
         keys: list[tuple[str, str]] = [DATABASE]
@@ -147,16 +154,13 @@ class Reader:
             return [str(name) for (name,) in self._session.rows(self._references[1])]
 
 
-def counts(told: object) -> tuple[object, object]:
-    """What the expression `Reader.counter` came to: of definitions, which `Reader.at` wants, and of
-    rows; no text has only the first."""
-    defined, _, inserted = str(told or "").partition(" ")
-    return defined, inserted
-
-
-def total(shown: Sequence[Sequence[object]]) -> object:
-    """The sum of counters as the server shows them."""
-    return sum(int(str(number)) for _, number in shown)
+def counted(told: Sequence[Sequence[object]]) -> Counted:
+    """The answer to `Reader.question`."""
+    found = dict.fromkeys(_COUNTED, 0)
+    lines = str(told[0][0]).split(",") if len(told[0]) == 1 else [f"{n} {v}" for n, v in told]
+    for name, _, number in (line.partition(" ") for line in lines):
+        found[_KINDS[name.upper()]] += int(number)
+    return Counted(**found)
 
 
 def _definition(kind: str, row: Sequence[object]) -> str:

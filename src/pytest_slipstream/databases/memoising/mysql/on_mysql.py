@@ -18,7 +18,8 @@ from pytest_slipstream.databases.memoising.mysql.sending import Instead
 
 if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.checking import Checking
-    from pytest_slipstream.databases.memoising.mysql.places import Caller, MysqlPlaces
+    from pytest_slipstream.databases.memoising.mysql.claims import Caller
+    from pytest_slipstream.databases.memoising.mysql.places import MysqlPlaces
     from pytest_slipstream.databases.memoising.mysql.tables import Before, Tables
     from pytest_slipstream.databases.memoising.mysql.whole import WholeOnMysql
     from pytest_slipstream.databases.memoising.operations import Operation, Session
@@ -54,12 +55,15 @@ class OnMysql:
             self._places = self._whole = None
         self._onlookers.take_down()
 
-    def enter(self, session: Session, connection: Any) -> tuple[MysqlPlaces, Caller]:
+    def enter(
+        self, session: Session, connection: Any, *, is_asked: bool = True
+    ) -> tuple[MysqlPlaces, Caller]:
         """The databases of the process, and which of them a session works in.
 
         Args:
             session: The application's.
             connection: The driver's.
+            is_asked: Whether the session is asked for its claims.
 
         Raises:
             UnknownResultError: It is no session of which anything can be known.
@@ -68,7 +72,7 @@ class OnMysql:
         from pytest_slipstream.databases.memoising.mysql import calls
         from pytest_slipstream.databases.memoising.mysql.places import MysqlPlaces
 
-        caller = calls.caller_of(session, connection, self._onlookers)
+        caller = calls.caller_of(session, connection, self._onlookers, is_asked=is_asked)
         self._places = self._places or MysqlPlaces(self._onlookers)
         return self._places, caller
 
@@ -95,10 +99,31 @@ class OnMysql:
         Raises:
             UnknownResultError: It depends on something that cannot be compared.
         """
-        places, caller = self.enter(session, connection)
+        refuse_without_pymysql()
+        from pytest_slipstream.databases.memoising.mysql.claims import ClaimsError
+
+        run = partial(self._run, session, connection, operation, label, known)
+        if self._places is not None and self._places.knows(connection.thread_id()):
+            with suppress(ClaimsError):
+                return run(is_asked=False)
+        return run(is_asked=True)
+
+    def _run(
+        self,
+        session: Session,
+        connection: Any,
+        operation: Operation,
+        label: str,
+        known: Tablesets,
+        *,
+        is_asked: bool,
+    ) -> Callable[[], None] | None:
+        places, caller = self.enter(session, connection, is_asked=is_asked)
         from pytest_slipstream.databases.memoising.mysql import calls
         from pytest_slipstream.databases.memoising.mysql.tables import Tables
 
+        if caller.is_in_transaction and not is_asked:
+            places, caller = self.enter(session, connection)
         tables = known.setdefault((caller.server, caller.database, caller.surroundings), Tables())
         is_due = partial(self._checking().is_due, label)
         started = clock.seconds()
@@ -121,7 +146,7 @@ class OnMysql:
         restoring_s: float,
     ) -> None:
         made = None
-        with suppress(UnknownResultError), places.at(caller) as place:
+        with suppress(UnknownResultError), places.at(caller) as place, place.claims.of(None):
             tables.record(place, operation, before)
             made = place.content() if before.restored is not None else None
         if made is not None:

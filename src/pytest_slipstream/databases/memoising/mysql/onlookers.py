@@ -281,9 +281,10 @@ def _child() -> str | None:
 
     for child in _children():
         with suppress(psutil.NoSuchProcess):
-            is_idle = child.status() == psutil.STATUS_ZOMBIE or child.name() in _SERVERS
+            name = child.name()
+            is_idle = name in _SERVERS or child.status() == psutil.STATUS_ZOMBIE
             if not is_idle and not any(_TRACKER in argument for argument in child.cmdline()):
-                return child.name()
+                return name
     return None
 
 

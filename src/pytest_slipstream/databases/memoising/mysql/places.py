@@ -7,277 +7,15 @@ done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import msgspec
 import pymysql
 
-from pytest_slipstream.databases.engines.mysql import content
-from pytest_slipstream.databases.engines.mysql.sessions import (
-    Session,
-    is_locked,
-    is_lost,
-    literal,
-    quoted,
-)
-from pytest_slipstream.databases.engines.protocol import Address
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-from pytest_slipstream.databases.memoising.mysql.catalogue import Catalogue, Reader, counts
-from pytest_slipstream.databases.memoising.mysql.glance import Glance, counters_under, glance
+from pytest_slipstream.databases.memoising.mysql.claims import Caller
 from pytest_slipstream.databases.memoising.mysql.onlookers import Onlookers
-from pytest_slipstream.databases.memoising.mysql.tables import (
-    FRUITLESS,
-    Holder,
-    Made,
-    Rows,
-    dropped,
-)
-
-_LOCK_S = 1
-"""How long the lock of tables is waited for, which the server itself takes at times."""
-_PATIENCE_S = 60
-"""How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
-_OFTEN = 2
-"""After tests that write nothing have followed one another so often, the next is taken for one."""
-EMPTY = "no objects"
-_PRESENT = "SELECT id FROM information_schema.processlist WHERE db = {database}"
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """A session of the application's.
-
-    ``server`` tells servers apart, ``route`` how this process reaches it; ``surroundings`` are the
-    settings that new objects depend on.
-    """
-
-    address: Address
-    route: object
-    id: int
-    server: str
-    surroundings: str
-    is_in_transaction: bool
-
-    @property
-    def database(self) -> str:
-        """Its name."""
-        return self.address.database
-
-
-class Held(msgspec.Struct, frozen=True):
-    """Tables that are there, though they are dropped."""
-
-    holder: Holder
-    made: Made
-
-
-class Place:
-    """One database, and a session of slipstream's own that works in it.
-
-    Args:
-        address: How to connect.
-        route: How the process's connections reach the server.
-        onlookers: Who could look.
-    """
-
-    def __init__(self, address: Address, route: object, onlookers: Onlookers) -> None:
-        self._address = address
-        self.route = route
-        self._onlookers = onlookers
-        self._session = Session(address)
-        self._reader = Reader(self._session, address.database)
-        self._held: Held | None = None
-        self.whole: Held | None = None
-        """Tables that are all there is, as far as is known."""
-        self.is_gone = False
-        """Whether the database is there, though it is dropped, too."""
-        self._is_mysql = self._session.flavour == "mysql"
-        self._inserted: dict[str, int] = {}
-        """What it was when the tables were new."""
-        self._inserts: object = None
-        """What it was when nobody could write to the tables."""
-        self._unwritten = 0
-        """How many times in a row there was nothing to empty."""
-        self._is_quiet = not self._is_mysql
-        """Whether nobody had inserted anything on the server when that was compared last."""
-
-    @property
-    def holder(self) -> Holder | None:
-        """Whose tables are there, though they are dropped."""
-        return None if self._held is None else self._held.holder
-
-    @property
-    def state(self) -> object:
-        """What the database was like when it was seen last; None if that is not known."""
-        return EMPTY if self._held is not None else self.whole and self.whole.made.catalogue
-
-    def keeps(self, holder: Holder, made: Made) -> None:
-        """Tables have just been made, and may be all there is."""
-        self.whole = Held(holder, made) if made.is_all else None
-
-    def sees(self, connection_id: int) -> bool:
-        """Whether a session of the application's is one of this server's, in this database."""
-        query = f"SELECT db FROM information_schema.processlist WHERE id = {connection_id}"
-        return self._session.rows(query) == [(self._address.database,)]
-
-    def read(self) -> Catalogue:
-        """What is defined."""
-        return self._reader.read()
-
-    def content(self) -> dict[str, str]:
-        """All there is."""
-        return content.digest_in(self._session, self._address.database)
-
-    def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
-        """What is in tables."""
-        seen = self._glance(tables)
-        if are_new:
-            self._inserted = seen.inserted
-        return seen.rows
-
-    def all_rows(self, table: str) -> list[tuple[object, ...]]:
-        """Those of one table."""
-        return self._session.rows(f"SELECT * FROM {quoted(self._address.database, table)}")
-
-    def put_rows(self, table: str, values: Sequence[str]) -> None:
-        """Make these the only ones of a table with one column."""
-        name = quoted(self._address.database, table)
-        if sorted(values) != sorted(literal(str(row[0])) for row in self.all_rows(table)):
-            inserts = (f"INSERT INTO {name} VALUES ({value})" for value in values)
-            self._session.run([f"DELETE FROM {name}", *inserts])
-
-    def is_as_made(self, made: Made) -> bool:
-        """Whether the tables are as they were when they were new."""
-        if self._is_quiet:
-            counted, inserts = counts(self._session.rows(f"SELECT {self._reader.counter}")[0][0])
-            if inserts == self._inserts and self._reader.known_at(counted) == made.catalogue:
-                return True  # nobody can have written to them, or have set a next number
-        seen = self._glance(made.tables)
-        self._inserted = seen.inserted
-        self._is_quiet = not self._is_mysql and seen.inserts == self._inserts
-        return seen.rows == made.rows and self._reader.at(seen.counted) == made.catalogue
-
-    def put_off(self, holder: Holder, made: Made) -> bool:
-        """Empty the tables and keep them; False if they are not known to be as they were made.
-
-        They are locked as DROP TABLE locks them, so that a transaction of somebody's that it would
-        wait for is noticed.
-
-        Raises:
-            UnknownResultError: Somebody uses them, or could look without being noticed.
-        """
-        database, tables = self._address.database, made.tables
-        locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
-        lock = f"LOCK TABLES {locks}{'' if self._is_mysql else f' WAIT {_LOCK_S}'}"
-        try:
-            if self._unwritten >= _OFTEN and self._put_off_unwritten(lock, holder, made):
-                return True
-            seen = self._glance(tables, lock)  # on MySQL it waits as long as the session does
-        except pymysql.err.MySQLError as error:
-            self._session.run(["UNLOCK TABLES"])
-            if is_locked(error):
-                raise UnknownResultError("tables that somebody uses") from error
-            return False
-        is_known = self._reader.known_at(seen.counted) == made.catalogue
-        stranger = self._onlookers.stranger(self.route, seen.sessions) if is_known else None
-        emptied: list[str] = []
-        if is_known and stranger is None:
-            self._held, self.whole = Held(holder, made), None
-            self._inserts = seen.inserts
-            written = dict(seen.inserted.items() - self._inserted.items()).keys() & set(tables)
-            emptied += _emptied(database, seen.rows, made.rows, written)
-        self._unwritten = 0 if emptied or self._is_mysql else self._unwritten + 1
-        self._session.run([*emptied, "UNLOCK TABLES"])
-        if stranger is not None:
-            raise UnknownResultError(stranger)
-        return is_known
-
-    def _put_off_unwritten(self, lock: str, holder: Holder, made: Made) -> bool:
-        """The same in one round trip, where nobody has written anything since the last time; False
-        if somebody may have.
-
-        Raises:
-            UnknownResultError: Somebody could look without being noticed.
-        """
-        counted, inserts, sessions = counters_under(
-            lock, self._session, self._reader, self._address.database
-        )
-        if inserts != self._inserts or self._reader.known_at(counted) != made.catalogue:
-            self._unwritten = 0
-            return False
-        if (stranger := self._onlookers.stranger(self.route, sessions)) is not None:
-            raise UnknownResultError(stranger)
-        self._held, self.whole = Held(holder, made), None
-        return True
-
-    def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:
-        return glance(self._session, self._reader, self._address.database, tables, *first)
-
-    def take_back(self) -> None:
-        """The tables are made again."""
-        if self._held is not None:
-            self.keeps(self._held.holder, self._held.made)
-        self._held = None
-
-    def hide(self) -> bool:
-        """Put off that the database is dropped; False if it is not known what is in it.
-
-        Raises:
-            UnknownResultError: Somebody uses its tables, or could look without being noticed.
-        """
-        found, is_empty = self._held or self.whole, self._held is not None
-        if found is None or not found.made.is_all or found.holder.fruitless > FRUITLESS:
-            return False
-        if is_empty:
-            present = self._session.rows(_PRESENT.format(database=literal(self._address.database)))
-            numbers = [int(number) for (number,) in present]
-            if (stranger := self._onlookers.stranger(self.route, numbers)) is not None:
-                raise UnknownResultError(stranger)
-        elif not self.put_off(found.holder, found.made):
-            is_same = self.read() == found.made.catalogue
-            if not is_same or not self.put_off(found.holder, found.made):
-                return False
-        self.is_gone = True
-        return True
-
-    def drop(self) -> None:
-        """Do what was put off.
-
-        A database that another process has used since it was dropped is that process's.
-        """
-        held, self._held = self._held, None
-        is_gone, self.is_gone = self.is_gone, False
-        if held is None:
-            return
-        held.holder.fruitless += 1
-        try:
-            self._drop(held.made, whole=is_gone)
-        except pymysql.err.MySQLError as error:
-            if not is_lost(error):
-                raise
-            self.renew()
-            self._drop(held.made, whole=is_gone)
-
-    def _drop(self, made: Made, *, whole: bool) -> None:
-        if whole and not (self.read() == made.catalogue and self.is_as_made(made)):
-            return
-        name, is_mysql = self._address.database, self._is_mysql
-        self._session.run(
-            dropped(name, made.added, patience_s=_PATIENCE_S, is_mysql=is_mysql, whole=whole)
-        )
-
-    def renew(self) -> None:
-        """Take another session, since this one may be in the midst of an answer, or lost."""
-        self._session.abandon()
-        self._session = Session(self._address)
-        self._reader = Reader(self._session, self._address.database)
-
-    def close(self) -> None:
-        """Leave the database as it should be."""
-        # One that does not answer any more has no tables.
-        with suppress(pymysql.err.MySQLError, OSError):
-            self.drop()
-        self._session.close()
+from pytest_slipstream.databases.memoising.mysql.place import Place
 
 
 class MysqlPlaces:
@@ -292,6 +30,10 @@ class MysqlPlaces:
         self._places: dict[tuple[str, str, str], Place] = {}
         self._lock = threading.RLock()
         self._is_at_work = False
+
+    def knows(self, connection_id: int) -> bool:
+        """Whether a session has been here, and has said that it has no claims."""
+        return any(place.claims.has_met(connection_id) for place in self._places.values())
 
     def leave(self) -> None:
         """Do what is put off, everywhere, and end slipstream's sessions."""
@@ -311,7 +53,7 @@ class MysqlPlaces:
             place = self._place(caller)
             if place.is_gone:
                 place.drop()
-            with self._alone_in(place):
+            with self._alone_in(place, caller):
                 yield place
 
     @contextmanager
@@ -339,12 +81,12 @@ class MysqlPlaces:
                     self._onlookers.leave_alone()
 
     @contextmanager
-    def _alone_in(self, place: Place) -> Iterator[None]:
+    def _alone_in(self, place: Place, caller: Caller | None = None) -> Iterator[None]:
         (own,) = (key for key, other in self._places.items() if other == place)
         for key, other in self._places.items():
             if key[:2] == own[:2] and other != place:
                 other.drop()  # another account's
-        with _renewed(place):
+        with _renewed(place), place.claims.of(caller):
             yield
 
     def _place(self, caller: Caller) -> Place:
@@ -383,13 +125,3 @@ def _renewed(place: Place) -> Iterator[None]:
         if isinstance(error, pymysql.err.MySQLError):
             raise UnknownResultError("a session of slipstream's that was ended") from error
         raise
-
-
-def _emptied(database: str, now: Rows, made: Rows, written: Set[str]) -> Iterator[str]:
-    """Statements that put tables back to what they were when they were new."""
-    moved = dict(now.positions.items() ^ made.positions.items())
-    for name in sorted(now.filled | moved.keys() | written):
-        yield f"TRUNCATE TABLE {quoted(database, name)}"
-        if name in made.positions:
-            position = made.positions[name]
-            yield f"ALTER TABLE {quoted(database, name)} AUTO_INCREMENT = {position}"

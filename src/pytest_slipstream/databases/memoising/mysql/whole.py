@@ -9,7 +9,7 @@ what it came to when it ran as it is written, its warnings too.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ from pytest_slipstream.clock import clock
 from pytest_slipstream.databases.engines.mysql.sessions import literal
 from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultError
 from pytest_slipstream.databases.memoising.mysql.calls import SERVER
-from pytest_slipstream.databases.memoising.mysql.catalogue import total
 from pytest_slipstream.databases.memoising.mysql.onlookers import (
     MARK,
     OWN,
@@ -28,7 +27,8 @@ from pytest_slipstream.databases.memoising.mysql.onlookers import (
     parameter,
     route_of,
 )
-from pytest_slipstream.databases.memoising.mysql.places import EMPTY, MysqlPlaces, Place
+from pytest_slipstream.databases.memoising.mysql.place import EMPTY, Place
+from pytest_slipstream.databases.memoising.mysql.places import MysqlPlaces
 from pytest_slipstream.databases.memoising.mysql.sending import Instead
 from pytest_slipstream.databases.memoising.mysql.statements import Create, Drop, Exists, read
 from pytest_slipstream.databases.urls import is_local
@@ -176,8 +176,8 @@ class WholeOnMysql:
         question = _QUESTION.format(fixed=fixed, settings=", ".join(settings))
         try:
             ((server, database, folds, is_silent, told),) = (yield question).rows
-            locked = total((yield _LOCKED).rows)
-            granted = total((yield _GRANTED).rows)
+            locked = _total((yield _LOCKED).rows)
+            granted = _total((yield _GRANTED).rows)
         except Exception as error:  # each library has its own for what a server does not know
             raise UnknownResultError("a server of another kind or version") from error
         if is_fixed or int(is_silent):
@@ -276,6 +276,10 @@ def _left_over(connection: Any) -> Generator[str, Any, Warnings]:
     except Exception as error:  # each library has its own
         raise UnknownResultError("a session that says nothing") from error
     return tuple(result.rows)
+
+
+def _total(shown: Iterable[Sequence[object]]) -> int:
+    return sum(int(str(number)) for _, number in shown)
 
 
 def _is_mariadb(connection: Any) -> bool:

@@ -69,7 +69,7 @@ class Known:
     def _holds(self, dialect: Any, name: str) -> bool:
         if self._snapshot is None:
             return False
-        if name == "drop_all" and dialect.name == "sqlite":
+        if name == "drop_all" and dialect.name in ("sqlite", "mysql", "mariadb"):
             return self._snapshot.holds_for_names()
         if self._snapshot.holds(dialect):
             self._copies = 0
