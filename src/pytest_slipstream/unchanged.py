@@ -11,6 +11,7 @@ import pytest
 
 from pytest_slipstream import events
 from pytest_slipstream.databases.memoising.memoising import Memoising
+from pytest_slipstream.databases.shared_statements import SharedStatements
 from pytest_slipstream.hashing.hashing import CheapHashing
 from pytest_slipstream.settings import Settings
 
@@ -25,9 +26,12 @@ class Unchanged:
 
     def __init__(self, settings: Settings, testrun_uid: str) -> None:
         self._memoising = Memoising(testrun_uid, audit=settings.audit)
+        self._statements = SharedStatements()
         self._hashing = CheapHashing()
         if settings.memoize:
             self._memoising.put_up()
+        if settings.statements == "shared":
+            self._statements.put_up()
         if settings.hashing == "cheap":
             self._hashing.put_up()
 
@@ -38,9 +42,11 @@ class Unchanged:
     def report(self, emit: Callable[[events.Event], None]) -> None:
         """Tell what was replaced, and what was left alone."""
         self._memoising.report(emit)
+        self._statements.report(emit)
         self._hashing.cost.report(emit)
 
     def close(self) -> None:
         """Put the libraries back as they were."""
         self._memoising.take_down()
+        self._statements.take_down()
         self._hashing.take_down()

@@ -150,6 +150,14 @@ class Settings(
             "run."
         ),
     ] = "full"
+    statements: Annotated[
+        Literal["own", "shared"],
+        Meta(
+            description="Without a change to the suite: with `shared`, engines of SQLAlchemy whose "
+            "dialects are alike share the statements that they have compiled, as if they were one "
+            "engine. For suites that make an engine for each test."
+        ),
+    ] = "own"
     notice: Annotated[
         bool,
         Meta(
@@ -279,7 +287,7 @@ class Settings(
     @property
     def speeds_up_unchanged(self) -> bool:
         """Whether calls of libraries are stood in for, with databases configured or without."""
-        return self.memoize or self.hashing == "cheap"
+        return self.memoize or self.hashing == "cheap" or self.statements == "shared"
 
     @property
     def notices(self) -> bool:
