@@ -19,7 +19,7 @@ from pytest_slipstream.databases.memoising.ledger import Ledger, UnknownResultEr
 from pytest_slipstream.errors import IsolationError
 
 if TYPE_CHECKING:
-    from pytest_slipstream.databases.memoising.sqlalchemy.sqlite_drivers import OnDriver
+    from pytest_slipstream.databases.memoising.operations import OnDriver
 
 
 class Operation(Protocol):

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+
+_T = TypeVar("_T")
+
+
+class OnDriver(Protocol):
+    """Runs work on the `sqlite3.Connection` beneath a library's, and gives what it returns."""
+
+    def __call__(self, work: Callable[[sqlite3.Connection], _T], /) -> _T: ...
 
 
 class Session(ABC):

@@ -7,20 +7,12 @@ connection's own thread.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from pytest_slipstream.databases.memoising.ledger import UnknownResultError
-
-_T = TypeVar("_T")
-
-
-class OnDriver(Protocol):
-    """Runs work on the driver's connection, and gives what it returns."""
-
-    def __call__(self, work: Callable[[sqlite3.Connection], _T], /) -> _T: ...
+from pytest_slipstream.databases.memoising.operations import OnDriver
 
 
 def on_driver(connection: Connection) -> OnDriver:
