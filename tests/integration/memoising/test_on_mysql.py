@@ -54,6 +54,7 @@ from memoised_mysql import NUMBERS, MysqlTrial, table_names
 from pytest_slipstream.databases.engines.mysql.sessions import Session
 from pytest_slipstream.databases.memoising.memoising import Memoising
 from pytest_slipstream.databases.memoising.mysql import place as mysql_place
+from pytest_slipstream.databases.memoising.mysql.claims import Claims
 from pytest_slipstream.databases.urls import url
 
 
@@ -453,6 +454,31 @@ def test_a_session_that_has_claims_on_tables(
     assert counts.replaced["create_all"] > 0
 
 
+def test_a_temporary_table_where_all_others_are_dropped_already(
+    compared_on_mysql: Compared,
+) -> None:
+    def make() -> Program:
+        metadata, rounds = shop(), itertools.count()
+
+        def program(trial: Trial) -> None:
+            this = next(rounds)
+            with trial.engine.connect() as connection:
+                metadata.create_all(connection)
+                if this == ROUNDS - 1:
+                    connection.execute(text(CLAIMS["temporary tables"][0]))
+                connection.commit()
+                metadata.drop_all(trial.engine)
+                metadata.drop_all(connection)
+                if this == ROUNDS - 1:
+                    connection.execute(text("SELECT x FROM person"))
+
+        return program
+
+    counts = compared_on_mysql(make)
+    assert counts.reasons == {"a session that has made temporary tables, or locked tables"}
+    assert counts.replaced["drop_all"] > ROUNDS
+
+
 def test_claims_that_others_make_all_the_time(compared_on_mysql: Compared) -> None:
     def make() -> Program:
         def claim(trial: Trial) -> None:
@@ -624,6 +650,103 @@ def test_a_connection_that_is_not_known_may_look_at_any_time(
 
     assert counts.replaced == {}
     assert counts.reasons == {"a connection of somebody else to the database"}
+
+
+def test_a_connection_that_is_still_being_made_may_look_later(compared_on_mysql: Compared) -> None:
+    """The server has counted it before it says in which database it will be."""
+    connect = pymysql.connections.Connection.connect  # memoising does not know who uses this
+
+    def make() -> Program:
+        each, rounds = for_each_test(shop(), rounds=()), itertools.count()
+        connections: list[Any] = []
+
+        def program(trial: Trial) -> None:
+            class Slow(pymysql.connections.Connection):
+                def _request_authentication(self) -> None:
+                    each(trial)
+                    super()._request_authentication()  # type: ignore[misc]
+
+            if next(rounds) != MADE:
+                each(trial)
+                return
+            where = {"unix_socket": trial.address.socket, "user": trial.address.user}
+            connections.append(Slow(database=trial.address.database, defer_connect=True, **where))
+            connect(connections[0])
+
+        return program
+
+    counts = compared_on_mysql(make)
+    assert counts.replaced["drop_all"] > 0
+    assert counts.reasons == {"a connection of somebody else to the database"}
+
+
+class Wrapped:
+    """A connection as DB-API 2 has it, and what SQLAlchemy's dialect asks besides."""
+
+    def __init__(self, connection: Any) -> None:
+        for name in ("cursor", "commit", "rollback", "close", "character_set_name"):
+            setattr(self, name, getattr(connection, name))
+        self.get_server_info = connection.get_server_info
+
+
+def test_a_connection_that_is_no_drivers_own(compared_on_mysql: Compared) -> None:
+    def make() -> Program:
+        metadata = shop()
+        each = for_each_test(metadata)
+
+        def program(trial: Trial) -> None:
+            each(trial)
+            where = {"unix_socket": trial.address.socket, "user": trial.address.user}
+            wrapped = create_engine(
+                "mysql+pymysql://",
+                creator=lambda: Wrapped(pymysql.connect(database=trial.address.database, **where)),
+            )
+            metadata.create_all(wrapped)
+            trial.look()
+            metadata.drop_all(wrapped)
+            wrapped.dispose()
+
+        return program
+
+    reasons = compared_on_mysql(make).reasons
+    assert len(reasons) == 1
+    assert reasons.pop().startswith("the driver ")
+
+
+def test_a_thread_that_comes_to_another_database(
+    compared_on_mysql: Compared, new_mysql_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does so while it is looked up whether a session was here."""
+    has_met = Claims.has_met
+    in_turn: list[MysqlTrial] = []
+
+    def elsewhere(trial: MysqlTrial) -> None:
+        metadata = shop()
+        for _ in range(MADE):
+            metadata.create_all(trial.engine)
+            metadata.drop_all(trial.engine)
+        trial.engine.dispose()
+
+    def meanwhile(claims: Claims, session: int) -> bool:
+        if in_turn:
+            thread = threading.Thread(target=elsewhere, args=(in_turn.pop(),))
+            thread.start()
+            thread.join()
+        return has_met(claims, session)
+
+    def make() -> Program:
+        each, rounds = for_each_test(shop()), itertools.count()
+
+        def program(trial: Trial) -> None:
+            if next(rounds) == MADE:
+                in_turn[:] = [MysqlTrial(new_mysql_database())]
+                trial.engine.dispose()  # a session that was nowhere yet is looked up everywhere
+            each(trial)
+
+        return program
+
+    monkeypatch.setattr(Claims, "has_met", meanwhile)
+    assert compared_on_mysql(make).reasons == set()
 
 
 def test_a_driver_whose_statements_are_not_seen(

@@ -104,9 +104,7 @@ def caller_of(session: Session, connection: Any, onlookers: Onlookers, *, is_ask
     Raises:
         UnknownResultError: It is no session of which anything can be known.
     """
-    module = type(connection).__module__.partition(".")[0]
-    if not any(kind.__module__.partition(".")[0] in _MODULES for kind in type(connection).__mro__):
-        raise UnknownResultError(f"the driver {module}")
+    refuse_driver(connection)
     host = parameter(connection, "host") or ""
     socket = parameter(connection, "unix_socket") or ""
     if not socket and not is_local(host):
@@ -138,6 +136,17 @@ def caller_of(session: Session, connection: Any, onlookers: Onlookers, *, is_ask
         is_in_transaction=bool(is_busy),
         was_asked=is_asked or ask is _ask_mysql,
     )
+
+
+def refuse_driver(connection: Any) -> None:
+    """It must be a driver that is known, before anything is asked of its connection.
+
+    Raises:
+        UnknownResultError: It is not.
+    """
+    modules = [kind.__module__.partition(".")[0] for kind in type(connection).__mro__]
+    if not any(module in _MODULES for module in modules):
+        raise UnknownResultError(f"the driver {modules[0]}")
 
 
 def _ask(

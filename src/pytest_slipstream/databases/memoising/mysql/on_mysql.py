@@ -100,8 +100,10 @@ class OnMysql:
             UnknownResultError: It depends on something that cannot be compared.
         """
         refuse_without_pymysql()
+        from pytest_slipstream.databases.memoising.mysql.calls import refuse_driver
         from pytest_slipstream.databases.memoising.mysql.claims import ClaimsError
 
+        refuse_driver(connection)
         run = partial(self._run, session, connection, operation, label, known)
         if self._places is not None and self._places.knows(connection.thread_id()):
             with suppress(ClaimsError):

@@ -45,7 +45,11 @@ _PATIENCE_S = 60
 _OFTEN = 2
 """After tests that write nothing have followed one another so often, the next is taken for one."""
 EMPTY = "no objects"
-_PRESENT = "SELECT id FROM information_schema.processlist WHERE db = {database}"
+# Who has been counted may still be on the way to a database.
+_PRESENT = """
+SELECT id, db <=> {database} FROM information_schema.processlist
+WHERE db = {database} OR command IN ('Connect', 'Init DB', 'Change user')
+"""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -115,6 +119,14 @@ class Place:
         found = counted(self._session.rows(self._reader.question))
         self.claims.refuse(found)
         return found
+
+    def refuse_claims(self) -> None:
+        """Go on only for a session that has none.
+
+        Raises:
+            ClaimsError: It is to be asked first.
+        """
+        self._count()
 
     def content(self) -> dict[str, str]:
         """All there is."""
@@ -209,13 +221,14 @@ class Place:
             self.claims.refuse(seen)
         except ClaimsError as claimed:
             return claimed
-        present: list[int] = []
+        found: list[tuple[int, bool]] = []
         if seen.arrivals != self._arrivals:
             query = _PRESENT.format(database=literal(self._address.database))
-            present = [int(number) for (number,) in self._session.rows(query)]
+            found = [(int(number), bool(is_here)) for number, is_here in self._session.rows(query)]
+        present = [number for number, is_here in found if is_here]
         if (stranger := self._onlookers.stranger(self.route, present)) is not None:
             return UnknownResultError(stranger)
-        self._arrivals = seen.arrivals
+        self._arrivals = seen.arrivals if len(present) == len(found) else None
         return None
 
     def _glance(self, tables: tuple[str, ...], *first: str) -> Glance:

@@ -33,7 +33,8 @@ class MysqlPlaces:
 
     def knows(self, connection_id: int) -> bool:
         """Whether a session has been here, and has said that it has no claims."""
-        return any(place.claims.has_met(connection_id) for place in self._places.values())
+        places = self._places.copy().values()  # another thread may come to a database meanwhile
+        return any(place.claims.has_met(connection_id) for place in places)
 
     def leave(self) -> None:
         """Do what is put off, everywhere, and end slipstream's sessions."""

@@ -47,6 +47,9 @@ class Place(Protocol):
     def read(self) -> Catalogue:
         """What is there."""
 
+    def refuse_claims(self) -> None:
+        """Raise UnknownResultError if the session that asks may have some."""
+
     def rows(self, tables: tuple[str, ...], *, are_new: bool = False) -> Rows:
         """What is in tables."""
 
@@ -151,6 +154,7 @@ class Tables:
         assert made is not None
         if not operation.makes:
             if (operation, self._blank) in self._idle:
+                place.refuse_claims()  # a temporary table would be dropped
                 return None
         elif place.is_as_made(made):
             if not check.is_due():
