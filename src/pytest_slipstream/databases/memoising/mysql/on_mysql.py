@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pytest_slipstream.databases.memoising.operations import Operation, Session
 
 PRODUCT = "MySQL or MariaDB"
+_ASKS = 50
+"""So many calls in a row ask at once, after one that has found that somebody has made claims: where
+several workers use one server they all do, all the time."""
 Tablesets = dict[object, Any]
 """What is known of tables, by all that it depends on."""
 
@@ -43,6 +46,7 @@ class OnMysql:
         self._onlookers = Onlookers(self._look, self._is_gone, self._instead)
         self._places: MysqlPlaces | None = None
         self._whole: WholeOnMysql | None = None
+        self._asks = 0
 
     def put_up(self) -> None:
         """Know the connections of the process."""
@@ -105,9 +109,12 @@ class OnMysql:
 
         refuse_driver(connection)
         run = partial(self._run, session, connection, operation, label, known)
-        if self._places is not None and self._places.knows(connection.thread_id()):
+        is_known = self._places is not None and self._places.knows(connection.thread_id())
+        if is_known and not self._asks:
             with suppress(ClaimsError):
                 return run(is_asked=False)
+            self._asks = _ASKS
+        self._asks = max(self._asks - 1, 0)
         return run(is_asked=True)
 
     def _run(

@@ -291,6 +291,7 @@ class Place:
         """Take another session, since this one may be in the midst of an answer, or lost."""
         self._session.abandon()
         self.claims.forget()
+        self._arrivals = None
         self._session = Session(self._address)
         self._reader = Reader(self._session, self._address.database)
 
