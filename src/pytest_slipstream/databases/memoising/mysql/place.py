@@ -38,9 +38,9 @@ from pytest_slipstream.databases.memoising.mysql.tables import (
     dropped,
 )
 
-_LOCK_S = 1
-"""How long the lock of tables is waited for, which the server itself takes at times."""
-_PATIENCE_S = 60
+_PATIENCE_S = 1
+"""How long a lock is waited for, which the server itself takes at times, even of a locked table."""
+_DROP_PATIENCE_S = 60
 """How long a drop that was put off waits for a lock; as it is written it would wait for a day."""
 _OFTEN = 2
 """After tests that write nothing have followed one another so often, the next is taken for one."""
@@ -72,7 +72,7 @@ class Place:
         self._address = address
         self.route = route
         self._onlookers = onlookers
-        self._session = Session(address)
+        self._session = Session(address, patience_s=_PATIENCE_S)
         self._reader = Reader(self._session, address.database)
         self._held: Held | None = None
         self.whole: Held | None = None
@@ -173,11 +173,11 @@ class Place:
         """
         database, tables = self._address.database, made.tables
         locks = ", ".join(f"{quoted(database, name)} WRITE" for name in tables)
-        lock = f"LOCK TABLES {locks}{'' if self._is_mysql else f' WAIT {_LOCK_S}'}"
+        lock = f"LOCK TABLES {locks}"
         try:
             if self._unwritten >= _OFTEN and self._put_off_unwritten(lock, holder, made):
                 return True
-            seen = self._glance(tables, lock)  # on MySQL it waits as long as the session does
+            seen = self._glance(tables, lock)
         except pymysql.err.MySQLError as error:
             self._session.run(["UNLOCK TABLES"])
             if is_locked(error):
@@ -192,7 +192,11 @@ class Place:
             written = dict(seen.inserted.items() - self._inserted.items()).keys() & set(tables)
             emptied += _emptied(database, seen.rows, made.rows, written)
         self._unwritten = 0 if emptied or self._is_mysql else self._unwritten + 1
-        self._session.run([*emptied, "UNLOCK TABLES"])
+        try:
+            self._session.run([*emptied, "UNLOCK TABLES"])
+        except pymysql.err.MySQLError:
+            self._held = None  # some may have rows still: all are dropped as it is written
+            raise
         if refused is not None:
             raise refused
         return is_known
@@ -284,7 +288,7 @@ class Place:
             return
         name, is_mysql = self._address.database, self._is_mysql
         self._session.run(
-            dropped(name, made.added, patience_s=_PATIENCE_S, is_mysql=is_mysql, whole=whole)
+            dropped(name, made.added, patience_s=_DROP_PATIENCE_S, is_mysql=is_mysql, whole=whole)
         )
 
     def renew(self) -> None:
@@ -292,7 +296,7 @@ class Place:
         self._session.abandon()
         self.claims.forget()
         self._arrivals = None
-        self._session = Session(self._address)
+        self._session = Session(self._address, patience_s=_PATIENCE_S)
         self._reader = Reader(self._session, self._address.database)
 
     def close(self) -> None:
