@@ -9,7 +9,7 @@ same is for SQLAlchemy's own key to say.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -22,11 +22,11 @@ _KEPT = 1000
 _COMPILE, _CLEAR = "_compile_w_cache", "clear_compiled_cache"
 # Whose business is what is sent, and when.
 _OF_NO_EFFECT = frozenset(("dispatch", "_invalidate_schema_cache_asof"))
-# Made anew for each dialect by its class, from the rest.
-_PARTS = {
-    *("identifier_preparer", "type_compiler", "type_compiler_instance"),
-    *("dbapi", "loaded_dbapi", "_psycopg_adapters_map", "_hstore_oids", "_decoder"),
-}
+# Made anew for each dialect by its class, from the rest; the first may be changed afterwards.
+_COMPILING = {"identifier_preparer", "type_compiler", "type_compiler_instance"}
+_PARTS = {"dbapi", "loaded_dbapi", "_psycopg_adapters_map", "_hstore_oids", "_decoder"}
+# What a part has that is its dialect's own: the way back, and the names that it has quoted so far.
+_OF_ONE = {"dialect", "_strings"}
 
 
 class SharedStatements:
@@ -156,28 +156,35 @@ class Likenesses:
         if kind not in self._without:
             self._without[kind] = _OF_NO_EFFECT.union(_derived(kind))
         without = self._without[kind]
-        values = [
-            (name, type(value), None if name in _PARTS else _comparable(value))
-            for name, value in vars(dialect).items()
-            if name not in without
-        ]
-        preparer = vars(dialect.identifier_preparer).items()
-        quotes = [(name, value) for name, value in preparer if isinstance(value, str)]
         try:
-            like = (kind, frozenset(values), frozenset(quotes))
-            hash(like)
-        except TypeError:
+            return (kind, _values(dialect, without))
+        except TypeError:  # something that cannot be hashed
             return None
-        return like
 
 
-def _comparable(value: Any) -> Any:
-    return frozenset(value.items()) if isinstance(value, dict) else value
+def _values(of: Any, without: Collection[str]) -> frozenset[Hashable]:
+    now = vars(of).copy()  # another thread may add to it
+    return frozenset(
+        (name, type(value), _comparable(name, value))
+        for name, value in now.items()
+        if name not in without
+    )
+
+
+def _comparable(name: str, value: Any) -> Any:
+    if name in _COMPILING:
+        return _values(value, _OF_ONE)
+    if name in _PARTS and not isinstance(value, ModuleType):
+        return None
+    if isinstance(value, dict):
+        return frozenset(value.items())
+    return frozenset(value) if isinstance(value, set) else value
 
 
 def _derived(kind: type) -> Iterator[str]:
     """The names of what descriptors keep in an object when it was needed, and make of the rest."""
+    methods = (FunctionType, classmethod, staticmethod)  # in an object: put there by hand
     for base in kind.__mro__:
         for name, attribute in vars(base).items():
-            if hasattr(attribute, "__get__") and not isinstance(attribute, FunctionType):
+            if hasattr(attribute, "__get__") and not isinstance(attribute, methods):
                 yield name

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 from sqlalchemy import (
     JSON,
     ForeignKey,
+    LargeBinary,
     String,
     TypeDecorator,
+    cast,
     create_engine,
     event,
     literal,
@@ -36,7 +39,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from memoised import NewDatabase
 from projects import Project
 from pytest_slipstream import events
-from pytest_slipstream.databases.shared_statements import OPERATION, SharedStatements
+from pytest_slipstream.databases.shared_statements import OPERATION, Likenesses, SharedStatements
 from pytest_slipstream.databases.urls import url
 
 ROUNDS = 4
@@ -202,6 +205,72 @@ def test_engines_that_are_not_alike_compile_for_themselves(run: Run, other: str)
 
     assert statements(*ways) == as_they_are
     assert run.shared.times > 0
+
+
+def quote_all(engine: Engine) -> None:
+    engine.dialect.identifier_preparer.__dict__["_requires_quotes"] = lambda name: True
+
+
+def reserve_a_word(engine: Engine) -> None:
+    engine.dialect.identifier_preparer.reserved_words = {"answer"}
+
+
+def name_a_type(engine: Engine) -> None:
+    engine.dialect.type_compiler_instance.__dict__["visit_VARCHAR"] = lambda *_, **__: "TEXT"
+
+
+def take_another_driver(engine: Engine) -> None:
+    other = ModuleType("other")
+    vars(other).update(vars(engine.dialect.dbapi), Binary=lambda value: b"other " + value)
+    engine.dialect.dbapi = other
+
+
+@pytest.mark.parametrize("change", [quote_all, reserve_a_word, name_a_type, take_another_driver])
+def test_who_changed_a_dialect_by_hand_compiles(run: Run, change: Callable[[Engine], None]) -> None:
+    def sent(*changes: Callable[[Engine], None]) -> list[object]:
+        found: list[object] = []
+        for changed in changes:
+            engine = new_engine("sqlite://")
+            changed(engine)
+            event.listen(
+                engine,
+                "before_cursor_execute",
+                lambda *given: found.append((given[2], [bytes(value) for value in given[3]])),
+            )
+            with engine.connect() as connection:
+                connection.execute(select(cast(literal(b"x", LargeBinary), String).label("answer")))
+        return found
+
+    ways = (lambda engine: None, change, lambda engine: None)
+    as_they_are = sent(*ways)
+    assert as_they_are[0] != as_they_are[1]
+    run.shared.put_up()
+
+    assert sent(*ways) == as_they_are
+    assert run.shared.times == 1
+
+
+def test_a_dialect_that_cannot_be_compared_shares_nothing(run: Run) -> None:
+    run.shared.put_up()
+    for _ in range(2):
+        engine = new_engine("sqlite://")
+        vars(engine.dialect)["of_the_suite"] = {"labels": ["a", "b"]}
+        with engine.connect() as connection:
+            assert connection.scalar(select(literal(1))) == 1
+    assert run.compiled == 2
+
+
+def test_a_dialect_may_learn_while_it_is_compared() -> None:
+    class Busy(dict[str, int]):
+        """Stands for another thread, which uses the same engine for the first time."""
+
+        def items(self) -> Any:
+            vars(engine.dialect)["learnt"] = True
+            return super().items()
+
+    engine = new_engine("sqlite://")
+    vars(engine.dialect)["of_the_suite"] = Busy()
+    assert Likenesses().of(engine.dialect) is not None
 
 
 def test_a_product_is_not_another(run: Run, new_database: NewDatabase) -> None:
